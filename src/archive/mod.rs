@@ -1,0 +1,1 @@
+//! Canonical tar, chunks and compression (encoding v1), and the careful reader of foreign archives.

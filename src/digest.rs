@@ -1,0 +1,252 @@
+//! SHA-256 digests, and one newtype for each thing that a digest can name.
+//!
+//! Only `sha256` is accepted: OCI image-spec 1.1, "Descriptors § Digests" makes it the one algorithm that every
+//! implementation must support. A digest is parsed before any path or URL is made of it, so `sha256:../../x` never
+//! gets that far.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest as _, Sha256};
+
+/// The SHA-256 of some bytes, written `sha256:` and 64 lowercase hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// The digest of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        Digest(Sha256::digest(bytes).into())
+    }
+
+    /// The 32 raw bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The digest whose raw bytes are `bytes`.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Digest(bytes)
+    }
+
+    /// The 64 hexadecimal digits without the algorithm: the name of a file under `blobs/sha256/`.
+    pub fn hex(&self) -> String {
+        let mut text = String::with_capacity(64);
+        for byte in self.0 {
+            for nibble in [byte >> 4, byte & 15] {
+                text.push(char::from_digit(nibble.into(), 16).expect("a nibble is one hexadecimal digit"));
+            }
+        }
+        text
+    }
+
+    /// Parses 64 lowercase hexadecimal digits without an algorithm, as a blob's file name or a `sha256 = "..."`
+    /// argument has them.
+    pub fn from_hex(hex: &str) -> Result<Self, DigestError> {
+        if hex.len() != 64 || !hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(DigestError::Hex { text: hex.to_owned() });
+        }
+        let nibble = |b: u8| if b <= b'9' { b - b'0' } else { b - b'a' + 10 };
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
+            *byte = nibble(pair[0]) << 4 | nibble(pair[1]);
+        }
+        Ok(Digest(bytes))
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sha256:{}", self.hex())
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Digest {
+    type Err = DigestError;
+
+    fn from_str(text: &str) -> Result<Self, DigestError> {
+        match text.split_once(':') {
+            Some(("sha256", hex)) => Digest::from_hex(hex),
+            Some((algorithm, _)) => Err(DigestError::Algorithm { algorithm: algorithm.to_owned() }),
+            None => Err(DigestError::NoAlgorithm { text: text.to_owned() }),
+        }
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Why a text is not a digest.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DigestError {
+    #[error("`{text}` is not 64 lowercase hexadecimal digits")]
+    Hex { text: String },
+    #[error("digest algorithm `{algorithm}` is not supported: only sha256 is")]
+    Algorithm { algorithm: String },
+    #[error("`{text}` is not a digest: it should look like `sha256:` and 64 lowercase hexadecimal digits")]
+    NoAlgorithm { text: String },
+}
+
+/// An incremental SHA-256: write bytes into it, then ask for the [`Digest`].
+#[derive(Clone, Default)]
+pub struct Hasher(Sha256);
+
+impl Hasher {
+    /// A hasher that has seen no bytes.
+    pub fn new() -> Self {
+        Hasher::default()
+    }
+
+    /// Adds `bytes`.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all bytes seen.
+    pub fn finish(self) -> Digest {
+        Digest(self.0.finalize().into())
+    }
+}
+
+impl Write for Hasher {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A reader that hashes and counts every byte that passes through it.
+pub struct HashingReader<R> {
+    inner: R,
+    hasher: Hasher,
+    count: u64,
+}
+
+impl<R: Read> HashingReader<R> {
+    /// Wraps `inner`; bytes that were read from it before are not counted.
+    pub fn new(inner: R) -> Self {
+        HashingReader { inner, hasher: Hasher::new(), count: 0 }
+    }
+
+    /// Bytes read so far.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The digest and the number of the bytes read.
+    pub fn finish(self) -> (Digest, u64) {
+        (self.hasher.finish(), self.count)
+    }
+}
+
+impl<R: Read> Read for HashingReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        self.hasher.update(&buffer[..n]);
+        self.count += n as u64;
+        Ok(n)
+    }
+}
+
+macro_rules! digest_newtype {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Digest);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, f)
+            }
+        }
+    };
+}
+
+digest_newtype! {
+    /// The digest of a layer's uncompressed tar stream (image-spec, "config § Layer DiffID").
+    DiffId
+}
+
+digest_newtype! {
+    /// The digest that names a stack of layers (image-spec, "config § Layer ChainID").
+    ChainId
+}
+
+impl ChainId {
+    /// The chain ID of a single layer: its diff ID.
+    pub fn first(diff_id: DiffId) -> Self {
+        ChainId(diff_id.0)
+    }
+
+    /// The chain ID of this stack with one layer more on top.
+    pub fn then(self, diff_id: DiffId) -> Self {
+        ChainId(Digest::of(format!("{self} {diff_id}").as_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EMPTY: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    #[test]
+    fn text_form_round_trips() {
+        assert_eq!(Digest::of(b"").to_string(), EMPTY);
+        assert_eq!(EMPTY.parse(), Ok(Digest::of(b"")));
+    }
+
+    #[test]
+    fn what_is_not_a_digest_is_rejected_with_its_reason() {
+        let upper = EMPTY.to_uppercase().replace("SHA256", "sha256");
+        for text in ["sha256:../../x", upper.as_str(), "sha256:abc", "sha256:", &EMPTY[..70]] {
+            assert!(matches!(text.parse::<Digest>(), Err(DigestError::Hex { .. })), "{text}");
+        }
+        let sha512 = "sha512:abc".parse::<Digest>();
+        assert_eq!(sha512, Err(DigestError::Algorithm { algorithm: "sha512".into() }));
+        assert!(matches!(EMPTY[7..].parse::<Digest>(), Err(DigestError::NoAlgorithm { .. })));
+    }
+
+    #[test]
+    fn hashing_reader_sees_every_byte() {
+        let mut reader = HashingReader::new(&b"some bytes"[..]);
+        io::copy(&mut reader, &mut io::sink()).unwrap();
+        assert_eq!(reader.finish(), (Digest::of(b"some bytes"), 10));
+    }
+
+    #[test]
+    fn chain_ids_follow_the_specification() {
+        let (a, b) = (DiffId(Digest::of(b"a")), DiffId(Digest::of(b"b")));
+        let chain = ChainId::first(a).then(b);
+        assert_eq!(chain.0, Digest::of(format!("{a} {b}").as_bytes()));
+    }
+}

@@ -1,0 +1,1 @@
+//! The Starlark frontend: `BUILD.star` to targets.

@@ -1,0 +1,1 @@
+//! Images and their layers as immutable values: reading, assembling, validating, writing.

@@ -1,0 +1,24 @@
+//! ocify turns a spec into an OCI image, bit for bit the same on every machine.
+//!
+//! The modules stand on floors, and imports go downward only (`tests/architecture.rs` holds them to it). From the
+//! bottom: values ([`digest`], [`path`], [`platform`], [`diagnostic`], [`mod@format`]); the vocabulary ([`entry`], [`oci`],
+//! [`target`]); storage of trees and bytes ([`tree`], [`archive`], [`store`]); images and sources ([`image`],
+//! [`source`]); frontends and fetchers ([`eval`], [`tomlspec`], [`fetch`]); then [`plan`], [`build`] and [`cli`].
+//! ARCHITECTURE.md has the map.
+
+pub mod archive;
+pub mod diagnostic;
+pub mod digest;
+pub mod entry;
+pub mod eval;
+pub mod fetch;
+pub mod format;
+pub mod image;
+pub mod oci;
+pub mod path;
+pub mod platform;
+pub mod source;
+pub mod store;
+pub mod target;
+pub mod tomlspec;
+pub mod tree;

@@ -1,0 +1,1 @@
+//! The workspace: its files as evaluation and builds may see them.

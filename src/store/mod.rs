@@ -1,0 +1,1 @@
+//! Blobs, names and records on disk: itself an OCI image layout.

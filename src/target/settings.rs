@@ -1,0 +1,37 @@
+//! The settings of a workspace, in its `ocify.toml`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::format::{Compression, MediaTypes};
+use crate::platform::Platform;
+
+/// Settings of a workspace: the top-level keys of `ocify.toml`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The workspace's name, for people.
+    pub name: Option<String>,
+    /// Seconds since 1970-01-01 UTC: the time of every file and image that is made here. An older time that an archive
+    /// or a base gives to a file is kept.
+    pub epoch: u32,
+    /// The platform of images that name none and have no base.
+    #[schemars(with = "String")]
+    pub platform: Platform,
+    /// Media types of images that name none.
+    pub media_types: MediaTypes,
+    /// Compression of layers where the image names none.
+    pub compression: Compression,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            name: None,
+            epoch: 0,
+            platform: Platform::default_target(),
+            media_types: MediaTypes::default(),
+            compression: Compression::default(),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The TOML frontend: `ocify.toml` to settings and targets.

@@ -1,0 +1,1 @@
+//! Fetching: mirrors, digests, failures.

@@ -1,0 +1,1 @@
+//! Golden digests: encoding v1 must give these bytes for ever.

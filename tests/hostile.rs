@@ -1,0 +1,1 @@
+//! Inputs made to hurt: one fixture for each row, and what must happen.

@@ -1,0 +1,1 @@
+//! Images read, assembled, validated and written.

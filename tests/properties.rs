@@ -1,0 +1,1 @@
+//! Properties of archives and trees over generated inputs.

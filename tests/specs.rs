@@ -1,0 +1,1 @@
+//! Specs as users write them, right and wrong, in both syntaxes.

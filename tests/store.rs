@@ -1,0 +1,1 @@
+//! The store under crashes, neighbours and damage.
