@@ -1,0 +1,1 @@
+//! Writing layers: encoding v1.
