@@ -1,0 +1,102 @@
+//! Several images under one digest.
+
+use std::sync::Arc;
+
+use crate::digest::Digest;
+use crate::oci::{Descriptor, Index, canonical_json};
+
+use super::Image;
+use super::document::{self, DocumentError};
+
+/// An image index with what it lists, in the order in which it lists it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImageIndex {
+    descriptor: Descriptor,
+    index: Index,
+    bytes: Arc<[u8]>,
+    entries: Vec<ImageOrIndex>,
+}
+
+/// What a digest in a layout or a registry can name.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ImageOrIndex {
+    Image(Image),
+    Index(ImageIndex),
+}
+
+impl ImageIndex {
+    /// The index of this content in canonical JSON; `entries` are what its descriptors name, in the same order.
+    pub(super) fn from_parts(index: Index, entries: Vec<ImageOrIndex>) -> Result<Self, DocumentError> {
+        ImageIndex::from_bytes(canonical_json(&index), entries)
+    }
+
+    /// The index that consists of `bytes`; `entries` are what its descriptors name, in the same order.
+    pub(super) fn from_bytes(bytes: Vec<u8>, entries: Vec<ImageOrIndex>) -> Result<Self, DocumentError> {
+        let index = document::parse_index(&bytes)?;
+        let descriptor = Descriptor::of(document::index_type(&index), &bytes);
+        Ok(ImageIndex { descriptor, index, bytes: bytes.into(), entries })
+    }
+
+    /// The digest of the index.
+    pub fn digest(&self) -> Digest {
+        self.descriptor.digest
+    }
+
+    /// Type, digest and size of the index.
+    pub fn descriptor(&self) -> Descriptor {
+        self.descriptor.clone()
+    }
+
+    /// The index.
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// The index's bytes, of which [`ImageIndex::digest`] is the digest.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// What the index lists, in its order.
+    pub fn entries(&self) -> &[ImageOrIndex] {
+        &self.entries
+    }
+}
+
+impl ImageOrIndex {
+    /// The digest of the manifest or index.
+    pub fn digest(&self) -> Digest {
+        match self {
+            ImageOrIndex::Image(image) => image.digest(),
+            ImageOrIndex::Index(index) => index.digest(),
+        }
+    }
+
+    /// The descriptor of the manifest or index.
+    pub fn descriptor(&self) -> Descriptor {
+        match self {
+            ImageOrIndex::Image(image) => image.descriptor(),
+            ImageOrIndex::Index(index) => index.descriptor(),
+        }
+    }
+
+    /// The images in it at any depth, in the order of the indexes; one for an image itself.
+    pub fn images(&self) -> Vec<&Image> {
+        match self {
+            ImageOrIndex::Image(image) => vec![image],
+            ImageOrIndex::Index(index) => index.entries.iter().flat_map(ImageOrIndex::images).collect(),
+        }
+    }
+}
+
+impl From<Image> for ImageOrIndex {
+    fn from(image: Image) -> Self {
+        ImageOrIndex::Image(image)
+    }
+}
+
+impl From<ImageIndex> for ImageOrIndex {
+    fn from(index: ImageIndex) -> Self {
+        ImageOrIndex::Index(index)
+    }
+}
