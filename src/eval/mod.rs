@@ -1,1 +1,121 @@
 //! The Starlark frontend: `BUILD.star` to targets.
+//!
+//! Evaluation is a pure function of the files it names: it sees no clock, environment or network, and of the file
+//! tree only what `load` and `glob` show. It runs in three passes:
+//!
+//! 1. **Parse** ([`graph`]): each `BUILD.star` and, from its `load` statements, each module, once. A missing file, a
+//!    syntax error or a cycle ends here.
+//! 2. **Modules** in the order of their loads, each once; frozen, so that any number of packages can share them.
+//! 3. **Packages**, in parallel. Targets come out in the order of the packages and of the calls.
+//!
+//! A builtin turns its arguments, each with its place in the file ([`place`]), into a [`target::Value`] and decodes
+//! the struct of its name with [`target::decode`], exactly as the TOML frontend does. It returns a node, which is
+//! given to other builtins; `image` and `index` register a target as well.
+//!
+//! [`target::Value`]: crate::target::Value
+//! [`target::decode`]: crate::target::decode
+
+mod argument;
+mod builtin;
+mod failure;
+mod graph;
+mod limit;
+mod module;
+mod nesting;
+mod node;
+mod place;
+mod session;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rayon::prelude::*;
+use starlark::environment::FrozenModule;
+
+use crate::diagnostic::{Diagnostic, nearest};
+use crate::path::WorkspacePath;
+use crate::source::Workspace;
+use crate::target::{Settings, Target};
+
+use graph::Graph;
+use module::ModuleId;
+use session::{Outcome, Session};
+
+/// Evaluates the `BUILD.star` of each package. The targets come in the order of `packages`, and in each package in the
+/// order of the calls.
+///
+/// `args` are the build arguments that `arg(...)` reads. What `print` says is added to `printed` line by line, in the
+/// order of modules and packages, also when evaluation fails.
+///
+/// # Errors
+/// Everything that is wrong in the first pass that fails, as one diagnostic with others.
+pub fn evaluate(
+    workspace: &Workspace,
+    packages: &[WorkspacePath],
+    settings: &Settings,
+    args: &BTreeMap<String, String>,
+    printed: &mut Vec<String>,
+) -> Result<Vec<Target>, Diagnostic> {
+    if packages.is_empty() {
+        return unknown_arguments(args, &BTreeSet::new()).map(|()| Vec::new());
+    }
+    // The parser and the compiler recurse over the syntax tree, so they run where the stack is known to be deep enough
+    // for the deepest tree that `nesting` lets through.
+    let pool = rayon::ThreadPoolBuilder::new()
+        .stack_size(limit::STACK)
+        .build()
+        .map_err(|error| Diagnostic::failure("threads for the evaluation could not be started").caused_by(error))?;
+    pool.install(|| {
+        let roots = packages.iter().map(ModuleId::package).collect::<Result<Vec<_>, _>>()?;
+        let graph = Graph::discover(workspace, &roots).map_err(all)?;
+        let mut frozen = BTreeMap::new();
+        let mut declared = BTreeSet::new();
+        for level in graph.levels() {
+            let session = |id: &ModuleId| Session::new(workspace, &graph, settings, args, id, false);
+            let outcomes: Vec<_> = level.par_iter().map(|id| (id.clone(), session(id).run(&frozen))).collect();
+            let (_, modules) = gather(outcomes, printed, &mut declared)?;
+            frozen.extend(modules);
+        }
+        let session = |id: &ModuleId| Session::new(workspace, &graph, settings, args, id, true);
+        let outcomes: Vec<_> = roots.par_iter().map(|id| (id.clone(), session(id).run(&frozen))).collect();
+        let (targets, _) = gather(outcomes, printed, &mut declared)?;
+        unknown_arguments(args, &declared)?;
+        Ok(targets)
+    })
+}
+
+/// The outcomes of one pass, whose order is fixed by now: results if all went well, else every error.
+fn gather(
+    outcomes: Vec<(ModuleId, Outcome)>,
+    printed: &mut Vec<String>,
+    declared: &mut BTreeSet<String>,
+) -> Result<(Vec<Target>, Vec<(ModuleId, FrozenModule)>), Diagnostic> {
+    let (mut targets, mut modules, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+    for (id, outcome) in outcomes {
+        printed.extend(outcome.printed);
+        declared.extend(outcome.declared);
+        targets.extend(outcome.targets);
+        match outcome.result {
+            Ok(frozen) => modules.extend(frozen.map(|frozen| (id, frozen))),
+            Err(error) => errors.push(error),
+        }
+    }
+    if errors.is_empty() { Ok((targets, modules)) } else { Err(all(errors)) }
+}
+
+fn all(errors: Vec<Diagnostic>) -> Diagnostic {
+    let mut errors = errors.into_iter();
+    match errors.next() {
+        Some(first) => first.and(errors),
+        None => Diagnostic::failure("evaluation failed without an error"),
+    }
+}
+
+fn unknown_arguments(args: &BTreeMap<String, String>, declared: &BTreeSet<String>) -> Result<(), Diagnostic> {
+    let Some(name) = args.keys().find(|name| !declared.contains(*name)) else { return Ok(()) };
+    let error = Diagnostic::spec(format!("no evaluated package declares the build argument `{name}`"));
+    Err(match nearest(name, declared.iter().map(String::as_str)) {
+        Some(near) => error.help(format!("did you mean `{near}`?")),
+        None if declared.is_empty() => error.help(format!("a package declares one with `arg(\"{name}\")`")),
+        None => error.help(format!("declared are: {}", declared.iter().cloned().collect::<Vec<_>>().join(", "))),
+    })
+}

@@ -4,6 +4,7 @@
 //! TOML table, and their doc comments are the reference documentation and the JSON Schema, so none of these can drift.
 
 mod base;
+mod builtin;
 mod decode;
 mod field;
 mod image;
@@ -15,6 +16,7 @@ mod source;
 mod value;
 
 pub use base::{Base, DockerArchive, OciArchive, OciLayout};
+pub use builtin::{duplicate, empty_glob, node, positional, take_name, target_name};
 pub use decode::decode;
 pub use field::{FieldError, Id, Mode, Owner};
 pub use image::{Healthcheck, HistoryEntry, ImageSpec, IndexSpec};

@@ -1,0 +1,64 @@
+//! What the evaluator says is wrong, as a [`Diagnostic`] at its place in the user's file.
+
+use std::sync::Arc;
+
+use starlark::ErrorKind;
+
+use crate::diagnostic::{Diagnostic, SourceText, Span};
+
+use super::limit;
+use super::session::Session;
+
+/// How many callers of the failing function a report shows.
+const CALLERS: usize = 4;
+
+/// A syntax error.
+pub fn syntax(error: &starlark::Error, source: &Arc<SourceText>) -> Diagnostic {
+    let span = error.span().map(|span| Span {
+        source: source.clone(),
+        start: span.span.begin().get() as usize,
+        end: span.span.end().get() as usize,
+    });
+    let text = error.without_diagnostic().to_string();
+    let text = text.strip_prefix("Parse error: ").unwrap_or(&text);
+    Diagnostic::spec(format!("syntax error: {text}")).at(span)
+}
+
+/// An error of a running evaluation, with the calls that led to it.
+pub fn evaluation(error: starlark::Error, session: &Session) -> Diagnostic {
+    let span = error.span().and_then(|span| session.span(span));
+    let frames = error.call_stack().clone().into_frames();
+    let callers: Vec<Diagnostic> = frames
+        .iter()
+        .rev()
+        .filter_map(|frame| Some((frame, session.span(frame.location.as_ref()?)?)))
+        .filter(|(_, place)| span.as_ref() != Some(place))
+        .take(CALLERS)
+        .map(|(frame, place)| {
+            Diagnostic::spec(format!("in `{}`, called from here", frame.name)).at(place).label("call")
+        })
+        .collect();
+    let diagnostic = match error.into_kind() {
+        ErrorKind::Native(error) | ErrorKind::Other(error) | ErrorKind::Value(error) => {
+            error.downcast::<Diagnostic>().unwrap_or_else(|error| limit::explain(&error.to_string()))
+        }
+        ErrorKind::Fail(error) => Diagnostic::spec(error.to_string().trim().to_owned()).label("fails here"),
+        ErrorKind::StackOverflow(_) => limit::diagnostic("calls"),
+        other => Diagnostic::spec(lower(&other.to_string())),
+    };
+    let diagnostic = diagnostic.at(span.clone());
+    let callers = callers.into_iter().filter(|caller| caller.span() != diagnostic.span());
+    let callers: Vec<_> = callers.collect();
+    diagnostic.and(callers)
+}
+
+/// A message of the evaluator's in our form: a fragment that begins in lower case.
+pub fn lower(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) if !chars.clone().next().is_some_and(|c| c.is_uppercase()) => {
+            first.to_lowercase().chain(chars).collect()
+        }
+        _ => text.to_owned(),
+    }
+}

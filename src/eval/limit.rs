@@ -1,0 +1,64 @@
+//! How much an evaluation may do and take. The limits count what the program does, not time, so that a spec which
+//! passes here passes everywhere.
+
+use starlark::eval::Evaluator;
+
+use crate::diagnostic::Diagnostic;
+
+use super::failure;
+
+/// Bytes of stack of the threads that evaluate.
+pub const STACK: usize = 256 << 20;
+
+/// Bytes that one file may print.
+pub const PRINTED: usize = 1 << 20;
+
+/// Rounds of loops and calls of functions in one file.
+const TICKS: u64 = 5_000_000;
+
+/// Bytes of Starlark's values in one file.
+const HEAP: usize = 128 << 20;
+
+/// Calls within calls.
+const CALLS: usize = 500;
+
+/// Sets the limits of one file's evaluation.
+pub fn apply(evaluator: &mut Evaluator) -> Result<(), Diagnostic> {
+    let set = evaluator
+        .set_max_callstack_size(CALLS)
+        .and_then(|()| evaluator.set_max_heap_size(HEAP))
+        .and_then(|()| evaluator.set_max_tick_count(TICKS));
+    set.map_err(|error| Diagnostic::failure(format!("the limits of an evaluation could not be set: {error}")))
+}
+
+/// An error that says which limit was reached.
+pub fn diagnostic(what: &str) -> Diagnostic {
+    let (message, help) = match what {
+        "ticks" => (
+            format!("the evaluation takes more than {TICKS} steps"),
+            "a step is one round of a loop or one call; is a loop longer than it should be?",
+        ),
+        "heap" => (
+            format!("the evaluation's values take more than {} MiB", HEAP >> 20),
+            "does a list or a string grow in a loop? Large content belongs into a file, for `files` or `archive`",
+        ),
+        "calls" => (format!("calls are nested more than {CALLS} deep"), "does a function call itself without an end?"),
+        "print" => (format!("the file prints more than {} MiB", PRINTED >> 20), "print less"),
+        other => (format!("{other} hold more than 1000000 values"), "give files as a directory or a pattern"),
+    };
+    Diagnostic::spec(message).label("the limit was reached here").help(help)
+}
+
+/// As [`diagnostic`], for a builtin to return.
+pub fn reached(what: &str) -> starlark::Error {
+    starlark::Error::new_native(diagnostic(what))
+}
+
+/// The evaluator's own words, unless they say that one of its limits was reached.
+pub fn explain(text: &str) -> Diagnostic {
+    match text {
+        _ if text.starts_with("Heap memory limit") => diagnostic("heap"),
+        _ if text.starts_with("Execution duration limit") => diagnostic("ticks"),
+        _ => Diagnostic::spec(failure::lower(text)),
+    }
+}
