@@ -113,3 +113,8 @@ fn x() {
     println!("{}", Spec::build("image(name = 'a', env = {'a': ['x'], 'b': 'c'})").error());
     println!("{}", Spec::build("arg('a')").arg("a", "1").arg("b", "2").error());
 }
+
+#[test]
+fn schema() {
+    println!("{:#}", ocify::target::schema());
+}

@@ -76,6 +76,14 @@ impl de::Error for Error {
         Error::new(Diagnostic::spec(message.to_string()))
     }
 
+    fn invalid_type(found: de::Unexpected, expected: &dyn de::Expected) -> Self {
+        Error::new(Diagnostic::spec(format!("expected {expected}, found {}", describe(&found))))
+    }
+
+    fn invalid_value(found: de::Unexpected, expected: &dyn de::Expected) -> Self {
+        Error::new(Diagnostic::spec(format!("expected {expected}, found {}", describe(&found))))
+    }
+
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
         let diagnostic = Diagnostic::spec(format!("unknown key `{field}`")).label("not a key of this builtin");
         Error::new(diagnostic.help(suggestion(field, expected)))
@@ -87,6 +95,19 @@ impl de::Error for Error {
 
     fn missing_field(field: &'static str) -> Self {
         Error::new(Diagnostic::spec(format!("`{field}` is missing")).label(format!("needs `{field}`")))
+    }
+}
+
+/// As [`Value::describe`].
+fn describe(found: &de::Unexpected) -> String {
+    match found {
+        de::Unexpected::Bool(truth) => Value::Bool(*truth).describe(),
+        de::Unexpected::Signed(number) => Value::Int(*number).describe(),
+        de::Unexpected::Str(text) => Value::String((*text).to_owned()).describe(),
+        de::Unexpected::Seq => "a list".into(),
+        de::Unexpected::Map => "a map".into(),
+        de::Unexpected::Unit => "None".into(),
+        other => other.to_string(),
     }
 }
 
@@ -181,7 +202,8 @@ impl<'de> SeqAccess<'de> for Items<'_> {
     type Error = Error;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Error> {
-        self.0.next().map(|item| seed.deserialize(Decoder(item))).transpose()
+        let Some(item) = self.0.next() else { return Ok(None) };
+        seed.deserialize(Decoder(item)).map(Some).map_err(|error| error.at(item.span.as_ref()))
     }
 }
 
@@ -205,7 +227,8 @@ impl<'de> MapAccess<'de> for Pairs<'_> {
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Error> {
         let value = self.value.take().expect("serde asks for a value after its key");
-        seed.deserialize(Decoder(value))
+        // A field that reads a string and then rejects it does so outside of the value's own visit.
+        seed.deserialize(Decoder(value)).map_err(|error| error.at(value.span.as_ref()))
     }
 }
 
@@ -456,6 +479,33 @@ where
     }
 
     deserializer.deserialize_newtype_struct(FLAT, ListVisitor(PhantomData))
+}
+
+/// A list of text, or one text in place of a list with just that.
+pub(super) fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct TextsVisitor;
+
+    impl<'de> Visitor<'de> for TextsVisitor {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+            f.write_str("a string or a list of strings")
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+            Ok(vec![text.to_owned()])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+            let mut texts = Vec::new();
+            while let Some(text) = items.next_element()? {
+                texts.push(text);
+            }
+            Ok(texts)
+        }
+    }
+
+    deserializer.deserialize_any(TextsVisitor)
 }
 
 fn flatten<'a>(items: &'a [Spanned<Value>], flat: &mut Vec<&'a Spanned<Value>>) {

@@ -7,6 +7,7 @@ mod base;
 mod builtin;
 mod decode;
 mod field;
+mod field_names;
 mod image;
 mod label;
 mod layer;
@@ -22,8 +23,9 @@ pub use field::{FieldError, Id, Mode, Owner};
 pub use image::{Healthcheck, HistoryEntry, ImageSpec, IndexSpec};
 pub use label::{Label, LabelError, Pattern};
 pub use layer::{Accounts, Archive, Copy, Dir, Files, Group, LayerSpec, Symlink, User, Write};
+pub use schema::{document_keys, schema};
 pub use settings::Settings;
-pub use source::{Fetch, FileSource, Sources};
+pub use source::{Fetch, FileSource, Glob, Sources};
 pub use value::{Node, Value};
 
 use serde::Serialize;

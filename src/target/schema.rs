@@ -1,14 +1,47 @@
 //! JSON Schema of the types that are more than a struct: how a node is written in TOML.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::diagnostic::Spanned;
 
 use super::base::{Base, DockerArchive, OciArchive, OciLayout};
+use super::field_names::field_names;
 use super::layer::{Accounts, Archive, Copy, Dir, Files, LayerSpec, Symlink, Write};
-use super::source::{Fetch, FileSource, Sources};
+use super::settings::Settings;
+use super::source::{Fetch, FileSource, Glob, Sources};
+use super::{ImageSpec, IndexSpec};
+
+/// The JSON Schema (draft 2020-12) of `ocify.toml`.
+pub fn schema() -> serde_json::Value {
+    let schema = SchemaGenerator::default().into_root_schema_for::<Document>();
+    schema.to_value()
+}
+
+/// The top-level keys of `ocify.toml`, sorted.
+pub fn document_keys() -> Vec<String> {
+    let mut keys: Vec<String> = field_names::<Settings>().iter().map(|&name| name.to_owned()).collect();
+    keys.extend(["image".to_owned(), "index".to_owned()]);
+    keys.sort();
+    keys
+}
+
+/// `ocify.toml`: settings of the workspace, and targets of its root package.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, title = "ocify.toml")]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Document {
+    #[schemars(flatten)]
+    settings: Settings,
+    /// Images by name.
+    #[schemars(default)]
+    image: BTreeMap<String, ImageSpec>,
+    /// Indexes by name.
+    #[schemars(default)]
+    index: BTreeMap<String, IndexSpec>,
+}
 
 impl<T: JsonSchema> JsonSchema for Spanned<T> {
     fn inline_schema() -> bool {
@@ -76,29 +109,53 @@ impl JsonSchema for FileSource {
     }
 }
 
-impl<S: JsonSchema> JsonSchema for Sources<S> {
+impl JsonSchema for Sources<FileSource> {
     fn schema_name() -> Cow<'static, str> {
-        format!("Sources_of_{}", S::schema_name()).into()
+        "FileSources".into()
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let source = generator.subschema_for::<S>();
+        let glob = generator.subschema_for::<Glob>();
+        let source = generator.subschema_for::<FileSource>();
         json_schema!({
             "description": "A list of sources, a map {destination: source}, or a glob.",
             "anyOf": [
                 { "type": "array", "items": source },
-                {
-                    "type": "object",
-                    "properties": {
-                        "glob": { "type": "array", "items": { "type": "string" } },
-                        "exclude": { "type": "array", "items": { "type": "string" } },
-                        "allow_empty": { "type": "boolean" },
-                    },
-                    "required": ["glob"],
-                    "additionalProperties": false,
-                },
-                { "type": "object", "additionalProperties": source },
+                glob,
+                { "type": "object", "not": { "required": ["glob"] }, "additionalProperties": source },
             ],
+        })
+    }
+}
+
+impl JsonSchema for Sources<String> {
+    fn schema_name() -> Cow<'static, str> {
+        "Paths".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A list of paths, or a map {destination: path}.",
+            "anyOf": [
+                { "type": "array", "items": { "type": "string" } },
+                { "type": "object", "additionalProperties": { "type": "string" } },
+            ],
+        })
+    }
+}
+
+/// What [`one_or_many`](super::decode::one_or_many) reads.
+pub(super) struct OneOrMany;
+
+impl JsonSchema for OneOrMany {
+    fn schema_name() -> Cow<'static, str> {
+        "OneOrMany".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A string or a list of strings.",
+            "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }],
         })
     }
 }

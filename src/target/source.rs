@@ -1,6 +1,6 @@
 //! Where the files of a layer come from.
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::Spanned;
@@ -8,6 +8,7 @@ use crate::digest::Digest;
 use crate::path::WorkspacePath;
 
 use super::decode;
+use super::schema::OneOrMany;
 
 /// One file, or a directory with all that is in it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -29,16 +30,37 @@ pub enum Sources<S> {
     Map(Vec<(String, Spanned<S>)>),
 }
 
+/// In TOML, the files of the package that match a pattern, in place of the list of sources: what `glob(include,
+/// exclude, allow_empty)` is in Starlark.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Glob {
+    /// Patterns of the files to take: `*` and `?` within a name, `**` for any directories, `[a-z]`, `{a,b}`.
+    #[serde(deserialize_with = "decode::one_or_many")]
+    #[schemars(with = "OneOrMany")]
+    pub glob: Vec<String>,
+    /// Patterns of the files to leave out of these.
+    #[serde(default, deserialize_with = "decode::one_or_many")]
+    #[schemars(with = "OneOrMany")]
+    pub exclude: Vec<String>,
+    /// Whether it is fine that no file matches.
+    #[serde(default)]
+    pub allow_empty: bool,
+}
+
 /// A file from the network or from this machine, whose digest is known beforehand.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = url_or_urls)]
 pub struct Fetch {
     /// The package in which the call stands.
     #[serde(skip_deserializing, default = "decode::package")]
     #[schemars(skip)]
     pub package: WorkspacePath,
     /// Where to get the file: `https://`, `http://` or `file://` followed by a path relative to the package. The
-    /// places are tried in order and must all hold the same bytes.
+    /// places are tried in order and must all hold the same bytes. `url = "..."` is short for a list of one.
+    #[serde(alias = "url", deserialize_with = "decode::one_or_many")]
+    #[schemars(with = "OneOrMany")]
     pub urls: Vec<String>,
     /// SHA-256 of the file, as 64 hexadecimal digits.
     #[serde(with = "hex")]
@@ -50,6 +72,18 @@ pub struct Fetch {
     /// Mode 0755 instead of 0644.
     #[serde(default)]
     pub executable: bool,
+}
+
+/// Schemars leaves out a field's other names.
+fn url_or_urls(schema: &mut Schema) {
+    schema.insert(
+        "anyOf".into(),
+        serde_json::json!([{ "required": ["urls", "sha256"] }, { "required": ["url", "sha256"] }]),
+    );
+    schema.remove("required");
+    if let Some(properties) = schema.get_mut("properties").and_then(|properties| properties.as_object_mut()) {
+        properties.insert("url".into(), serde_json::json!({ "description": "The only URL.", "type": "string" }));
+    }
 }
 
 /// A digest without its algorithm, as people paste it from a checksum file.
