@@ -122,13 +122,18 @@ pub fn index_type(index: &Index) -> MediaType {
 
 /// Checks that `bytes` are the blob that `descriptor` names.
 pub fn check_bytes(descriptor: &Descriptor, bytes: &[u8]) -> Result<(), DocumentError> {
-    if bytes.len() as u64 != descriptor.size {
-        return Err(DocumentError::Size { expected: descriptor.size, found: bytes.len() as u64 });
+    check_content(descriptor, bytes.len() as u64, Digest::of(bytes))
+}
+
+/// Checks that a blob of this size and digest is the one that `descriptor` names.
+pub fn check_content(descriptor: &Descriptor, size: u64, digest: Digest) -> Result<(), DocumentError> {
+    if size != descriptor.size {
+        return Err(DocumentError::Size { expected: descriptor.size, found: size });
     }
-    match Digest::of(bytes) {
-        found if found == descriptor.digest => Ok(()),
-        found => Err(DocumentError::Digest { expected: descriptor.digest, found }),
+    if digest != descriptor.digest {
+        return Err(DocumentError::Digest { expected: descriptor.digest, found: digest });
     }
+    Ok(())
 }
 
 /// Checks that `document`, to which `descriptor` led, is of the type that the descriptor gives it. A document that

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::digest::Digest;
 use crate::oci::{Descriptor, Index, canonical_json};
+use crate::store::{Store, StoreError};
 
 use super::Image;
 use super::document::{self, DocumentError};
@@ -55,6 +56,11 @@ impl ImageIndex {
     /// The index's bytes, of which [`ImageIndex::digest`] is the digest.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Puts the index into the store. What it lists should be there before.
+    pub fn save(&self, store: &Store) -> Result<(), StoreError> {
+        store.put_blob(&self.bytes).map(drop)
     }
 
     /// What the index lists, in its order.

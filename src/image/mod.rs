@@ -6,22 +6,32 @@
 //! everything that an image claims, and [`sink`] writes it out. docs/image-config.md says which field lands where.
 
 mod assemble;
+mod contents;
 mod document;
 mod error;
+mod import;
 mod index;
 mod layer;
+mod load;
+pub mod sink;
+mod validate;
 
 pub use assemble::{assemble, assemble_index};
+pub use contents::{layer_entries, spool_contents, tree};
 pub use document::DocumentError;
 pub use error::ImageError;
+pub use import::{import_docker_archive, import_layout, import_oci_archive};
 pub use index::{ImageIndex, ImageOrIndex};
 pub use layer::Layer;
+pub use load::{load, load_image};
+pub use validate::{Problem, validate, validate_digest, validate_documents};
 
 use std::sync::Arc;
 
 use crate::digest::Digest;
-use crate::oci::{Descriptor, ImageConfig, Manifest, MediaType, WirePlatform, canonical_json};
+use crate::oci::{Descriptor, ImageConfig, Manifest, WirePlatform, canonical_json};
 use crate::platform::Platform;
+use crate::store::{Store, StoreError};
 
 /// One image: manifest, config and layers that agree with each other.
 #[derive(Clone, Debug, PartialEq)]
@@ -119,7 +129,9 @@ impl Image {
         }
     }
 
-    fn config_type(&self) -> &MediaType {
-        &self.manifest.config.media_type
+    /// Puts manifest and config into the store. Its layers should be there before, as nothing may name what is not.
+    pub fn save(&self, store: &Store) -> Result<(), StoreError> {
+        store.put_blob(&self.config_bytes)?;
+        store.put_blob(&self.manifest_bytes).map(drop)
     }
 }
