@@ -19,13 +19,15 @@ pub struct Ingest {
     temporary: Temporary,
     hasher: Hasher,
     size: u64,
+    /// A write failed. What came before it could be committed, but is not what the caller wanted to store.
+    failed: bool,
 }
 
 impl Store {
     /// Begins a blob whose digest is not known yet.
     pub fn ingest(&self) -> Result<Ingest, StoreError> {
         let temporary = Temporary::create(&self.path(layout::INGEST))?;
-        Ok(Ingest { store: self.clone(), temporary, hasher: Hasher::new(), size: 0 })
+        Ok(Ingest { store: self.clone(), temporary, hasher: Hasher::new(), size: 0, failed: false })
     }
 
     /// Stores `bytes`; does nothing if the store has them.
@@ -54,9 +56,12 @@ impl Store {
 impl Ingest {
     /// Stores what was written, and returns its digest and its size in bytes.
     pub fn commit(self) -> Result<(Digest, u64), StoreError> {
-        let Ingest { store, mut temporary, hasher, size } = self;
+        let Ingest { store, mut temporary, hasher, size, failed } = self;
         let digest = hasher.finish();
         let path = store.blob_path(&digest);
+        if failed {
+            return Err(StoreError::write("write", &path)(io::Error::other("an earlier write of it failed")));
+        }
         let length = temporary.flush().map_err(StoreError::write("write", &path))?;
         if length != size {
             return Err(StoreError::WrongSize { digest, expected: size, found: length });
@@ -95,7 +100,9 @@ impl fmt::Debug for Ingest {
 
 impl Write for Ingest {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let n = self.temporary.write(bytes)?;
+        let result = self.temporary.write(bytes);
+        self.failed |= result.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::Interrupted);
+        let n = result?;
         self.hasher.update(&bytes[..n]);
         self.size += n as u64;
         Ok(n)
