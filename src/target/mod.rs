@@ -14,6 +14,7 @@ mod layer;
 mod schema;
 mod settings;
 mod source;
+mod title;
 mod value;
 
 pub use base::{Base, DockerArchive, OciArchive, OciLayout};
