@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use crate::digest::{Digest, Hasher};
 
-use super::temporary::{Temporary, sync_parent};
+use super::temporary::Temporary;
 use super::{Store, StoreError, layout, quarantine};
 
 /// The mode of a blob: nobody has a reason to write into one.
@@ -33,23 +33,13 @@ impl Store {
     /// Stores `bytes`; does nothing if the store has them.
     pub fn put_blob(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
         let digest = Digest::of(bytes);
-        if !self.has(&digest, bytes.len() as u64)? {
+        if self.contains(&digest) != Some(bytes.len() as u64) {
             let mut ingest = self.ingest()?;
             let path = self.blob_path(&digest);
             ingest.write_all(bytes).map_err(StoreError::write("write", &path))?;
             ingest.commit_expecting(&digest, Some(bytes.len() as u64))?;
         }
         Ok(digest)
-    }
-
-    /// True if the blob is there with this size, and its name on the disk: another process may have given it that just
-    /// now, and a reference to it must not outlive it in a power failure.
-    fn has(&self, digest: &Digest, size: u64) -> Result<bool, StoreError> {
-        let there = self.contains(digest) == Some(size);
-        if there {
-            sync_parent(&self.blob_path(digest))?;
-        }
-        Ok(there)
     }
 }
 
@@ -66,7 +56,7 @@ impl Ingest {
         if length != size {
             return Err(StoreError::WrongSize { digest, expected: size, found: length });
         }
-        if !store.has(&digest, size)? {
+        if store.contains(&digest) != Some(size) {
             // One of the wrong size may lie there; a rename over it would destroy the evidence.
             if let Ok(bad) = fs::symlink_metadata(&path)
                 && bad.len() != size

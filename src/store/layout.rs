@@ -12,7 +12,7 @@ use crate::oci::canonical_json;
 use super::StoreError;
 use super::lock::Lock;
 use super::reference::IndexFile;
-use super::temporary::{Temporary, sync_parent};
+use super::temporary::{Temporary, sync_directory, sync_parent};
 
 /// The `imageLayoutVersion` of image-spec 1.1.
 pub(super) const VERSION: &str = "1.0.0";
@@ -107,7 +107,7 @@ fn create(root: &Path) -> Result<(), StoreError> {
         create_directory(&root.join(name), false)?;
     }
     sync_parent(root)?;
-    sync_parent(&root.join(BLOBS))?;
+    sync_directory(&root.join("blobs"))?;
     let _lock = Lock::acquire(&root.join(INDEX_LOCK))?;
     create_file(root, INDEX_FILE, &canonical_json(&IndexFile::default()))?;
     let layout = LayoutFile { image_layout_version: VERSION.to_owned() };

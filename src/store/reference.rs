@@ -12,7 +12,7 @@ use crate::format::MediaTypes;
 use crate::oci::{Descriptor, MediaType, REF_NAME, canonical_json};
 
 use super::lock::Lock;
-use super::temporary::Temporary;
+use super::temporary::{Temporary, sync_directory};
 use super::{Store, StoreError, layout};
 
 impl Store {
@@ -76,6 +76,9 @@ impl Store {
         }
         let _lock = Lock::acquire(&self.path(layout::INDEX_LOCK))?;
         let Some(index) = self.read_index()?.changed(&change) else { return Ok(()) };
+        // Another process may have given a blob its name just now, and a reference must not outlive that name in a power
+        // failure.
+        sync_directory(&self.path(layout::BLOBS))?;
         let path = self.path(layout::INDEX_FILE);
         let mut temporary = Temporary::create(&self.path(layout::INGEST))?;
         temporary.write_all(&canonical_json(&index)).map_err(StoreError::write("write", &path))?;
