@@ -230,14 +230,14 @@ fn targets_that_depend_on_each_other_are_a_cycle() {
 fn an_index_lists_its_platforms_in_order() {
     let workspace = Workspace::new().file(
         "BUILD.star",
-        "index(name = 'all', images = [image(name = a, platform = 'linux/' + a, layers = [write('/a', a)]) for a in ['arm64', 'amd64']])",
+        "index(name = 'every', images = [image(name = a, platform = 'linux/' + a, layers = [write('/a', a)]) for a in ['arm64', 'amd64']])",
     );
-    workspace.build("//:all");
-    let index: serde_json::Value = serde_json::from_str(&workspace.ok(&["inspect", "//:all", "--raw"])).unwrap();
+    workspace.build("//:every");
+    let index: serde_json::Value = serde_json::from_str(&workspace.ok(&["inspect", "//:every", "--raw"])).unwrap();
     let architectures: Vec<_> =
         index["manifests"].as_array().unwrap().iter().map(|m| &m["platform"]["architecture"]).collect();
     assert_eq!(architectures, ["arm64", "amd64"]);
-    let error = workspace.fails(2, &["build", "//:all", "-o", "tar:x.tar"]);
+    let error = workspace.fails(2, &["build", "//:every", "-o", "tar:x.tar"]);
     assert!(error.contains("takes one image, not an index"), "{error}");
 }
 

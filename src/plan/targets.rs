@@ -6,7 +6,7 @@ use crate::diagnostic::{At, Diagnostic, nearest};
 use crate::path::WorkspacePath;
 use crate::platform::Platform;
 use crate::source::{PathKind, Workspace};
-use crate::target::{Label, Pattern, Settings, Target};
+use crate::target::{Label, Pattern, Settings, Target, duplicate};
 use crate::{eval, tomlspec};
 
 /// Targets by label; every label that one of them names is in it, and none depends on itself.
@@ -93,10 +93,7 @@ impl TargetGraph {
     fn add(&mut self, targets: Vec<Target>) -> Result<(), Diagnostic> {
         for target in targets {
             if let Some(first) = self.targets.get(&target.label) {
-                let place = first.span.as_ref().map_or(String::new(), |span| format!(" at {span}"));
-                return Err(Diagnostic::spec(format!("target `{}` is defined twice", target.label))
-                    .at(target.span)
-                    .help(format!("the first one is{place}; give one of them another name")));
+                return Err(duplicate(first, &target));
             }
             self.targets.insert(target.label.clone(), target);
         }
