@@ -176,3 +176,109 @@ impl Pax {
 fn record_len(rest: usize) -> usize {
     (1..).map(|digits| rest + digits).find(|len| len.to_string().len() == len - rest).expect("lengths outgrow digits")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::entry::{Content, Metadata};
+
+    fn entry(path: impl AsRef<[u8]>, kind: Kind) -> Entry {
+        Entry { path: ImagePath::parse(path).unwrap(), metadata: Metadata::root_owned(0o644, 0), kind }
+    }
+
+    fn file(path: impl AsRef<[u8]>) -> Entry {
+        entry(path, Kind::File { content: Content::inline(*b"") })
+    }
+
+    fn reason(entry: &Entry) -> String {
+        header(entry).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn every_field_of_a_plain_header() {
+        let mut entry = file("etc/motd");
+        entry.metadata =
+            Metadata { mode: 0o4755, uid: 1000, gid: 0o7777777, mtime: 1_700_000_000, xattrs: BTreeMap::new() };
+        let mut expected = [0; 512];
+        let mut put = |offset: usize, bytes: &[u8]| expected[offset..offset + bytes.len()].copy_from_slice(bytes);
+        put(0, b"etc/motd");
+        put(100, b"0004755\x000001750\x007777777\x0000000000000\x0014524770400\0");
+        put(148, b"011003\0 0");
+        put(257, b"ustar\x0000");
+        put(329, b"0000000\x000000000\0");
+        let bytes = header(&entry).unwrap();
+        let text = |bytes: &[u8]| bytes.escape_ascii().to_string();
+        assert_eq!(text(&bytes), text(&expected));
+    }
+
+    #[test]
+    fn names_are_split_at_the_last_slash_at_which_both_parts_fit() {
+        let name = |lens: &[usize]| lens.iter().map(|&len| "n".repeat(len)).collect::<Vec<_>>().join("/").into_bytes();
+        let lens = |name: &[u8]| split(name).map(|(prefix, rest)| (prefix.len(), rest.len()));
+        assert_eq!(lens(&name(&[100])), Some((0, 100)));
+        assert_eq!(lens(&name(&[101])), None);
+        assert_eq!(lens(&name(&[50, 60, 60])), Some((111, 60)));
+        assert_eq!(lens(&name(&[155, 100])), Some((155, 100)));
+        assert_eq!(lens(&name(&[156, 50])), None);
+        assert_eq!(lens(&name(&[10, 50, 101])), None);
+        // A directory's own slash is no place to split at.
+        assert_eq!(lens(&[name(&[150]), b"/".to_vec()].concat()), None);
+    }
+
+    #[test]
+    fn the_length_of_a_record_counts_itself() {
+        for (rest, len) in [(3, 4), (8, 9), (9, 11), (97, 99), (98, 101), (996, 999), (997, 1001)] {
+            assert_eq!(record_len(rest), len, "{rest}");
+        }
+    }
+
+    #[test]
+    fn records_are_sorted_and_only_for_what_does_not_fit() {
+        let mut entry = entry(vec![b'd'; 101], Kind::Directory);
+        entry.metadata.uid = 1 << 21;
+        entry.metadata.mtime = -1;
+        for attribute in ["user.b", "user.overlay.opaque", "security.selinux", "security.capability", "trusted.x"] {
+            entry.metadata.xattrs.insert(attribute.into(), b"\0\n".to_vec());
+        }
+        let bytes = header(&entry).unwrap();
+        assert_eq!(bytes.len(), 3 * BLOCK);
+        let expected = format!(
+            "39 SCHILY.xattr.security.capability=\0\n\n26 SCHILY.xattr.user.b=\0\n\n12 mtime=-1\n112 path={}/\n15 uid=2097152\n",
+            "d".repeat(101)
+        );
+        let records = &bytes[BLOCK..2 * BLOCK];
+        assert_eq!(
+            records[..expected.len()].escape_ascii().to_string(),
+            expected.as_bytes().escape_ascii().to_string()
+        );
+        assert!(records[expected.len()..].iter().all(|&byte| byte == 0));
+        assert_eq!(&bytes[2 * BLOCK..][NAME], [b'd'; 100]);
+    }
+
+    #[test]
+    fn a_cut_name_does_not_end_in_a_slash() {
+        let name = [vec![b'a'; 99], b"/".to_vec(), vec![b'b'; 200]].concat();
+        let bytes = header(&file(name)).unwrap();
+        assert_eq!(&bytes[bytes.len() - BLOCK..][NAME], [vec![b'a'; 99], vec![0]].concat());
+    }
+
+    #[test]
+    fn what_a_tar_cannot_hold_is_an_error_that_names_the_entry() {
+        assert!(reason(&file("")).contains("the root is not a directory"));
+        let mut wide = file("wide");
+        wide.metadata.mode = 0o100644;
+        assert!(reason(&wide).contains("`/wide` cannot be written to a layer: its mode 0o100644"));
+        assert!(reason(&entry("dev", Kind::CharDevice { major: 1 << 21, minor: 0 })).contains("device number"));
+        for target in [vec![], vec![b'x'; 4097], b"a\0".to_vec()] {
+            assert!(reason(&entry("link", Kind::Symlink { target: Arc::from(target) })).contains("link text"));
+        }
+        let mut odd = file("odd");
+        odd.metadata.xattrs.insert("user.a=b".into(), vec![]);
+        assert!(reason(&odd).contains("user.a=b"));
+        let mut heavy = file("heavy");
+        heavy.metadata.xattrs.insert("user.a".into(), vec![0; 1 << 20]);
+        assert!(reason(&heavy).contains("1 MiB"));
+    }
+}

@@ -10,9 +10,9 @@ use crate::digest::Hasher;
 use crate::entry::{Entry, Kind, Origin};
 
 /// A chunk is not ended before it has this many bytes.
-pub(super) const MIN: u64 = 512 << 10;
+pub(super) const MIN: u64 = 1 << 20;
 /// The length that chunks of small entries tend to, and the distance of the cuts inside a large file.
-pub(super) const AIM: u64 = 1 << 20;
+pub(super) const AIM: u64 = 2 << 20;
 /// No chunk of small entries is longer.
 pub(super) const MAX: u64 = 4 << 20;
 /// A file of more bytes is cut inside, at multiples of [`AIM`].
@@ -170,5 +170,100 @@ fn check(entries: &[Entry], index: usize) -> Result<(), EncodeError> {
             Ok(())
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::digest::Digest;
+    use crate::entry::{Content, Metadata};
+    use crate::format::Compression;
+    use crate::path::ImagePath;
+
+    /// A file whose content exists only as a digest, as nothing reads it for a plan.
+    fn file(path: String, size: u64, seed: u64) -> Entry {
+        let content = Content { size, digest: Digest::of(&seed.to_be_bytes()), origin: Origin::Unknown };
+        Entry {
+            path: ImagePath::parse(path).unwrap(),
+            metadata: Metadata::root_owned(0o644, 0),
+            kind: Kind::File { content },
+        }
+    }
+
+    /// 3,000 files of up to 40,000 bytes, and one of 20 MiB in the middle.
+    fn files() -> Vec<Entry> {
+        let size = |index: u64| if index == 1500 { 20 << 20 } else { index * 7919 % 40_000 };
+        (0..3000).map(|index| file(format!("f{index:04}"), size(index), index)).collect()
+    }
+
+    fn identities(entries: &[Entry]) -> BTreeSet<Digest> {
+        let identity = |chunk| super::super::stream::identity(entries, chunk, Compression::Gzip).unwrap();
+        plan(entries).unwrap().chunks.iter().map(identity).collect()
+    }
+
+    #[test]
+    fn chunks_cover_the_stream_and_keep_their_limits() {
+        let entries = files();
+        let Plan { offsets, chunks, size } = plan(&entries).unwrap();
+        let mut offset = 0;
+        let mut start = Position { entry: 0, content: 0 };
+        for (index, chunk) in chunks.iter().enumerate() {
+            assert_eq!((chunk.offset, chunk.start), (offset, start));
+            (offset, start) = (offset + chunk.len, chunk.end);
+            assert!(chunk.len <= MAX && (chunk.len >= MIN || index + 1 == chunks.len()), "{chunk:?}");
+        }
+        assert_eq!((offset, start), (size, Position { entry: 3000, content: 0 }));
+        assert_eq!(offsets[0], 512);
+        let inside: Vec<u64> = chunks.iter().filter(|c| c.end.content > 0).map(|c| c.end.content).collect();
+        assert_eq!(inside, (1..10).map(|n| n * AIM).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn an_edit_leaves_nearly_all_chunks_as_they_were() {
+        let before = identities(&files());
+        assert!(before.len() > 25, "{}", before.len());
+        for index in [0, 700, 1499, 1501, 2999] {
+            let mut changed = files();
+            changed[index] = file(format!("f{index:04}"), 12_345, 99_999);
+            let mut inserted = files();
+            inserted.insert(index + 1, file(format!("f{index:04}-new"), 30_000, 99_999));
+            let mut removed = files();
+            removed.remove(index);
+            for (what, after) in [("changed", changed), ("inserted", inserted), ("removed", removed)] {
+                let moved = identities(&after).difference(&before).count();
+                assert!((1..=3).contains(&moved), "{what} at {index}: {moved} chunks of {} are new", before.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_change_inside_a_large_file_stays_inside_it() {
+        let before = identities(&files());
+        let mut entries = files();
+        entries[1500] = file("f1500".into(), 20 << 20, 99_999);
+        assert_eq!(identities(&entries).difference(&before).count(), 10);
+    }
+
+    #[test]
+    fn entries_that_are_not_canonical_are_refused() {
+        let file = |path: &str| file(path.into(), 0, 0);
+        let link = |path: &str, target: &str| Entry {
+            kind: Kind::HardLink { target: ImagePath::parse(target).unwrap() },
+            ..file(path)
+        };
+        let error = |entries: &[Entry]| plan(entries).err().unwrap().to_string();
+        assert!(error(&[file("b"), file("a")]).starts_with("`/a` comes after `/b`"));
+        assert!(error(&[file("a"), file("a")]).starts_with("`/a` is there twice"));
+        assert!(error(&[link("a", "b"), file("b")]).contains("`/b`, which is not among the entries before it"));
+        assert!(error(&[link("a", "a")]).contains("not among the entries before it"));
+        assert!(error(&[file("a"), link("b", "a"), link("c", "b")]).contains("a hard link itself"));
+        let directory = Entry { kind: Kind::Directory, ..file("a") };
+        assert!(error(&[directory, link("b", "a")]).contains("a directory"));
+        let mut short = file("a");
+        short.kind = Kind::File { content: Content { size: 4, ..Content::inline(*b"abc") } };
+        assert!(error(&[short]).contains("`/a` is not 4 bytes long"));
     }
 }
