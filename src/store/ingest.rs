@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use crate::digest::{Digest, Hasher};
 
-use super::temporary::{Temporary, sync_parent};
+use super::temporary::Temporary;
 use super::{Store, StoreError, layout, quarantine};
 
 /// The mode of a blob: nobody has a reason to write into one.
@@ -19,19 +19,21 @@ pub struct Ingest {
     temporary: Temporary,
     hasher: Hasher,
     size: u64,
+    /// A write failed. What came before it could be committed, but is not what the caller wanted to store.
+    failed: bool,
 }
 
 impl Store {
     /// Begins a blob whose digest is not known yet.
     pub fn ingest(&self) -> Result<Ingest, StoreError> {
         let temporary = Temporary::create(&self.path(layout::INGEST))?;
-        Ok(Ingest { store: self.clone(), temporary, hasher: Hasher::new(), size: 0 })
+        Ok(Ingest { store: self.clone(), temporary, hasher: Hasher::new(), size: 0, failed: false })
     }
 
     /// Stores `bytes`; does nothing if the store has them.
     pub fn put_blob(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
         let digest = Digest::of(bytes);
-        if !self.has(&digest, bytes.len() as u64)? {
+        if self.contains(&digest) != Some(bytes.len() as u64) {
             let mut ingest = self.ingest()?;
             let path = self.blob_path(&digest);
             ingest.write_all(bytes).map_err(StoreError::write("write", &path))?;
@@ -39,29 +41,22 @@ impl Store {
         }
         Ok(digest)
     }
-
-    /// True if the blob is there with this size, and its name on the disk: another process may have given it that just
-    /// now, and a reference to it must not outlive it in a power failure.
-    fn has(&self, digest: &Digest, size: u64) -> Result<bool, StoreError> {
-        let there = self.contains(digest) == Some(size);
-        if there {
-            sync_parent(&self.blob_path(digest))?;
-        }
-        Ok(there)
-    }
 }
 
 impl Ingest {
     /// Stores what was written, and returns its digest and its size in bytes.
     pub fn commit(self) -> Result<(Digest, u64), StoreError> {
-        let Ingest { store, mut temporary, hasher, size } = self;
+        let Ingest { store, mut temporary, hasher, size, failed } = self;
         let digest = hasher.finish();
         let path = store.blob_path(&digest);
+        if failed {
+            return Err(StoreError::write("write", &path)(io::Error::other("an earlier write of it failed")));
+        }
         let length = temporary.flush().map_err(StoreError::write("write", &path))?;
         if length != size {
             return Err(StoreError::WrongSize { digest, expected: size, found: length });
         }
-        if !store.has(&digest, size)? {
+        if store.contains(&digest) != Some(size) {
             // One of the wrong size may lie there; a rename over it would destroy the evidence.
             if let Ok(bad) = fs::symlink_metadata(&path)
                 && bad.len() != size
@@ -95,7 +90,9 @@ impl fmt::Debug for Ingest {
 
 impl Write for Ingest {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let n = self.temporary.write(bytes)?;
+        let result = self.temporary.write(bytes);
+        self.failed |= result.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::Interrupted);
+        let n = result?;
         self.hasher.update(&bytes[..n]);
         self.size += n as u64;
         Ok(n)

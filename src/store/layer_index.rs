@@ -192,3 +192,96 @@ fn read(file: File, diff_id: &DiffId) -> io::Result<Option<Vec<Entry>>> {
     let whole = line == format!("{}\n", hasher.finish().hex()).as_bytes() && next(&mut line)? == 0;
     Ok(whole.then_some(entries))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn new_store() -> (tempfile::TempDir, Store) {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path().join("store")).unwrap();
+        (directory, store)
+    }
+
+    fn entry(path: &[u8], kind: Kind) -> Entry {
+        Entry { path: ImagePath::parse(path).unwrap(), metadata: Metadata::root_owned(0o4755, -1), kind }
+    }
+
+    fn file(diff_id: DiffId, offset: u64) -> Kind {
+        let digest = Digest::of(b"content");
+        Kind::File { content: Content { size: u64::MAX, digest, origin: Origin::Layer { diff_id, offset } } }
+    }
+
+    fn one_of_each(diff_id: DiffId) -> Vec<Entry> {
+        let mut every = vec![
+            entry(b"", Kind::Directory),
+            entry(b"block", Kind::BlockDevice { major: 8, minor: 1 }),
+            entry(b"char", Kind::CharDevice { major: u32::MAX, minor: 0 }),
+            entry(b"fifo", Kind::Fifo),
+            entry(b"file\n\xff\\", file(diff_id, 1 << 40)),
+            entry(b"hard", Kind::HardLink { target: ImagePath::parse(b"file\n\xff\\").unwrap() }),
+            entry(b"soft", Kind::Symlink { target: Arc::from(*b"../\xc3\xa9/\xff\n\"") }),
+        ];
+        every[3].metadata.xattrs.insert("security.capability".into(), vec![0, 255]);
+        every
+    }
+
+    #[test]
+    fn every_kind_of_entry_comes_back_with_its_offset() {
+        let (_directory, store) = new_store();
+        let diff_id = DiffId(Digest::of(b"layer"));
+        let entries = one_of_each(diff_id);
+        assert_eq!(store.layer_index(&diff_id).unwrap(), None);
+        store.put_layer_index(&diff_id, &entries).unwrap();
+        let read = store.layer_index(&diff_id).unwrap().unwrap();
+        assert_eq!(read, entries);
+        let Kind::File { content } = &read[4].kind else { panic!("not a file") };
+        assert!(matches!(content.origin, Origin::Layer { diff_id: d, offset } if d == diff_id && offset == 1 << 40));
+
+        store.put_layer_index(&diff_id, &[]).unwrap();
+        assert_eq!(store.layer_index(&diff_id).unwrap(), Some(Vec::new()));
+    }
+
+    #[test]
+    fn a_content_of_elsewhere_is_refused_and_nothing_is_left() {
+        let (_directory, store) = new_store();
+        let diff_id = DiffId(Digest::of(b"layer"));
+        let other = file(DiffId(Digest::of(b"other")), 0);
+        for kind in [other, Kind::File { content: Content::inline(*b"text") }] {
+            let error = store.put_layer_index(&diff_id, &[entry(b"a", kind)]).unwrap_err();
+            assert!(matches!(error, StoreError::NotInLayer { .. }), "{error}");
+        }
+        assert_eq!(store.layer_index(&diff_id).unwrap(), None);
+        assert_eq!(fs::read_dir(store.path(layout::INGEST)).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn an_altered_index_is_a_miss_and_is_removed() {
+        let (_directory, store) = new_store();
+        let diff_id = DiffId(Digest::of(b"layer"));
+        store.put_layer_index(&diff_id, &one_of_each(diff_id)).unwrap();
+        let path = store.layer_index_path(&diff_id);
+        let good = fs::read(&path).unwrap();
+        let assert_miss = |bytes: &[u8], what: String| {
+            fs::write(&path, bytes).unwrap();
+            assert_eq!(store.layer_index(&diff_id).unwrap(), None, "{what}");
+            assert!(!path.exists(), "{what}");
+        };
+        for end in 0..good.len() {
+            assert_miss(&good[..end], format!("cut at {end}"));
+        }
+        for at in 0..good.len() {
+            let mut flipped = good.clone();
+            flipped[at] ^= 1 << (at % 8);
+            assert_miss(&flipped, format!("flipped at {at}"));
+        }
+        assert_miss(&[&good[..], b"\n"].concat(), "longer".into());
+        let huge = br#"{"version":1,"diff_id":"DIFF","entries":18446744073709551615}"#;
+        let huge = String::from_utf8_lossy(huge).replace("DIFF", &diff_id.to_string());
+        assert_miss(huge.as_bytes(), "a huge count".into());
+
+        let other = DiffId(Digest::of(b"other"));
+        fs::write(store.layer_index_path(&other), &good).unwrap();
+        assert_eq!(store.layer_index(&other).unwrap(), None, "under another layer's name");
+    }
+}

@@ -12,7 +12,7 @@ use crate::oci::canonical_json;
 use super::StoreError;
 use super::lock::Lock;
 use super::reference::IndexFile;
-use super::temporary::{Temporary, sync_parent};
+use super::temporary::{Temporary, sync_directory, sync_parent};
 
 /// The `imageLayoutVersion` of image-spec 1.1.
 pub(super) const VERSION: &str = "1.0.0";
@@ -66,24 +66,17 @@ fn check_version(root: &Path) -> Result<bool, StoreError> {
 }
 
 /// An error unless `root` is missing, empty, or a store that is finished or being created. An image layout of another
-/// tool is none: this one would be rewritten.
+/// tool is not one: its index would be rewritten.
 fn check_ownership(root: &Path, finished: bool) -> Result<(), StoreError> {
-    // First the names, then `locks`: it is created first, so who sees another name of ours sees it too.
-    let only_ours = finished || has_only_our_names(root)?;
-    let foreign = || StoreError::NotAStore { root: root.to_owned() };
-    match only_ours {
-        true if root.join(LOCKS).is_dir() || is_vacant(root)? => Ok(()),
-        _ => Err(foreign()),
+    let names = names(root)?;
+    let ours =
+        |name: &String| DIRECTORIES.contains(&name.as_str()) || [LAYOUT_FILE, INDEX_FILE].contains(&name.as_str());
+    // Looked for after the names were read: `locks` is created first, so whoever sees another name of ours finds it.
+    let begun = || root.join(LOCKS).is_dir();
+    if names.is_empty() || (begun() && (finished || names.iter().all(ours))) {
+        return Ok(());
     }
-}
-
-fn has_only_our_names(root: &Path) -> Result<bool, StoreError> {
-    let ours = |name: &str| DIRECTORIES.contains(&name) || [LAYOUT_FILE, INDEX_FILE].contains(&name);
-    Ok(names(root)?.iter().all(|name| ours(name)))
-}
-
-fn is_vacant(root: &Path) -> Result<bool, StoreError> {
-    Ok(names(root)?.is_empty())
+    Err(StoreError::NotAStore { root: root.to_owned() })
 }
 
 /// The names in `root`; none when it is missing.
@@ -114,7 +107,7 @@ fn create(root: &Path) -> Result<(), StoreError> {
         create_directory(&root.join(name), false)?;
     }
     sync_parent(root)?;
-    sync_parent(&root.join(BLOBS))?;
+    sync_directory(&root.join("blobs"))?;
     let _lock = Lock::acquire(&root.join(INDEX_LOCK))?;
     create_file(root, INDEX_FILE, &canonical_json(&IndexFile::default()))?;
     let layout = LayoutFile { image_layout_version: VERSION.to_owned() };
@@ -137,4 +130,76 @@ fn create_file(root: &Path, name: &str, bytes: &[u8]) -> Result<(), StoreError> 
     let mut temporary = Temporary::create(&root.join(INGEST))?;
     temporary.write_all(bytes).map_err(StoreError::write("write", &path))?;
     temporary.persist(&path, 0o600)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot(directory: &Path) -> Vec<(String, Vec<u8>)> {
+        let read = |name: String| (name.clone(), fs::read(directory.join(name)).unwrap_or_default());
+        let mut names = names(directory).unwrap();
+        names.sort();
+        names.into_iter().map(read).collect()
+    }
+
+    #[test]
+    fn what_is_not_a_store_is_refused_and_left_alone() {
+        let layout = ("oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#);
+        let foreign: [&[(&str, &str)]; 3] = [
+            &[("thesis.txt", "years of work")],
+            &[layout, ("index.json", r#"{"schemaVersion":2,"manifests":[]}"#)],
+            &[("index.json", "{}")],
+        ];
+        for files in foreign {
+            let directory = tempfile::tempdir().unwrap();
+            files.iter().for_each(|(name, text)| fs::write(directory.path().join(name), text).unwrap());
+            let before = snapshot(directory.path());
+            let error = prepare(directory.path()).unwrap_err();
+            assert!(matches!(error, StoreError::NotAStore { .. }), "{error}");
+            assert_eq!(snapshot(directory.path()), before);
+        }
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert!(matches!(prepare(file.path()), Err(StoreError::Io { .. })));
+    }
+
+    #[test]
+    fn another_version_is_refused_and_a_damaged_one_named() {
+        let directory = tempfile::tempdir().unwrap();
+        prepare(directory.path()).unwrap();
+        let layout = directory.path().join(LAYOUT_FILE);
+        fs::write(&layout, r#"{"imageLayoutVersion":"2.0.0"}"#).unwrap();
+        let error = prepare(directory.path()).unwrap_err().to_string();
+        assert!(error.contains("version `2.0.0`") && error.contains("`1.0.0`"), "{error}");
+        fs::write(&layout, "").unwrap();
+        let error = prepare(directory.path()).unwrap_err();
+        assert!(matches!(&error, StoreError::DamagedLayout { path, .. } if *path == layout), "{error}");
+    }
+
+    #[test]
+    fn creation_goes_on_wherever_it_was_cut_off() {
+        for done in 0..=DIRECTORIES.len() {
+            let directory = tempfile::tempdir().unwrap();
+            fs::create_dir(directory.path().join("lost+found")).unwrap();
+            DIRECTORIES[..done].iter().for_each(|name| fs::create_dir(directory.path().join(name)).unwrap());
+            prepare(directory.path()).unwrap();
+            assert!(is_complete(directory.path()) && check_version(directory.path()).unwrap(), "{done}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_of_a_store_is_created_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("a/b/store");
+        prepare(&root).unwrap();
+        fs::remove_dir(root.join(QUARANTINE)).unwrap();
+        fs::remove_file(root.join(INDEX_FILE)).unwrap();
+        fs::remove_file(root.join(LAYOUT_FILE)).unwrap();
+        prepare(&root).unwrap();
+        assert!(is_complete(&root) && check_version(&root).unwrap());
+        use std::os::unix::fs::PermissionsExt;
+        for name in DIRECTORIES.into_iter().chain([""]) {
+            assert_eq!(fs::metadata(root.join(name)).unwrap().permissions().mode() & 0o7777, 0o700, "{name}");
+        }
+    }
 }

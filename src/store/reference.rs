@@ -1,5 +1,6 @@
 //! References: the names in index.json.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write};
@@ -11,7 +12,7 @@ use crate::format::MediaTypes;
 use crate::oci::{Descriptor, MediaType, REF_NAME, canonical_json};
 
 use super::lock::Lock;
-use super::temporary::Temporary;
+use super::temporary::{Temporary, sync_directory};
 use super::{Store, StoreError, layout};
 
 impl Store {
@@ -47,7 +48,7 @@ impl Store {
         self.change_index(|index| {
             let names: BTreeSet<&str> = new.keys().map(|name| name.as_str()).collect();
             index.manifests.retain(|entry| name_of(entry).is_none_or(|name| !names.contains(name)));
-            for (name, descriptor) in new {
+            for (&name, &descriptor) in &new {
                 let mut descriptor = descriptor.clone();
                 descriptor.annotations.insert(REF_NAME.to_owned(), name.clone());
                 let entry = serde_json::to_value(descriptor).expect("a descriptor has string keys only");
@@ -58,28 +59,29 @@ impl Store {
 
     /// Removes a reference; the blobs stay. False if there was none of this name.
     pub fn remove_reference(&self, name: &str) -> Result<bool, StoreError> {
-        let mut found = false;
+        let found = Cell::new(false);
         self.change_index(|index| {
             let before = index.manifests.len();
             index.manifests.retain(|entry| name_of(entry) != Some(name));
-            found = index.manifests.len() < before;
+            found.set(index.manifests.len() < before);
         })?;
-        Ok(found)
+        Ok(found.get())
     }
 
-    /// Changes index.json as it is now, not as this process saw it last: that is what the lock is for.
-    fn change_index(&self, change: impl FnOnce(&mut IndexFile)) -> Result<(), StoreError> {
-        let _lock = Lock::acquire(&self.path(layout::INDEX_LOCK))?;
-        let old = self.read_index()?;
-        let mut new = old.clone();
-        change(&mut new);
-        new.sort();
-        if new == old {
+    /// Changes index.json as it is now, not as this process saw it last: that is what the lock is for. A change that
+    /// changes nothing takes no lock, so a build that finds everything done works on a read-only store.
+    fn change_index(&self, change: impl Fn(&mut IndexFile)) -> Result<(), StoreError> {
+        if self.read_index()?.changed(&change).is_none() {
             return Ok(());
         }
+        let _lock = Lock::acquire(&self.path(layout::INDEX_LOCK))?;
+        let Some(index) = self.read_index()?.changed(&change) else { return Ok(()) };
+        // Another process may have given a blob its name just now, and a reference must not outlive that name in a power
+        // failure.
+        sync_directory(&self.path(layout::BLOBS))?;
         let path = self.path(layout::INDEX_FILE);
         let mut temporary = Temporary::create(&self.path(layout::INGEST))?;
-        temporary.write_all(&canonical_json(&new)).map_err(StoreError::write("write", &path))?;
+        temporary.write_all(&canonical_json(&index)).map_err(StoreError::write("write", &path))?;
         temporary.persist(&path, 0o600)
     }
 
@@ -121,6 +123,14 @@ impl Default for IndexFile {
 }
 
 impl IndexFile {
+    /// The index after `change`, in order; `None` if it is the same.
+    fn changed(&self, change: impl Fn(&mut IndexFile)) -> Option<IndexFile> {
+        let mut new = self.clone();
+        change(&mut new);
+        new.sort();
+        (new != *self).then_some(new)
+    }
+
     /// By name; entries without one come last and keep their order.
     fn sort(&mut self) {
         self.manifests.sort_by(|a, b| {
@@ -147,5 +157,71 @@ mod tests {
         let mut index = IndexFile { manifests, ..IndexFile::default() };
         index.sort();
         assert_eq!(index.manifests, [named(""), named("a"), named("b"), json!({"n": 2}), json!({"n": 1})]);
+    }
+
+    fn new_store() -> (tempfile::TempDir, Store, Descriptor) {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path().join("store")).unwrap();
+        let digest = store.put_blob(b"{}").unwrap();
+        (directory, store, Descriptor::new(MediaType::Manifest(MediaTypes::Oci), digest, 2))
+    }
+
+    #[test]
+    fn a_reference_is_replaced_and_removed_by_name() {
+        let (_directory, store, old) = new_store();
+        let mut new = old.clone();
+        new.annotations.insert("a".into(), "b".into());
+        store.set_references(&[("x".into(), old.clone()), ("y".into(), old.clone())]).unwrap();
+        store.set_references(&[("x".into(), old.clone()), ("x".into(), new.clone())]).unwrap();
+        assert_eq!(store.references().unwrap(), BTreeMap::from([("x".into(), new), ("y".into(), old.clone())]));
+        assert!(store.remove_reference("x").unwrap());
+        assert!(!store.remove_reference("x").unwrap());
+        assert_eq!(store.references().unwrap(), BTreeMap::from([("y".into(), old)]));
+    }
+
+    #[test]
+    fn a_reference_to_what_is_not_there_is_refused() {
+        let (_directory, store, good) = new_store();
+        let mut bad = good.clone();
+        bad.size += 1;
+        let error = store.set_references(&[("good".into(), good), ("bad".into(), bad)]).unwrap_err();
+        assert!(matches!(&error, StoreError::DanglingReference { name, .. } if name == "bad"), "{error}");
+        assert!(store.references().unwrap().is_empty());
+    }
+
+    #[test]
+    fn entries_of_other_tools_are_kept_whole() {
+        let (_directory, store, descriptor) = new_store();
+        let nameless = json!({"mediaType": "x/y", "digest": descriptor.digest, "size": 2, "artifactType": "z/z"});
+        let named = json!({"mediaType": "x/y", "digest": descriptor.digest, "size": 2, "urls": ["u"],
+            "annotations": {REF_NAME: "z"}});
+        let index = json!({"schemaVersion": 2, "annotations": {"k": "v"}, "manifests": [nameless, named]});
+        let path = store.path(layout::INDEX_FILE);
+        fs::write(&path, index.to_string()).unwrap();
+        store.set_references(&[("a".into(), descriptor)]).unwrap();
+        let index: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        assert_eq!(index["annotations"], json!({"k": "v"}));
+        assert_eq!((&index["manifests"][1], &index["manifests"][2]), (&named, &nameless));
+        assert_eq!(store.references().unwrap().into_keys().collect::<Vec<_>>(), ["a", "z"]);
+    }
+
+    #[test]
+    fn a_damaged_index_is_named_and_not_overwritten() {
+        let (_directory, store, descriptor) = new_store();
+        let path = store.path(layout::INDEX_FILE);
+        let entry = r#"{"schemaVersion":2,"manifests":[{"annotations":{"org.opencontainers.image.ref.name":"x"}}]}"#;
+        for text in ["", "{}", "[1]", r#"{"schemaVersion":1,"manifests":[]}"#, entry] {
+            fs::write(&path, text).unwrap();
+            let error = store.references().unwrap_err();
+            assert!(matches!(&error, StoreError::DamagedIndex { path: named, .. } if *named == path), "{error}");
+            assert!(error.to_string().contains("restore it from a copy, or remove it"), "{error}");
+        }
+        fs::write(&path, "{").unwrap();
+        let set = |store: &Store| store.set_references(&[("x".into(), descriptor.clone())]);
+        assert!(matches!(set(&store), Err(StoreError::DamagedIndex { .. })));
+        assert_eq!(fs::read(&path).unwrap(), b"{");
+        fs::remove_file(&path).unwrap();
+        set(&store).unwrap();
+        assert_eq!(store.references().unwrap().len(), 1);
     }
 }

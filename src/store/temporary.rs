@@ -68,11 +68,13 @@ impl Write for Temporary {
 /// Puts the names in the directory that holds `path` on the disk.
 pub(super) fn sync_parent(path: &Path) -> Result<(), StoreError> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    match File::open(directory).and_then(|directory| directory.sync_all()) {
-        // Nothing can be waiting to be written there.
-        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => Ok(()),
-        result => result.map_err(StoreError::read("flush", directory)),
-    }
+    sync_directory(directory)
+}
+
+/// Puts the names in `directory` on the disk.
+pub(super) fn sync_directory(directory: &Path) -> Result<(), StoreError> {
+    let flushed = File::open(directory).and_then(|directory| directory.sync_all());
+    flushed.map_err(StoreError::write("flush", directory))
 }
 
 /// Removes the temporaries whose writers are gone. What cannot be removed is left: it harms nobody but for its room.
