@@ -27,18 +27,10 @@ enum Member<'a> {
 fn tar(path: &Path, members: &[Member]) {
     let mut tar = tar::Builder::new(fs::File::create(path).unwrap());
     for member in members {
-        let mut header = tar::Header::new_gnu();
-        header.set_mode(0o644);
         match member {
-            Member::File(name, bytes) => {
-                header.set_size(bytes.len() as u64);
-                // Not `append_data`, which would refuse the names that some tests need.
-                header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
-                header.set_cksum();
-                tar.append(&header, *bytes).unwrap();
-            }
+            Member::File(name, bytes) => tar.append(&header(name, bytes.len()), *bytes).unwrap(),
             Member::Symlink(name, target) => {
-                header.set_size(0);
+                let mut header = header(name, 0);
                 header.set_entry_type(tar::EntryType::Symlink);
                 tar.append_link(&mut header, name, target).unwrap();
             }
@@ -47,13 +39,20 @@ fn tar(path: &Path, members: &[Member]) {
     tar.into_inner().unwrap();
 }
 
+/// The name is put in as it is: the tar crate would refuse those that some tests need.
+fn header(name: &str, size: usize) -> tar::Header {
+    let mut header = tar::Header::new_ustar();
+    header.set_mode(0o644);
+    header.set_size(size as u64);
+    header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+    header.set_cksum();
+    header
+}
+
 /// The bytes of an uncompressed layer with one file.
 fn layer_tar(name: &str, text: &str) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
-    let mut header = tar::Header::new_ustar();
-    header.set_mode(0o644);
-    header.set_size(text.len() as u64);
-    tar.append_data(&mut header, name, text.as_bytes()).unwrap();
+    tar.append(&header(name, text.len()), text.as_bytes()).unwrap();
     tar.into_inner().unwrap()
 }
 
