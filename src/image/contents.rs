@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io::BufReader;
+use std::sync::Arc;
 
 use crate::archive::read::{Limits, ReadError, Region, Spool, decompress, read_tar, spool_regions};
 use crate::digest::DiffId;
-use crate::entry::{Content, Entry, Origin};
+use crate::entry::{Content, Entry, Kind, Origin};
 use crate::store::{BlobReader, Store};
 use crate::tree::{Changeset, Tree};
 
@@ -27,11 +28,12 @@ pub fn layer_entries(store: &Store, layer: &Layer) -> Result<Vec<Entry>, ImageEr
     let limits = Limits::default();
     let unpacked = decompress(BufReader::new(open(store, layer)?), &limits);
     let contents = unpacked.and_then(|stream| read_tar(stream, &limits, None));
-    let contents = contents.map_err(|source| layer_error(layer, source))?;
+    let mut contents = contents.map_err(|source| layer_error(layer, source))?;
     let found = DiffId(contents.digest);
     if found != layer.diff_id {
         return Err(ImageError::DiffId { digest, expected: layer.diff_id, found });
     }
+    contents.entries.iter_mut().for_each(|entry| place_if_empty(entry, layer.diff_id));
     store.put_layer_index(&layer.diff_id, &contents.entries)?;
     Ok(contents.entries)
 }
@@ -58,9 +60,12 @@ pub fn tree(store: &Store, image: &Image) -> Result<Tree, ImageError> {
 /// A layer cannot be read, or does not hold what it should; a content is in none of `layers`.
 pub fn spool_contents(store: &Store, layers: &[Layer], contents: &mut [&mut Content]) -> Result<(), ImageError> {
     let mut wanted: BTreeMap<DiffId, Vec<(usize, u64)>> = BTreeMap::new();
-    for (at, content) in contents.iter().enumerate() {
-        if let Origin::Layer { diff_id, offset } = content.origin {
-            wanted.entry(diff_id).or_default().push((at, offset));
+    for (at, content) in contents.iter_mut().enumerate() {
+        match content.origin {
+            // There is nothing to look for.
+            Origin::Layer { .. } if content.size == 0 => content.origin = Origin::Inline(Arc::from([])),
+            Origin::Layer { diff_id, offset } => wanted.entry(diff_id).or_default().push((at, offset)),
+            _ => {}
         }
     }
     if wanted.is_empty() {
@@ -81,6 +86,14 @@ pub fn spool_contents(store: &Store, layers: &[Layer], contents: &mut [&mut Cont
         }
     }
     Ok(())
+}
+
+/// The reader makes all empty contents one in memory; the index of a layer has each at its place in the layer. Where
+/// nothing is, every place is as good as the next.
+fn place_if_empty(entry: &mut Entry, diff_id: DiffId) {
+    if let Kind::File { content: Content { size: 0, origin, .. } } = &mut entry.kind {
+        *origin = Origin::Layer { diff_id, offset: 0 };
+    }
 }
 
 /// Opens the blob of a layer.

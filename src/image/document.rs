@@ -59,7 +59,7 @@ pub enum DocumentError {
 
 /// A manifest or an index, as its content says.
 pub enum Document {
-    Manifest(Manifest),
+    Manifest(Box<Manifest>),
     Index(Index),
 }
 
@@ -71,7 +71,7 @@ pub fn parse(bytes: &[u8]) -> Result<Document, DocumentError> {
     }
     match (shape.layers.is_some() || shape.config.is_some(), shape.manifests.is_some()) {
         (true, true) => Err(DocumentError::TwoKinds),
-        (true, false) => parse_manifest_body(bytes).map(Document::Manifest),
+        (true, false) => parse_manifest_body(bytes).map(|manifest| Document::Manifest(Box::new(manifest))),
         (false, true) => parse_index_body(bytes).map(Document::Index),
         (false, false) => Err(DocumentError::NoKind),
     }
@@ -80,7 +80,7 @@ pub fn parse(bytes: &[u8]) -> Result<Document, DocumentError> {
 /// Reads a manifest.
 pub fn parse_manifest(bytes: &[u8]) -> Result<Manifest, DocumentError> {
     match parse(bytes)? {
-        Document::Manifest(manifest) => Ok(manifest),
+        Document::Manifest(manifest) => Ok(*manifest),
         Document::Index(index) => {
             Err(DocumentError::MediaType { expected: MediaType::Manifest(MediaTypes::Oci), found: index_type(&index) })
         }
@@ -231,7 +231,7 @@ fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
         _ => None,
     };
     let body = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
-    if text.len() % 4 != 0 || body.len() % 4 == 1 {
+    if !text.len().is_multiple_of(4) || body.len() % 4 == 1 {
         return None;
     }
     let mut bytes = Vec::with_capacity(body.len() / 4 * 3 + 2);

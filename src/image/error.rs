@@ -18,7 +18,7 @@ pub enum ImageError {
     #[error("`{field}`: {problem}")]
     Field { field: &'static str, problem: String },
     #[error("`platform`: the image is for {wanted}, but its base is for {base}")]
-    OtherPlatform { wanted: Platform, base: Platform },
+    OtherPlatform { wanted: Box<Platform>, base: Box<Platform> },
     #[error("`images`: two of the images are for {platform}")]
     DuplicatePlatform { platform: Platform },
     #[error("the image would not be valid: {0}")]

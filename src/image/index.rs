@@ -9,12 +9,15 @@ use crate::store::{Store, StoreError};
 use super::Image;
 use super::document::{self, DocumentError};
 
-/// An image index with what it lists, in the order in which it lists it.
+/// An image index with what it lists, in the order in which it lists it. A clone costs nothing.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ImageIndex {
+pub struct ImageIndex(Arc<Parts>);
+
+#[derive(Debug, PartialEq)]
+struct Parts {
     descriptor: Descriptor,
     index: Index,
-    bytes: Arc<[u8]>,
+    bytes: Vec<u8>,
     entries: Vec<ImageOrIndex>,
 }
 
@@ -35,37 +38,37 @@ impl ImageIndex {
     pub(super) fn from_bytes(bytes: Vec<u8>, entries: Vec<ImageOrIndex>) -> Result<Self, DocumentError> {
         let index = document::parse_index(&bytes)?;
         let descriptor = Descriptor::of(document::index_type(&index), &bytes);
-        Ok(ImageIndex { descriptor, index, bytes: bytes.into(), entries })
+        Ok(ImageIndex(Arc::new(Parts { descriptor, index, bytes, entries })))
     }
 
     /// The digest of the index.
     pub fn digest(&self) -> Digest {
-        self.descriptor.digest
+        self.0.descriptor.digest
     }
 
     /// Type, digest and size of the index.
     pub fn descriptor(&self) -> Descriptor {
-        self.descriptor.clone()
+        self.0.descriptor.clone()
     }
 
     /// The index.
     pub fn index(&self) -> &Index {
-        &self.index
+        &self.0.index
     }
 
     /// The index's bytes, of which [`ImageIndex::digest`] is the digest.
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        &self.0.bytes
     }
 
     /// Puts the index into the store. What it lists should be there before.
     pub fn save(&self, store: &Store) -> Result<(), StoreError> {
-        store.put_blob(&self.bytes).map(drop)
+        store.put_blob(&self.0.bytes).map(drop)
     }
 
     /// What the index lists, in its order.
     pub fn entries(&self) -> &[ImageOrIndex] {
-        &self.entries
+        &self.0.entries
     }
 }
 
@@ -90,7 +93,7 @@ impl ImageOrIndex {
     pub fn images(&self) -> Vec<&Image> {
         match self {
             ImageOrIndex::Image(image) => vec![image],
-            ImageOrIndex::Index(index) => index.entries.iter().flat_map(ImageOrIndex::images).collect(),
+            ImageOrIndex::Index(index) => index.entries().iter().flat_map(ImageOrIndex::images).collect(),
         }
     }
 }

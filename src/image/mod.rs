@@ -33,14 +33,17 @@ use crate::oci::{Descriptor, ImageConfig, Manifest, WirePlatform, canonical_json
 use crate::platform::Platform;
 use crate::store::{Store, StoreError};
 
-/// One image: manifest, config and layers that agree with each other.
+/// One image: manifest, config and layers that agree with each other. A clone costs nothing.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Image {
+pub struct Image(Arc<Parts>);
+
+#[derive(Debug, PartialEq)]
+struct Parts {
     descriptor: Descriptor,
     manifest: Manifest,
-    manifest_bytes: Arc<[u8]>,
+    manifest_bytes: Vec<u8>,
     config: ImageConfig,
-    config_bytes: Arc<[u8]>,
+    config_bytes: Vec<u8>,
     layers: Vec<Layer>,
 }
 
@@ -65,73 +68,67 @@ impl Image {
         let config = document::parse_config(&config_bytes)?;
         let layers = document::pair_layers(&manifest, &config)?;
         let media_type = document::manifest_type(&manifest);
-        Ok(Image {
-            descriptor: Descriptor::of(media_type, &manifest_bytes),
-            manifest,
-            manifest_bytes: manifest_bytes.into(),
-            config,
-            config_bytes: config_bytes.into(),
-            layers,
-        })
+        let descriptor = Descriptor::of(media_type, &manifest_bytes);
+        Ok(Image(Arc::new(Parts { descriptor, manifest, manifest_bytes, config, config_bytes, layers })))
     }
 
     /// The digest of the manifest: the image's name everywhere.
     pub fn digest(&self) -> Digest {
-        self.descriptor.digest
+        self.0.descriptor.digest
     }
 
     /// Type, digest and size of the manifest, with the platform as an index lists it.
     pub fn descriptor(&self) -> Descriptor {
-        Descriptor { platform: Some(self.wire_platform()), ..self.descriptor.clone() }
+        Descriptor { platform: Some(self.wire_platform()), ..self.0.descriptor.clone() }
     }
 
     /// The manifest.
     pub fn manifest(&self) -> &Manifest {
-        &self.manifest
+        &self.0.manifest
     }
 
     /// The manifest's bytes, of which [`Image::digest`] is the digest.
     pub fn manifest_bytes(&self) -> &[u8] {
-        &self.manifest_bytes
+        &self.0.manifest_bytes
     }
 
     /// The config.
     pub fn config(&self) -> &ImageConfig {
-        &self.config
+        &self.0.config
     }
 
     /// The config's bytes.
     pub fn config_bytes(&self) -> &[u8] {
-        &self.config_bytes
+        &self.0.config_bytes
     }
 
     /// The digest of the config, which Docker calls the image ID.
     pub fn id(&self) -> Digest {
-        self.manifest.config.digest
+        self.0.manifest.config.digest
     }
 
     /// The layers, lowest first.
     pub fn layers(&self) -> &[Layer] {
-        &self.layers
+        &self.0.layers
     }
 
     /// The platform that the config names, normalised.
     pub fn platform(&self) -> Platform {
-        self.config.platform()
+        self.0.config.platform()
     }
 
     fn wire_platform(&self) -> WirePlatform {
         WirePlatform {
-            architecture: self.config.architecture.clone(),
-            os: self.config.os.clone(),
-            os_version: self.config.os_version.clone(),
-            variant: self.config.variant.clone(),
+            architecture: self.0.config.architecture.clone(),
+            os: self.0.config.os.clone(),
+            os_version: self.0.config.os_version.clone(),
+            variant: self.0.config.variant.clone(),
         }
     }
 
     /// Puts manifest and config into the store. Its layers should be there before, as nothing may name what is not.
     pub fn save(&self, store: &Store) -> Result<(), StoreError> {
-        store.put_blob(&self.config_bytes)?;
-        store.put_blob(&self.manifest_bytes).map(drop)
+        store.put_blob(&self.0.config_bytes)?;
+        store.put_blob(&self.0.manifest_bytes).map(drop)
     }
 }

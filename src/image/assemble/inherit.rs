@@ -20,7 +20,7 @@ const OF_THE_BUILD_IN_CONFIG: [&str; 2] = ["Image", "OnBuild"];
 pub fn from_base(base: &Image, spec: &ImageSpec) -> Result<ImageConfig, ImageError> {
     match &spec.platform {
         Some(wanted) if *wanted != base.platform() => {
-            Err(ImageError::OtherPlatform { wanted: wanted.clone(), base: base.platform() })
+            Err(ImageError::OtherPlatform { wanted: Box::new(wanted.clone()), base: Box::new(base.platform()) })
         }
         _ => {
             let mut config = base.config().clone();

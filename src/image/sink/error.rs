@@ -42,8 +42,8 @@ pub enum SinkError {
     Encode(#[from] EncodeError),
     #[error(transparent)]
     Tree(#[from] TreeError),
-    #[error("cannot extract to {}", path.display())]
-    Extract { path: PathBuf, source: ExtractError },
+    #[error(transparent)]
+    Extract(#[from] ExtractError),
 }
 
 impl SinkError {

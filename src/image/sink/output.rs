@@ -42,11 +42,6 @@ impl OutputFile {
         &mut self.file
     }
 
-    /// The final name, for messages.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Gives the file its name, in place of what had it.
     pub fn finish(self) -> Result<(), SinkError> {
         let OutputFile { file, path } = self;

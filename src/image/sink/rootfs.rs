@@ -1,6 +1,5 @@
 //! The image's file tree without the image: as one tar, or as a directory.
 
-use std::fs;
 use std::path::Path;
 
 use crate::archive::write::{Encoding, encode};
@@ -8,10 +7,10 @@ use crate::entry::{Content, Entry, Kind};
 use crate::format::Compression;
 use crate::image::{Image, contents};
 use crate::store::Store;
-use crate::tree::{Changeset, Tree, extract};
+use crate::tree::{Changeset, Skipped, Tree, extract};
 
 use super::SinkError;
-use super::output::{OutputDirectory, OutputFile};
+use super::output::OutputFile;
 
 /// Writes the merged file tree of all layers to `file`, as one uncompressed tar in the form of a layer.
 ///
@@ -24,31 +23,15 @@ pub fn tar(store: &Store, image: &Image, file: &Path) -> Result<(), SinkError> {
     output.finish()
 }
 
-/// Extracts the merged file tree of all layers to `directory`, which is new or empty. Owners, devices and the like are as
-/// [`extract`] can set them.
+/// Extracts the merged file tree of all layers to `directory`, which is new or empty. Returns what [`extract`] left out,
+/// such as devices.
 ///
 /// # Errors
 /// As [`tar`]; something is in `directory`.
-pub fn directory(store: &Store, image: &Image, directory: &Path) -> Result<(), SinkError> {
-    let in_the_way = |found| Err(SinkError::InTheWay { path: directory.to_owned(), found });
-    match fs::symlink_metadata(directory) {
-        Ok(metadata) if !metadata.is_dir() => return in_the_way("not a directory"),
-        Ok(_) => {
-            let mut entries = fs::read_dir(directory).map_err(SinkError::write(directory))?;
-            if entries.next().is_some() {
-                return in_the_way("not empty");
-            }
-        }
-        // What else is wrong with it shows when it is written.
-        Err(_) => {}
-    }
-    let output = OutputDirectory::create(directory)?;
+pub fn directory(store: &Store, image: &Image, directory: &Path) -> Result<Vec<Skipped>, SinkError> {
     let mut files = Changeset::new();
     readable_entries(store, image)?.into_iter().try_for_each(|entry| files.insert(entry))?;
-    let root = output.temporary().join("root");
-    let extracted = extract(&Tree::of([&files])?, &root);
-    extracted.map_err(|source| SinkError::Extract { path: directory.to_owned(), source })?;
-    output.finish(&root)
+    Ok(extract(&Tree::of([&files])?, directory)?)
 }
 
 /// The entries of the merged tree, with contents that can be read.

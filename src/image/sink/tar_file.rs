@@ -62,7 +62,9 @@ impl<W: Write + Seek> TarFile<W> {
         header.set_path(name)?;
         header.set_entry_type(kind);
         header.set_mode(mode);
-        (header.set_uid(0), header.set_gid(0), header.set_mtime(0));
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
         // From 8 GiB on it is the binary form of GNU tar, which every reader takes.
         header.set_size(size);
         header.set_cksum();
