@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use serde::de::DeserializeOwned;
 use starlark::collections::SmallMap;
-use starlark::environment::{Globals, GlobalsBuilder, LibraryExtension};
+use starlark::environment::{Globals, GlobalsBuilder};
 use starlark::eval::Evaluator;
 use starlark::starlark_module;
 use starlark::values::Value;
@@ -16,16 +16,14 @@ use crate::diagnostic::{At, Diagnostic, Span, Spanned};
 use crate::platform::Platform;
 use crate::target::{self, Base, Node, Rule, Target};
 
-use super::argument;
 use super::node::{NodeValue, PlatformValue};
 use super::session::Session;
+use super::{argument, guard};
 
 /// The global names. Built once: each file only refers to them.
 pub fn globals() -> &'static Globals {
-    static GLOBALS: LazyLock<Globals> = LazyLock::new(|| {
-        use LibraryExtension::{Filter, Json, Map, Partial, Pprint, Print, StructType};
-        GlobalsBuilder::extended_by(&[StructType, Map, Filter, Partial, Print, Pprint, Json]).with(builtins).build()
-    });
+    static GLOBALS: LazyLock<Globals> =
+        LazyLock::new(|| GlobalsBuilder::new().with(guard::register).with(builtins).build());
     &GLOBALS
 }
 

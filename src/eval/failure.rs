@@ -26,18 +26,19 @@ pub fn syntax(error: &starlark::Error, source: &Arc<SourceText>) -> Diagnostic {
 
 /// An error of a running evaluation, with the calls that led to it.
 pub fn evaluation(error: starlark::Error, session: &Session) -> Diagnostic {
-    let span = error.span().and_then(|span| session.span(span));
-    let frames = error.call_stack().clone().into_frames();
-    let callers: Vec<Diagnostic> = frames
-        .iter()
-        .rev()
-        .filter_map(|frame| Some((frame, session.span(frame.location.as_ref()?)?)))
-        .filter(|(_, place)| span.as_ref() != Some(place))
-        .take(CALLERS)
-        .map(|(frame, place)| {
-            Diagnostic::spec(format!("in `{}`, called from here", frame.name)).at(place).label("call")
-        })
-        .collect();
+    // An error in what was inserted has an empty place, one of the evaluator's own limits may have none.
+    let span = error.span().and_then(|span| session.span(span)).filter(|span| span.start < span.end);
+    let span = span.or_else(|| session.statement());
+    let mut places: Vec<Span> = span.iter().cloned().collect();
+    let mut callers = Vec::new();
+    for frame in error.call_stack().clone().into_frames().into_iter().rev() {
+        let Some(place) = frame.location.as_ref().and_then(|location| session.span(location)) else { continue };
+        if callers.len() < CALLERS && place.start < place.end && !places.contains(&place) {
+            places.push(place.clone());
+            let name = frame.name;
+            callers.push(Diagnostic::spec(format!("`{name}` was called here")).at(place).label("call"));
+        }
+    }
     let diagnostic = match error.into_kind() {
         ErrorKind::Native(error) | ErrorKind::Other(error) | ErrorKind::Value(error) => {
             error.downcast::<Diagnostic>().unwrap_or_else(|error| limit::explain(&error.to_string()))

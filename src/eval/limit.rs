@@ -1,34 +1,56 @@
 //! How much an evaluation may do and take. The limits count what the program does, not time, so that a spec which
 //! passes here passes everywhere.
 
-use starlark::eval::Evaluator;
+use starlark::codemap::FileSpanRef;
+use starlark::eval::{BeforeStmtFunc, BeforeStmtFuncDyn, Evaluator};
 
 use crate::diagnostic::Diagnostic;
 
-use super::failure;
+use super::session::Session;
+use super::{failure, guard};
 
 /// Bytes of stack of the threads that evaluate.
 pub const STACK: usize = 256 << 20;
+
+/// Bytes of a text, or items of a list.
+pub const SIZE: usize = 4 << 20;
 
 /// Bytes that one file may print.
 pub const PRINTED: usize = 1 << 20;
 
 /// Rounds of loops and calls of functions in one file.
-const TICKS: u64 = 5_000_000;
+const TICKS: u64 = 1_000_000;
 
 /// Bytes of Starlark's values in one file.
-const HEAP: usize = 128 << 20;
+pub const HEAP: usize = 128 << 20;
 
 /// Calls within calls.
 const CALLS: usize = 500;
 
 /// Sets the limits of one file's evaluation.
-pub fn apply(evaluator: &mut Evaluator) -> Result<(), Diagnostic> {
+pub fn apply<'e>(evaluator: &mut Evaluator<'_, '_, 'e>) -> Result<(), Diagnostic> {
+    // Meant for debuggers, but the one hook that runs between any two statements.
+    evaluator.before_stmt_for_dap(BeforeStmtFunc::from_dyn(Box::new(EachStatement)));
     let set = evaluator
         .set_max_callstack_size(CALLS)
         .and_then(|()| evaluator.set_max_heap_size(HEAP))
         .and_then(|()| evaluator.set_max_tick_count(TICKS));
     set.map_err(|error| Diagnostic::failure(format!("the limits of an evaluation could not be set: {error}")))
+}
+
+/// Looks at the heap before each statement: the evaluator does so only every thousand steps.
+struct EachStatement;
+
+impl<'e> BeforeStmtFuncDyn<'e> for EachStatement {
+    fn call<'v>(
+        &mut self,
+        place: FileSpanRef,
+        _continued: bool,
+        eval: &mut Evaluator<'v, '_, 'e>,
+    ) -> starlark::Result<()> {
+        Session::of(eval).reached(place);
+        guard::check_heap(eval)
+    }
 }
 
 /// An error that says which limit was reached.
@@ -43,6 +65,11 @@ pub fn diagnostic(what: &str) -> Diagnostic {
             "does a list or a string grow in a loop? Large content belongs into a file, for `files` or `archive`",
         ),
         "calls" => (format!("calls are nested more than {CALLS} deep"), "does a function call itself without an end?"),
+        "size" => (
+            format!("a text or list would be larger than {} million bytes or items", SIZE >> 20),
+            "large content belongs into a file, for `files` or `archive`",
+        ),
+        "numbers" => ("the number is too large to compute with".into(), "keep to numbers of up to 64 bits"),
         "print" => (format!("the file prints more than {} MiB", PRINTED >> 20), "print less"),
         other => (format!("{other} hold more than 1000000 values"), "give files as a directory or a pattern"),
     };

@@ -19,11 +19,13 @@ mod argument;
 mod builtin;
 mod failure;
 mod graph;
+mod guard;
 mod limit;
 mod module;
 mod nesting;
 mod node;
 mod place;
+mod rewrite;
 mod session;
 
 use std::collections::{BTreeMap, BTreeSet};

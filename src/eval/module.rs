@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
-use starlark::codemap::FileSpan;
+use starlark::codemap::{FileSpan, Pos};
 use starlark::syntax::{AstModule, Dialect, DialectTypes};
 
 use crate::diagnostic::{Diagnostic, SourceText, Span};
@@ -11,7 +11,8 @@ use crate::path::WorkspacePath;
 use crate::source::Workspace;
 
 use super::place::Places;
-use super::{failure, nesting};
+use super::rewrite::Rewritten;
+use super::{failure, guard, nesting};
 
 /// The bundled modules, `@std//NAME`.
 const STDLIB: &[(&str, &str)] = &[("annotations.star", include_str!("../../stdlib/annotations.star"))];
@@ -116,6 +117,7 @@ pub struct Module {
     /// Each `load` statement: the text as written, its place, and the module it means.
     pub loads: Vec<(String, Span, ModuleId)>,
     pub places: Places,
+    rewritten: Rewritten,
 }
 
 impl Module {
@@ -125,7 +127,7 @@ impl Module {
     /// A syntax error, nesting that is too deep, or a `load` that names no module.
     pub fn parse(id: &ModuleId, source: Arc<SourceText>) -> Result<Module, Diagnostic> {
         nesting::check(&source)?;
-        let ast = parse(&source)?;
+        let ast = parse(&source.name, &source.text).map_err(|error| failure::syntax(&error, &source))?;
         let mut loads = Vec::new();
         for load in ast.loads() {
             let span = span(&source, &load.span);
@@ -133,22 +135,29 @@ impl Module {
             loads.push((load.module_id.to_owned(), span, loaded));
         }
         let places = Places::of(&ast);
-        Ok(Module { source, loads, places })
+        let rewritten = Rewritten::new(&source, &ast)?;
+        Ok(Module { source, loads, places, rewritten })
     }
 
     /// The syntax tree to evaluate.
     pub fn tree(&self) -> Result<AstModule, Diagnostic> {
-        parse(&self.source)
+        let mut ast = parse(&self.source.name, &self.rewritten.text).map_err(|error| {
+            // What was inserted is whole expressions, so a text that was parsed before is parsed again.
+            Diagnostic::failure(format!("`{}` is not understood once rewritten: {error:?}", self.source.name))
+        })?;
+        guard::replace(&mut ast);
+        Ok(ast)
     }
 
     /// A place that the evaluator names, in the file as the user wrote it.
     pub fn span(&self, span: &FileSpan) -> Span {
-        self::span(&self.source, span)
+        let original = |place: Pos| self.rewritten.original(place.get() as usize);
+        Span { source: self.source.clone(), start: original(span.span.begin()), end: original(span.span.end()) }
     }
 }
 
-fn parse(source: &Arc<SourceText>) -> Result<AstModule, Diagnostic> {
-    AstModule::parse(&source.name, source.text.clone(), &DIALECT).map_err(|error| failure::syntax(&error, source))
+fn parse(name: &str, text: &str) -> starlark::Result<AstModule> {
+    AstModule::parse(name, text.to_owned(), &DIALECT)
 }
 
 fn span(source: &Arc<SourceText>, span: &FileSpan) -> Span {

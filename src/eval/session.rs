@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use starlark::PrintHandler;
 use starlark::any::ProvidesStaticType;
-use starlark::codemap::FileSpan;
+use starlark::codemap::{FileSpan, FileSpanRef};
 use starlark::environment::{FrozenModule, Module as Environment};
 use starlark::eval::{Evaluator, FileLoader};
 
@@ -35,6 +35,8 @@ pub struct Session<'a> {
     declared: RefCell<BTreeSet<String>>,
     printed: RefCell<Vec<String>>,
     printed_bytes: Cell<usize>,
+    /// The statement that is running: errors of the evaluator's own limits have no place.
+    statement: RefCell<Option<FileSpan>>,
 }
 
 /// What came of it.
@@ -75,6 +77,7 @@ impl<'a> Session<'a> {
             declared: RefCell::default(),
             printed: RefCell::default(),
             printed_bytes: Cell::new(0),
+            statement: RefCell::default(),
         }
     }
 
@@ -137,6 +140,16 @@ impl<'a> Session<'a> {
         let mut spans = frames.filter_map(|location| self.span(&location)).peekable();
         let innermost = spans.peek().cloned();
         spans.find(|span| !span.source.name.starts_with("@std//")).or(innermost)
+    }
+
+    /// Notes the statement that is about to run.
+    pub fn reached(&self, statement: FileSpanRef) {
+        *self.statement.borrow_mut() = Some(statement.to_file_span());
+    }
+
+    /// The statement that ran last.
+    pub fn statement(&self) -> Option<Span> {
+        self.statement.borrow().as_ref().and_then(|statement| self.span(statement))
     }
 
     /// Registers a target of this package.
