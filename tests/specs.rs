@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use ocify::diagnostic::Diagnostic;
-use ocify::eval::evaluate;
+use ocify::eval::{Notes, evaluate};
 use ocify::path::WorkspacePath;
 use ocify::source::Workspace;
 use ocify::target::{Settings, Target};
@@ -50,7 +50,7 @@ impl Spec {
     fn evaluate(&self) -> Result<Vec<Target>, Diagnostic> {
         let workspace = self.workspace();
         let packages = workspace.packages(&WorkspacePath::root()).unwrap();
-        evaluate(&workspace, &packages, &Settings::default(), &self.args, &mut Vec::new())
+        evaluate(&workspace, &packages, &Settings::default(), &self.args, &mut Notes::default())
     }
 
     /// The targets as `ocify query --json` shows them.

@@ -48,7 +48,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     let patterns = patterns(&arguments.targets, &here)?;
     let args: BTreeMap<String, String> = arguments.args.iter().cloned().collect();
     let (targets, roots) =
-        shown(|printed| TargetGraph::load(&workspace, &patterns, &args, arguments.platform.as_ref(), printed))?;
+        shown(|notes| TargetGraph::load(&workspace, &patterns, &args, arguments.platform.as_ref(), notes))?;
     check_outputs(&arguments.outputs, &targets, &roots)?;
     let store = environment.store()?;
     if let Some(jobs) = arguments.jobs {

@@ -20,6 +20,7 @@ use clap::{Parser, Subcommand};
 use miette::{GraphicalReportHandler, GraphicalTheme};
 
 use crate::diagnostic::{Class, Diagnostic};
+use crate::eval::Notes;
 
 /// Turn a spec into an OCI image, bit for bit the same on every machine.
 #[derive(Parser)]
@@ -105,9 +106,9 @@ fn print(text: &str) -> Result<(), Diagnostic> {
 }
 
 /// Evaluates specs and shows on stderr what they printed, also when they failed.
-fn shown<T>(evaluate: impl FnOnce(&mut Vec<String>) -> Result<T, Diagnostic>) -> Result<T, Diagnostic> {
-    let mut printed = Vec::new();
-    let result = evaluate(&mut printed);
-    printed.iter().for_each(|line| eprintln!("{line}"));
+fn shown<T>(evaluate: impl FnOnce(&mut Notes) -> Result<T, Diagnostic>) -> Result<T, Diagnostic> {
+    let mut notes = Notes::default();
+    let result = evaluate(&mut notes);
+    notes.printed.iter().for_each(|line| eprintln!("{line}"));
     result
 }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::image::{ImageOrIndex, sink};
 use crate::store::Store;
+use crate::tree::Skipped;
 
 /// One `-o` argument.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,11 +83,30 @@ impl Output {
             (Kind::OciArchive, _) => sink::oci_archive(store, built, names, &self.path),
             (Kind::DockerArchive, ImageOrIndex::Image(image)) => sink::docker_archive(store, image, names, &self.path),
             (Kind::Tar, ImageOrIndex::Image(image)) => sink::tar(store, image, &self.path),
-            (Kind::Directory, ImageOrIndex::Image(image)) => sink::directory(store, image, &self.path),
+            (Kind::Directory, ImageOrIndex::Image(image)) => {
+                sink::directory(store, image, &self.path).map(|skipped| self.tell_skipped(&skipped))
+            }
             (_, ImageOrIndex::Index(_)) => return Err(self.refuse_index()),
         };
         written
             .map_err(|error| Diagnostic::failure(format!("{} cannot be written", self.path.display())).caused_by(error))
+    }
+}
+
+/// How much of what an extraction left out is listed.
+const LISTED: usize = 5;
+
+impl Output {
+    /// Tells on stderr what is not as the image says: without root, owners and devices cannot be made.
+    fn tell_skipped(&self, skipped: &[Skipped]) {
+        if skipped.is_empty() {
+            return;
+        }
+        eprintln!("{} differs from the image:", self.path.display());
+        skipped.iter().take(LISTED).for_each(|part| eprintln!("  {part}"));
+        if skipped.len() > LISTED {
+            eprintln!("  and {} more", skipped.len() - LISTED);
+        }
     }
 }
 

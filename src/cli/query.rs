@@ -30,7 +30,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Diagnostic> {
     let args: BTreeMap<String, String> = arguments.args.iter().cloned().collect();
     let mut targets = BTreeMap::new();
     for expression in &arguments.expressions {
-        for target in shown(|printed| plan::query(&workspace, expression, &here, &args, printed))? {
+        for target in shown(|notes| plan::query(&workspace, expression, &here, &args, notes))? {
             targets.insert(target.label.clone(), target);
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::Diagnostic;
+use crate::eval::Notes;
 use crate::path::WorkspacePath;
 use crate::source::Workspace;
 use crate::target::{Label, Pattern, Target};
@@ -24,12 +25,12 @@ pub fn query(
     text: &str,
     here: &WorkspacePath,
     args: &BTreeMap<String, String>,
-    printed: &mut Vec<String>,
+    notes: &mut Notes,
 ) -> Result<Vec<Target>, Diagnostic> {
     let expression = Expression::parse(text, here)?;
     let mut patterns = Vec::new();
     expression.patterns(&mut patterns);
-    let (graph, _) = TargetGraph::load(workspace, &patterns, args, None, printed)?;
+    let (graph, _) = TargetGraph::load(workspace, &patterns, args, None, notes)?;
     let labels = expression.evaluate(&graph);
     Ok(labels.iter().filter_map(|label| graph.get(label)).cloned().collect())
 }

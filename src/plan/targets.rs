@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{At, Diagnostic, nearest};
+use crate::eval::{self, Notes};
 use crate::path::WorkspacePath;
 use crate::platform::Platform;
 use crate::source::{PathKind, Workspace};
 use crate::target::{Label, Pattern, Settings, Target, duplicate};
-use crate::{eval, tomlspec};
+use crate::tomlspec;
 
 /// Targets by label; every label that one of them names is in it, and none depends on itself.
 pub struct TargetGraph {
@@ -18,8 +19,8 @@ pub struct TargetGraph {
 
 impl TargetGraph {
     /// Evaluates the packages that `patterns` name, then those that their targets depend on, until nothing is
-    /// missing. Returns the labels that the patterns select, sorted, beside the graph. What specs print is added to
-    /// `printed`.
+    /// missing. Returns the labels that the patterns select, sorted, beside the graph. What evaluation notices is
+    /// added to `notes`.
     ///
     /// # Errors
     /// Whatever is wrong with a spec; a label that names nothing; a cycle; a pattern that selects nothing.
@@ -28,7 +29,7 @@ impl TargetGraph {
         patterns: &[Pattern],
         args: &BTreeMap<String, String>,
         platform: Option<&Platform>,
-        printed: &mut Vec<String>,
+        notes: &mut Notes,
     ) -> Result<(TargetGraph, Vec<Label>), Diagnostic> {
         let (mut settings, root_targets) = tomlspec::load(workspace)?;
         if let Some(platform) = platform {
@@ -36,9 +37,10 @@ impl TargetGraph {
         }
         let mut graph = TargetGraph { settings, targets: BTreeMap::new(), evaluated: BTreeSet::new() };
         graph.add(root_targets)?;
-        graph.evaluate(workspace, packages(workspace, patterns)?, args, printed)?;
+        graph.evaluate(workspace, packages(workspace, patterns)?, args, notes)?;
         let selected = graph.select(patterns)?;
-        graph.complete(workspace, &selected, args, printed)?;
+        graph.complete(workspace, &selected, args, notes)?;
+        notes.check_arguments(args)?;
         graph.check_cycles()?;
         Ok((graph, selected))
     }
@@ -82,10 +84,10 @@ impl TargetGraph {
         workspace: &Workspace,
         packages: BTreeSet<WorkspacePath>,
         args: &BTreeMap<String, String>,
-        printed: &mut Vec<String>,
+        notes: &mut Notes,
     ) -> Result<(), Diagnostic> {
         let fresh: Vec<WorkspacePath> = packages.difference(&self.evaluated).cloned().collect();
-        let targets = eval::evaluate(workspace, &fresh, &self.settings, args, printed)?;
+        let targets = eval::evaluate(workspace, &fresh, &self.settings, args, notes)?;
         self.evaluated.extend(fresh);
         self.add(targets)
     }
@@ -106,7 +108,7 @@ impl TargetGraph {
         workspace: &Workspace,
         roots: &[Label],
         args: &BTreeMap<String, String>,
-        printed: &mut Vec<String>,
+        notes: &mut Notes,
     ) -> Result<(), Diagnostic> {
         let mut done = BTreeSet::new();
         let mut wanted: Vec<Label> = roots.to_vec();
@@ -123,7 +125,7 @@ impl TargetGraph {
                     missing.insert(label.package.clone());
                 }
             }
-            self.evaluate(workspace, missing, args, printed)?;
+            self.evaluate(workspace, missing, args, notes)?;
             for (label, span) in next {
                 if self.get(&label).is_none() {
                     return Err(self.unknown(&label))
