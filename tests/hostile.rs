@@ -1,1 +1,6 @@
 //! Inputs made to hurt: one fixture for each row, and what must happen.
+
+mod parsing;
+mod tarball;
+mod unpacking;
+mod zipped;
