@@ -38,11 +38,12 @@ impl Block {
     /// sum of signed bytes, and every reader accepts both.
     pub fn verify(&self) -> Result<(), Fault> {
         let claimed = parse_field(&self.0[CHECKSUM]);
-        let others = || self.0[..CHECKSUM.start].iter().chain(&self.0[CHECKSUM.end..]);
-        let spaces = CHECKSUM.len() as i64 * i64::from(b' ');
-        let unsigned = spaces + others().map(|&byte| i64::from(byte)).sum::<i64>();
-        let signed = spaces + others().map(|&byte| i64::from(byte as i8)).sum::<i64>();
-        let matches = claimed == Some(unsigned.into()) || claimed == Some(signed.into());
+        let sum = |value: fn(u8) -> i64| {
+            let all: i64 = self.0.iter().map(|&byte| value(byte)).sum();
+            let own: i64 = self.0[CHECKSUM].iter().map(|&byte| value(byte)).sum();
+            Some(i128::from(all - own + CHECKSUM.len() as i64 * i64::from(b' ')))
+        };
+        let matches = claimed == sum(i64::from) || claimed == sum(|byte| i64::from(byte as i8));
         if matches { Ok(()) } else { Err(Fault::Checksum) }
     }
 

@@ -79,7 +79,7 @@ pub fn decompress<'a>(mut input: impl BufRead + 'a, limits: &Limits) -> Result<D
     let source = Source::new(Box::new(Cursor::new(start).chain(input)));
     let decoder = match format {
         Format::Plain => Decoder::Plain(source),
-        Format::Gzip => Decoder::Gzip(Members::Inside(GzDecoder::new(source))),
+        Format::Gzip => Decoder::Gzip(Box::new(Members::Inside(GzDecoder::new(source)))),
         Format::Bzip2 => Decoder::Bzip2(Members::Inside(BzDecoder::new(source))),
         Format::Xz => Decoder::Xz(Box::new(XzReader::new_mem_limit(source, true, xz_memory(limits)))),
         Format::Zstd => Decoder::Zstd(zstd_decoder(source, limits).map_err(ReadError::Io)?),
@@ -136,7 +136,7 @@ impl Read for Decompressed<'_> {
 
 enum Decoder<'a> {
     Plain(Source<'a>),
-    Gzip(Members<'a, GzDecoder<Source<'a>>>),
+    Gzip(Box<Members<'a, GzDecoder<Source<'a>>>>),
     Bzip2(Members<'a, BzDecoder<Source<'a>>>),
     Zstd(zstd::Decoder<'static, Source<'a>>),
     Xz(Box<XzReader<Source<'a>>>),

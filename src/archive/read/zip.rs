@@ -53,7 +53,7 @@ pub fn read_zip(file: &File, limits: &Limits, spool: &mut Spool) -> Result<Vec<E
     archive.validate_header_consistency().map_err(damaged)?;
 
     let mut entries = Vec::with_capacity(archive.len());
-    let mut reader = ZipEntries { limits, spool, bytes: 0, metadata: 0 };
+    let mut reader = ZipEntries { limits, spool, buffer: vec![0; 64 << 10], bytes: 0, metadata: 0 };
     for index in 0..archive.len() {
         // The names are in memory by now, so errors can tell them before the entry is opened.
         let data = archive.by_index_data(index).map_err(damaged)?;
@@ -74,6 +74,7 @@ pub fn read_zip(file: &File, limits: &Limits, spool: &mut Spool) -> Result<Vec<E
 struct ZipEntries<'a> {
     limits: &'a Limits,
     spool: &'a mut Spool,
+    buffer: Vec<u8>,
     /// Bytes of all contents so far.
     bytes: u64,
     /// Bytes of names and links that are kept so far.
@@ -92,7 +93,9 @@ impl ZipEntries<'_> {
         let stored = if file.system() == System::Unix { file.external_attributes() >> 16 } else { 0 };
         let permissions = |default| if stored == 0 { default } else { stored & 0o7777 };
         let (kind, mode) = match stored & TYPE_BITS {
-            _ if name.ends_with(b"/") => (self.directory(&file).map_err(fail)?, permissions(0o755)),
+            // The slash makes the directory; the mode of what claims to be a file as well is not one for directories.
+            REGULAR if name.ends_with(b"/") => (self.directory(&file).map_err(fail)?, 0o755),
+            0 if name.ends_with(b"/") => (self.directory(&file).map_err(fail)?, permissions(0o755)),
             DIRECTORY => (self.directory(&file).map_err(fail)?, permissions(0o755)),
             SYMLINK => (self.symlink(&mut file, fail)?, 0o777),
             0 | REGULAR => (Kind::File { content: self.content(&mut file, fail)? }, permissions(0o644)),
@@ -134,10 +137,9 @@ impl ZipEntries<'_> {
     ) -> Result<Content, ReadError> {
         let (claimed, limit) = (file.size(), self.limits.bytes);
         let mut intake = Intake::new(Some(&mut *self.spool));
-        let mut buffer = vec![0; 64 << 10];
         let mut actual = 0;
         loop {
-            let n = match file.read(&mut buffer) {
+            let n = match file.read(&mut self.buffer) {
                 Ok(0) => break,
                 Ok(n) => n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -151,7 +153,7 @@ impl ZipEntries<'_> {
             if self.bytes > limit {
                 return Err(fail(Fault::TooLarge { size: claimed, limit }));
             }
-            intake.write(&buffer[..n])?;
+            intake.write(&self.buffer[..n])?;
         }
         if actual != claimed {
             return Err(fail(Fault::Size { claimed, actual }));
