@@ -61,10 +61,8 @@ impl Disk {
         }
         let not_direct = |disk: &Disk, entry: &Entry| {
             let path = names(&entry.path);
-            (1..path.len()).any(|len| {
-                !own_directory(&path[..len])
-                    && matches!(disk.literal(&path[..len]), Some(Item::Leaf(_)))
-            })
+            (1..path.len())
+                .any(|len| !own_directory(&path[..len]) && matches!(disk.literal(&path[..len]), Some(Item::Leaf(_))))
         };
         let ordinary: Vec<&Entry> = layer.iter().filter(|entry| mark(entry).is_none()).collect();
         let (later, first): (Vec<_>, Vec<_>) = ordinary.into_iter().partition(|entry| not_direct(self, entry));
