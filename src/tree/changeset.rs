@@ -8,7 +8,7 @@ use crate::tree::error::TreeError;
 use crate::tree::merge::Tree;
 use crate::tree::names::{Names, Slot, prefixes};
 use crate::tree::node::Node;
-use crate::tree::placement::{Links, is_hidden, is_removed_above, place};
+use crate::tree::placement::{Links, is_removed_above, place};
 use crate::tree::whiteout::{Mark, check_markable, check_ordinary, entry_of, mark_of};
 
 /// One layer: entries, and what it removes from the layers below. The order in which entries came in does not matter,
@@ -176,6 +176,7 @@ impl Changeset {
     pub fn add_parents(&mut self, below: &Tree, mtime: i64) -> Result<(), TreeError> {
         self.whiteouts.retain(|path| below.get(path).is_some());
         self.opaque.retain(|directory| below.names().below(directory).next().is_some());
+        let base = below.without_marked(self);
         let mut missing: BTreeMap<ImagePath, Slot> = BTreeMap::new();
         let marks = self.canonical_marks();
         let described = self.names.iter().map(|(path, _)| path).chain(marks.whiteouts);
@@ -188,7 +189,7 @@ impl Changeset {
             }
             for parent in directory.ancestors().chain([directory.clone()]).filter(|parent| !parent.is_root()) {
                 let here = self.names.get(parent.as_bytes());
-                let there = below.names().get(parent.as_bytes()).filter(|_| !is_hidden(self, parent.as_bytes()));
+                let there = base.names().get(parent.as_bytes());
                 match here.or(there) {
                     Some(slot) if !slot.node.kind.is_directory() => {
                         let kind = slot.node.kind.name();
@@ -356,4 +357,187 @@ struct CanonicalMarks<'a> {
     opaque: BTreeSet<&'a ImagePath>,
     /// Directories that are removed and, as something lies below them, made again.
     remade: BTreeSet<&'a ImagePath>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::sample::{directory, entry, file, hard_link, layer, link, path, paths, tree, with_mode};
+
+    /// A base whose `/lib` is a link, as in every current distribution.
+    fn merged_usr() -> Tree {
+        tree([
+            link("lib", "usr/lib"),
+            file("usr/lib/libc.so", ""),
+            with_mode(0o1777, directory("tmp")),
+            with_mode(0o700, directory("root")),
+            link("var/run", "/run"),
+            file("etc/os-release", ""),
+        ])
+    }
+
+    #[test]
+    fn files_below_a_link_go_where_it_leads() {
+        let base = merged_usr();
+        let added = layer([directory("lib"), file("lib/x/y", ""), file("var/run/pid", "")]);
+        let mut added = added.redirect(&base).unwrap();
+        assert_eq!(paths(added.entries(0)), ["/run/pid", "/usr/lib", "/usr/lib/x/y"]);
+        added.add_parents(&base, 7).unwrap();
+        let mut merged = base.clone();
+        merged.apply(&added).unwrap();
+        assert_eq!(merged.get(&path("lib")), base.get(&path("lib")), "the link is still there");
+        assert!(merged.get(&path("usr/lib/libc.so")).is_some());
+        assert_eq!(merged.get(&path("run")).unwrap().metadata.mtime, 7, "what the dangling link leads to is made");
+    }
+
+    #[test]
+    fn a_directory_whose_name_is_a_link_to_a_file_is_an_error() {
+        let base = tree([file("f", ""), link("l", "f")]);
+        let error = layer([directory("l")]).redirect(&base).unwrap_err();
+        assert_eq!(error, TreeError::ParentNotDirectory { path: path("l"), parent: path("f"), kind: "file" });
+    }
+
+    #[test]
+    fn a_declared_link_is_followed_too() {
+        let added = layer([link("app", "srv/app"), file("app/main", ""), link("srv/app", "/opt")]);
+        let added = added.redirect(&Tree::new()).unwrap();
+        assert_eq!(paths(added.entries(0)), ["/app", "/opt/main", "/srv/app"]);
+    }
+
+    #[test]
+    fn two_ways_to_one_path_leave_a_warning() {
+        let added = layer([file("lib/x", "through the link"), file("usr/lib/x", "direct")]);
+        let added = added.redirect(&merged_usr()).unwrap();
+        assert_eq!(added.entries(0), [file("usr/lib/x", "through the link")]);
+        assert_eq!(added.warnings(), ["`/usr/lib/x` appears again: the file before is replaced"]);
+    }
+
+    #[test]
+    fn parents_keep_the_metadata_they_have_below() {
+        let mut added = layer([file("tmp/a", ""), file("new/dir/b", ""), file("root/c", "")]);
+        added.add_parents(&merged_usr(), 5).unwrap();
+        let modes: Vec<_> = added
+            .entries(0)
+            .into_iter()
+            .filter(|entry| entry.kind.is_directory())
+            .map(|entry| (entry.path.to_string(), entry.metadata.mode, entry.metadata.mtime))
+            .collect();
+        let expected = [("/new", 0o755, 5), ("/new/dir", 0o755, 5), ("/root", 0o700, 0), ("/tmp", 0o1777, 0)];
+        assert_eq!(modes, expected.map(|(path, mode, mtime)| (path.to_owned(), mode, mtime)));
+    }
+
+    #[test]
+    fn a_parent_that_the_layer_removes_is_made_anew() {
+        let mut added = layer([file("tmp/a", ""), file(".wh.tmp", "")]);
+        added.add_parents(&merged_usr(), 5).unwrap();
+        assert_eq!(paths(added.entries(0)), ["/tmp", "/tmp/.wh..wh..opq", "/tmp/a"]);
+        assert_eq!(added.get(&path("tmp")).unwrap().metadata.mode, 0o755);
+    }
+
+    #[test]
+    fn a_parent_that_is_a_file_below_is_an_error() {
+        let mut added = layer([file("etc/os-release/x", "")]);
+        let error = TreeError::ParentNotDirectory {
+            path: path("etc/os-release/x"),
+            parent: path("etc/os-release"),
+            kind: "file",
+        };
+        assert_eq!(added.add_parents(&merged_usr(), 0), Err(error));
+    }
+
+    #[test]
+    fn marks_need_parents_only_where_they_remove_something() {
+        let mut added =
+            layer([file("etc/.wh.os-release", ""), file("no/where/.wh.x", ""), file("usr/.wh..wh..opq", "")]);
+        added.add_parents(&merged_usr(), 0).unwrap();
+        assert_eq!(paths(added.entries(0)), ["/etc", "/etc/.wh.os-release", "/usr", "/usr/.wh..wh..opq"]);
+    }
+
+    #[test]
+    fn marks_look_as_docker_and_containerd_write_them() {
+        let mut removal = Changeset::new();
+        removal.whiteout(path("a/b")).unwrap();
+        assert_eq!(removal.entries(9)[0].metadata, Metadata::root_owned(0, 9));
+        assert_eq!(removal.entries(9)[0].path, path("a/.wh.b"));
+        assert!(removal.whiteout(path(&"x/".repeat(2047))).is_err(), "its mark would be too long");
+    }
+
+    #[test]
+    fn a_directory_that_replaces_one_below_is_opaque() {
+        let removal = layer([file(".wh.d", ""), directory("d"), file("d/new", ""), file("d/.wh.old", "")]);
+        assert_eq!(paths(removal.entries(0)), ["/d", "/d/.wh..wh..opq", "/d/new"]);
+    }
+
+    #[test]
+    fn the_last_of_two_entries_wins_and_warns() {
+        let twice =
+            layer([file("a/x", ""), directory("a"), file("a", "1"), file("a", "2"), directory("b"), file("b", "")]);
+        assert_eq!(twice.entries(0), [file("a", "2"), file("b", "")]);
+        assert_eq!(
+            twice.warnings(),
+            [
+                "`/a` appears again: the directory before is replaced",
+                "`/a` is no longer a directory: 1 entries below it are dropped",
+                "`/a` appears again: the file before is replaced",
+                "`/b` appears again: the directory before is replaced",
+            ]
+        );
+        let many = layer((0..1000).map(|_| file("f", "")));
+        assert_eq!(many.warnings().len(), 101);
+    }
+
+    #[test]
+    fn a_hard_link_keeps_the_node_that_its_target_had() {
+        let replaced = layer([file("a", "old"), hard_link("b", "a"), hard_link("c", "b"), file("a", "new")]);
+        assert_eq!(replaced.entries(0), [file("a", "new"), file("b", "old"), hard_link("c", "b")]);
+    }
+
+    #[test]
+    fn an_archive_stands_on_its_own() {
+        let missing = Changeset::from_archive(vec![hard_link("h", "f")]).unwrap_err();
+        assert_eq!(missing, TreeError::LinkMissing { path: path("h"), target: path("f") });
+        assert!(Changeset::from_archive(vec![file("f", ""), hard_link("h", "f")]).is_ok());
+    }
+
+    #[test]
+    fn hard_links_may_be_inserted_before_their_targets() {
+        let mut built = Changeset::new();
+        for entry in [hard_link("a", "b"), hard_link("b", "c"), file("c", "x")] {
+            built.insert(entry).unwrap();
+        }
+        assert_eq!(built.entries(0), [file("a", "x"), hard_link("b", "a"), hard_link("c", "a")]);
+        assert!(matches!(built.insert(hard_link("c", "c")), Err(TreeError::LinkToItself { .. })));
+    }
+
+    #[test]
+    fn hard_links_in_a_circle_are_an_error() {
+        let mut built = Changeset::new();
+        built.insert(hard_link("a", "b")).unwrap();
+        assert_eq!(built.insert(hard_link("b", "a")), Err(TreeError::LinkToItself { path: path("b") }));
+
+        let base = tree([link("l", "d"), directory("d")]);
+        let circle = layer([hard_link("d/a", "l/b"), hard_link("d/b", "l/a")]);
+        let error = circle.redirect(&base).unwrap_err();
+        assert!(matches!(error, TreeError::LinkToItself { .. }), "{error}");
+    }
+
+    #[test]
+    fn long_ways_over_hard_links_are_gone_once() {
+        let base = tree([link("l", "d"), file("f", "")]);
+        let mut way = layer([]);
+        way.insert(hard_link("d/20000", "f")).unwrap();
+        for i in 0..20_000 {
+            way.insert(hard_link(&format!("d/{i}"), &format!("l/{}", i + 1))).unwrap();
+        }
+        let mut merged = base.clone();
+        merged.apply(&way).unwrap();
+        assert_eq!(merged.entries().filter(|entry| entry.kind == hard_link("x", "d/0").kind).count(), 20_001);
+    }
+
+    #[test]
+    fn the_root_may_be_described() {
+        let root = with_mode(0o700, entry("", Kind::Directory));
+        let described = layer([root.clone(), file("f", "")]);
+        assert_eq!(described.entries(0), [root, file("f", "")]);
+    }
 }

@@ -73,3 +73,50 @@ impl Kept<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::Entry;
+    use crate::tree::sample::{directory, file, hard_link, link, paths, tree, with_mode};
+
+    fn difference(lower: &[Entry], upper: &[Entry]) -> Vec<Entry> {
+        diff(&tree(lower.to_vec()), &tree(upper.to_vec())).unwrap().entries(0)
+    }
+
+    #[test]
+    fn only_what_differs_is_in_it() {
+        let lower = [directory("d"), file("d/f", "1"), file("d/g", "1"), link("l", "a")];
+        let upper = [directory("d"), file("d/f", "1"), with_mode(0o600, file("d/g", "1")), link("l", "b")];
+        assert_eq!(difference(&lower, &upper), [with_mode(0o600, file("d/g", "1")), link("l", "b")]);
+    }
+
+    #[test]
+    fn only_the_topmost_path_is_whited_out() {
+        let lower = [file("a/b/c", ""), file("a/b/d/e", ""), file("a/k", ""), file("f/x", ""), file("g", "")];
+        let upper = [file("a/k", ""), file("f", ""), file("g/x", "")];
+        assert_eq!(paths(difference(&lower, &upper)), ["/a/.wh.b", "/f", "/g", "/g/x"]);
+    }
+
+    #[test]
+    fn hard_links_that_are_still_linked_are_not_written() {
+        let group = [file("a", "x"), hard_link("b", "a"), hard_link("c", "a")];
+        assert_eq!(paths(difference(&group, &group[..2])), ["/.wh.c"]);
+        assert_eq!(paths(difference(&group, &group[..1])), ["/.wh.b", "/.wh.c"]);
+    }
+
+    #[test]
+    fn hard_links_that_changed_are_written_whole() {
+        let (two, apart) = ([file("a", "x"), hard_link("b", "a")], [file("a", "x"), file("b", "x")]);
+        let three = [file("a", "x"), hard_link("b", "a"), hard_link("c", "a")];
+        assert_eq!(difference(&two, &three), three, "no link may lead out of the layer");
+        assert_eq!(difference(&apart, &two), two);
+        assert_eq!(difference(&two, &apart), [file("b", "x")], "one of the two is enough");
+        let changed = [file("a", "y"), hard_link("b", "a")];
+        assert_eq!(difference(&two, &changed), changed);
+        assert_eq!(
+            difference(&three, &[file("a", "x"), file("b", "x"), hard_link("c", "b")]),
+            [file("b", "x"), hard_link("c", "b")]
+        );
+    }
+}

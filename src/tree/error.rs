@@ -21,7 +21,7 @@ pub enum TreeError {
     LinkBeforeTarget { path: ImagePath, target: ImagePath },
     #[error("hard link `{path}` leads to `{target}`, which does not exist")]
     LinkMissing { path: ImagePath, target: ImagePath },
-    #[error("`{path}` leads through more than 40 symbolic links; they probably form a loop")]
+    #[error("`{path}` leads through too many symbolic links (40, or 4096 bytes of them); they probably form a loop")]
     SymlinkLoop { path: ImagePath },
     #[error("`{path}` does not exist in the image")]
     NotFound { path: ImagePath },

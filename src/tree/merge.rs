@@ -46,11 +46,8 @@ impl Tree {
     pub fn apply(&mut self, layer: &Changeset) -> Result<(), TreeError> {
         // Everything that can fail is in here; what follows only writes.
         let layer = place(layer, self, Links::Replace)?;
+        self.remove_marked(&layer);
         let names = Arc::make_mut(&mut self.names);
-        layer.whiteouts.iter().for_each(|path| names.remove(path));
-        for directory in &layer.opaque {
-            names.remove_below(directory);
-        }
         let mut links = Vec::new();
         for (path, slot) in layer.names.iter() {
             add_missing_parents(names, path);
@@ -129,6 +126,24 @@ impl Tree {
         walk(|path| self.kind(path), path, false)
     }
 
+    /// This tree without what the marks of a layer remove, which lead where they are.
+    pub(super) fn without_marked(&self, layer: &Changeset) -> Tree {
+        let mut tree = self.clone();
+        tree.remove_marked(layer);
+        tree
+    }
+
+    fn remove_marked(&mut self, layer: &Changeset) {
+        if layer.whiteouts.is_empty() && layer.opaque.is_empty() {
+            return;
+        }
+        let names = Arc::make_mut(&mut self.names);
+        layer.whiteouts.iter().for_each(|path| names.remove(path));
+        for directory in &layer.opaque {
+            names.remove_below(directory);
+        }
+    }
+
     pub(super) fn kind(&self, path: &[u8]) -> Option<&Kind> {
         self.names.kind(path)
     }
@@ -160,5 +175,96 @@ fn add_missing_parents(names: &mut Names, path: &ImagePath) {
         if names.get(parent.as_bytes()).is_none() {
             names.replace(parent, Slot::new(Node::undescribed_directory(0)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::sample::{directory, file, hard_link, layer, link, path, paths, tree, with_mode};
+
+    #[test]
+    fn removing_or_replacing_one_name_leaves_the_other_hard_links() {
+        let mut merged = tree([file("a", "x"), hard_link("b", "a"), hard_link("c", "a")]);
+        merged.apply(&layer([file(".wh.a", "")])).unwrap();
+        assert_eq!(merged.entries().collect::<Vec<_>>(), [file("b", "x"), hard_link("c", "b")]);
+        merged.apply(&layer([file("b", "y")])).unwrap();
+        assert_eq!(merged.entries().collect::<Vec<_>>(), [file("b", "y"), file("c", "x")]);
+    }
+
+    #[test]
+    fn applying_a_layer_twice_links_nothing_more() {
+        let linked = layer([file("a", "x"), hard_link("b", "a")]);
+        let mut merged = Tree::of([&linked, &layer([hard_link("c", "a")])]).unwrap();
+        merged.apply(&linked).unwrap();
+        let expected = [file("a", "x"), hard_link("b", "a"), file("c", "x")];
+        assert_eq!(merged.entries().collect::<Vec<_>>(), expected, "`c` is linked to what `a` was before");
+    }
+
+    #[test]
+    fn a_hard_link_may_lead_to_the_tree_below() {
+        let mut merged = tree([with_mode(0o600, file("d/f", "x")), link("l", "d"), link("s", "nowhere")]);
+        merged.apply(&layer([hard_link("a", "l/f"), hard_link("b", "s")])).unwrap();
+        assert_eq!(merged.get(&path("a")).unwrap().metadata.mode, 0o600, "the link's own metadata is ignored");
+        assert_eq!(merged.get(&path("b")), merged.get(&path("s")));
+        assert!(merged.entries().any(|entry| entry == with_mode(0o600, hard_link("d/f", "a"))));
+    }
+
+    #[test]
+    fn a_directory_over_a_directory_keeps_what_is_in_it() {
+        let mut merged = tree([directory("d"), file("d/f", "")]);
+        merged.apply(&layer([with_mode(0o700, directory("d"))])).unwrap();
+        assert_eq!(merged.entries().collect::<Vec<_>>(), [with_mode(0o700, directory("d")), file("d/f", "")]);
+        merged.apply(&layer([file("d", "")])).unwrap();
+        assert_eq!(paths(merged.entries()), ["/d"]);
+    }
+
+    #[test]
+    fn a_layer_that_does_not_fit_changes_nothing() {
+        let mut merged = tree([file("f", ""), file("g", "")]);
+        let before = merged.clone();
+        assert!(merged.apply(&layer([file(".wh.g", ""), file("a", ""), file("f/x", "")])).is_err());
+        assert!(merged == before);
+    }
+
+    #[test]
+    fn clones_are_independent() {
+        let base = tree([file("f", "")]);
+        let mut changed = base.clone();
+        changed.apply(&layer([file("g", "")])).unwrap();
+        assert_eq!((base.len(), changed.len()), (1, 2));
+    }
+
+    #[test]
+    fn children_and_what_is_below() {
+        let tree =
+            tree([file("a/x", "1"), file("a/x-y", ""), file("a/z/w", ""), hard_link("a/z/x", "a/x"), file("a-b", "")]);
+        assert_eq!(tree.children(&path("a")).collect::<Vec<_>>(), [&path("a/x"), &path("a/x-y"), &path("a/z")]);
+        assert_eq!(tree.children(&ImagePath::root()).count(), 2);
+        assert_eq!(tree.below(&ImagePath::root(), |_| true).count(), tree.len());
+        let chosen: Vec<_> = tree.below(&path("a/z"), |path| !path.as_bytes().ends_with(b"w")).collect();
+        assert_eq!(chosen, [file("a/z/x", "1")], "a link whose target was not chosen is the file");
+    }
+
+    #[test]
+    fn paths_resolve_inside_the_root() {
+        let tree =
+            tree([file("etc/passwd", ""), link("a", "/etc/../../etc"), link("b", "a/./passwd"), link("up", "..")]);
+        assert_eq!(tree.resolve(&path("b")), Ok(path("etc/passwd")));
+        assert_eq!(tree.resolve(&path("up/up/b")), Ok(path("etc/passwd")));
+        assert_eq!(tree.resolve(&path("up")), Ok(ImagePath::root()));
+        assert_eq!(tree.locate(&path("up/b")), Ok(path("b")));
+        assert_eq!(tree.resolve(&path("a/none")), Err(TreeError::NotFound { path: path("a/none") }));
+        let through_file =
+            TreeError::ParentNotDirectory { path: path("b/x"), parent: path("etc/passwd"), kind: "file" };
+        assert_eq!(tree.resolve(&path("b/x")), Err(through_file));
+    }
+
+    #[test]
+    fn forty_links_are_followed_and_no_more() {
+        let chain = (0..=40).map(|i| link(&format!("l{i}"), &format!("l{}", i + 1))).chain([file("l41", "")]);
+        let tree = tree(chain);
+        assert_eq!(tree.resolve(&path("l1")), Ok(path("l41")));
+        assert_eq!(tree.resolve(&path("l0")), Err(TreeError::SymlinkLoop { path: path("l0") }));
     }
 }

@@ -10,8 +10,8 @@
 //! - Whiteouts and opaque marks of a layer act on the layers below it, and before its own entries.
 //! - A directory over a directory changes the metadata and keeps what is in it. Anything else replaces what had the
 //!   name, with all below it; a directory at the name of a symbolic link replaces the link, never its target.
-//! - A parent that is a symbolic link leads to where the link points, in this or a lower layer. Entries of a layer that
-//!   are not reached through a link take their places first, in bytewise order, then those that are.
+//! - A parent that is a symbolic link leads to where the link points, in this or a lower layer. Entries of a layer whose
+//!   parents are directories by their own names take their places first, in bytewise order, then those that are not.
 //! - Missing parents are directories with mode 0755, owner 0:0 and time 0.
 //! - A hard link names a node of the same layer or of the tree below; its own metadata in the archive is ignored.
 
@@ -23,6 +23,8 @@ mod merge;
 mod names;
 mod node;
 mod placement;
+#[cfg(test)]
+mod sample;
 mod walk;
 mod whiteout;
 

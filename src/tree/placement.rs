@@ -26,18 +26,11 @@ pub(super) enum Links {
 pub(super) fn place(layer: &Changeset, below: &Tree, links: Links) -> Result<Changeset, TreeError> {
     let mut placed = layer.emptied();
     place_marks(layer, below, links, &mut placed)?;
-    let through_links = place_direct(layer, below, links, &mut placed);
-    place_through_links(through_links, below, links, &mut placed)?;
-    place_hard_links(below, &mut placed)?;
+    let base = below.without_marked(&placed);
+    let through_links = place_direct(layer, &base, links, &mut placed);
+    place_through_links(through_links, &base, links, &mut placed)?;
+    place_hard_links(&base, &mut placed)?;
     Ok(placed)
-}
-
-/// True if a mark of the layer removes `path` from the tree below.
-pub(super) fn is_hidden(layer: &Changeset, path: &[u8]) -> bool {
-    if layer.whiteouts.is_empty() && layer.opaque.is_empty() {
-        return false;
-    }
-    layer.whiteouts.contains(path) || is_removed_above(layer, path)
 }
 
 /// True if a mark above `path` removes it from the tree below, whatever a mark on itself says.
@@ -68,7 +61,8 @@ fn place_marks(layer: &Changeset, below: &Tree, links: Links, placed: &mut Chang
             placed.whiteout(found)?;
         }
     }
-    for directory in layer.opaque.iter().filter(|path| !is_hidden(layer, path.as_bytes())) {
+    let is_removed = |path: &ImagePath| layer.whiteouts.contains(path) || is_removed_above(layer, path.as_bytes());
+    for directory in layer.opaque.iter().filter(|path| !is_removed(path)) {
         if let Some(found) = lead(directory, true)?.filter(|found| below.names().below(found).next().is_some()) {
             placed.opaque(found)?;
         }
@@ -78,13 +72,12 @@ fn place_marks(layer: &Changeset, below: &Tree, links: Links, placed: &mut Chang
 
 /// Places the names to which no link leads, and returns the others. Errors are left to the second pass, which knows
 /// where everything is.
-fn place_direct(layer: &Changeset, below: &Tree, links: Links, placed: &mut Changeset) -> Vec<(ImagePath, Slot)> {
+fn place_direct(layer: &Changeset, base: &Tree, links: Links, placed: &mut Changeset) -> Vec<(ImagePath, Slot)> {
     let mut through_links = Vec::new();
     let mut last_parent: Option<(ImagePath, bool)> = None;
     for (path, slot) in layer.names.iter() {
         let is_direct = {
-            let look_below = |path: &[u8]| below.kind(path).filter(|_| !is_hidden(placed, path));
-            let look = |path: &[u8]| match (layer.names.kind(path), look_below(path)) {
+            let look = |path: &[u8]| match (layer.names.kind(path), base.kind(path)) {
                 (Some(Kind::Directory), Some(link @ Kind::Symlink { .. })) if links == Links::Follow => Some(link),
                 (here, there) => here.or(there),
             };
@@ -110,12 +103,12 @@ fn place_direct(layer: &Changeset, below: &Tree, links: Links, placed: &mut Chan
 
 fn place_through_links(
     names: Vec<(ImagePath, Slot)>,
-    below: &Tree,
+    base: &Tree,
     links: Links,
     placed: &mut Changeset,
 ) -> Result<(), TreeError> {
     for (path, slot) in names {
-        let look = |path: &[u8]| kind_at(placed, below, path);
+        let look = |path: &[u8]| kind_at(placed, base, path);
         let follow = links == Links::Follow && slot.node.kind.is_directory();
         let found = walk(look, &path, follow)?;
         if let Some(kind) = look(found.as_bytes()).filter(|kind| follow && !kind.is_directory()) {
@@ -126,58 +119,55 @@ fn place_through_links(
     Ok(())
 }
 
-/// Finds the targets of the hard links that are not to a name of the layer as it was written.
-fn place_hard_links(below: &Tree, placed: &mut Changeset) -> Result<(), TreeError> {
-    let links: Vec<_> = placed.waiting_links().map(|(path, target)| (path.clone(), target.clone())).collect();
-    for (path, target) in &links {
-        let found = follow_hard_links(path, target, below, placed, links.len())?;
-        let slot = match placed.names.get_mut(found.as_bytes()) {
-            Some(target) => target.share(&mut placed.groups),
-            None => {
-                let link = placed.names.get(path.as_bytes()).expect("the link is one of the placed names");
-                Slot::new(Node { metadata: link.node.metadata.clone(), kind: Kind::HardLink { target: found } })
+/// Finds what the hard links stand for whose target was not a name of the layer as it was written. They may lead to
+/// each other; all on such a way get the same node at once, so that long ways are not gone again for each link on them.
+fn place_hard_links(base: &Tree, placed: &mut Changeset) -> Result<(), TreeError> {
+    let links: Vec<ImagePath> = placed.waiting_links().map(|(path, _)| path.clone()).collect();
+    for link in &links {
+        let mut way = vec![link.clone()];
+        let slot = loop {
+            let path = way.last().expect("the way begins with the link");
+            let slot = placed.names.get(path.as_bytes()).expect("every step of the way is a name of the layer");
+            let Kind::HardLink { target } = &slot.node.kind else {
+                let slot = placed.names.get_mut(path.as_bytes()).expect("it was found above");
+                break slot.share(&mut placed.groups);
+            };
+            let found = target_of(path, target, base, placed)?;
+            if placed.names.get(found.as_bytes()).is_none() {
+                let metadata = slot.node.metadata.clone();
+                break Slot::new(Node { metadata, kind: Kind::HardLink { target: found } });
             }
+            if way.len() > links.len() {
+                return Err(TreeError::LinkToItself { path: link.clone() });
+            }
+            way.push(found);
         };
-        placed.names.replace(path.clone(), slot);
+        for path in way {
+            placed.names.replace(path, slot.clone());
+        }
     }
     Ok(())
 }
 
-/// The name, in the layer or below, of what a hard link at `path` to `target` stands for. The way there may lead over
-/// other hard links of the layer, of which there are `count`.
-fn follow_hard_links(
-    path: &ImagePath,
-    target: &ImagePath,
-    below: &Tree,
-    placed: &Changeset,
-    count: usize,
-) -> Result<ImagePath, TreeError> {
-    let mut target = target;
-    for _ in 0..=count {
-        let found = match walk(|path| kind_at(placed, below, path), target, false) {
-            Err(TreeError::ParentNotDirectory { .. }) => {
-                return Err(TreeError::LinkMissing { path: path.clone(), target: target.clone() });
-            }
-            found => found?,
-        };
-        if found == *path {
-            break;
-        }
-        let is_implied_directory = || found.is_root() || placed.names.below(&found).next().is_some();
-        match kind_at(placed, below, found.as_bytes()) {
-            Some(Kind::HardLink { target: further }) => target = further,
-            Some(Kind::Directory) => return Err(TreeError::LinkToDirectory { path: path.clone(), target: found }),
-            None if is_implied_directory() => {
-                return Err(TreeError::LinkToDirectory { path: path.clone(), target: found });
-            }
-            None => return Err(TreeError::LinkMissing { path: path.clone(), target: found }),
-            Some(_) => return Ok(found),
-        }
+/// The name, in the layer or below, that the hard link at `path` is to.
+fn target_of(path: &ImagePath, target: &ImagePath, base: &Tree, placed: &Changeset) -> Result<ImagePath, TreeError> {
+    let missing = |target: &ImagePath| TreeError::LinkMissing { path: path.clone(), target: target.clone() };
+    let found = walk(|path| kind_at(placed, base, path), target, false).map_err(|error| match error {
+        TreeError::ParentNotDirectory { .. } => missing(target),
+        error => error,
+    })?;
+    if found == *path {
+        return Err(TreeError::LinkToItself { path: found });
     }
-    Err(TreeError::LinkToItself { path: path.clone() })
+    let is_implied_directory = || found.is_root() || placed.names.below(&found).next().is_some();
+    match kind_at(placed, base, found.as_bytes()) {
+        Some(kind) if !kind.is_directory() => Ok(found),
+        None if !is_implied_directory() => Err(missing(&found)),
+        _ => Err(TreeError::LinkToDirectory { path: path.clone(), target: found }),
+    }
 }
 
-/// What is at `path`: the layer's own, else what its marks leave of the tree below.
-fn kind_at<'a>(placed: &'a Changeset, below: &'a Tree, path: &[u8]) -> Option<&'a Kind> {
-    placed.names.kind(path).or_else(|| below.kind(path).filter(|_| !is_hidden(placed, path)))
+/// What is at `path`: the layer's own, else what its marks left of the tree below.
+fn kind_at<'a>(placed: &'a Changeset, base: &'a Tree, path: &[u8]) -> Option<&'a Kind> {
+    placed.names.kind(path).or_else(|| base.kind(path))
 }

@@ -7,7 +7,8 @@ use crate::entry::Kind;
 use crate::path::ImagePath;
 use crate::tree::error::TreeError;
 
-/// As many symbolic links as the kernel follows in one path (path_resolution(7)).
+/// As many symbolic links as the kernel follows in one path (path_resolution(7)). Their texts together are bounded too, so
+/// that a layer cannot make each of its entries cost thousands of steps.
 const MAX_LINKS: usize = 40;
 
 /// Where `path` leads, in a tree that `lookup` knows by full path (`None`: nothing there). Links are followed below the
@@ -25,7 +26,7 @@ pub(super) fn walk<'a>(
     let mut here: Vec<u8> = Vec::new();
     let mut rest = Cow::Borrowed(path.as_bytes());
     let mut at = 0;
-    let mut links = 0;
+    let (mut links, mut text) = (0, 0);
     while let Some(range) = next_component(&rest, at) {
         at = range.end;
         let parent_len = here.len();
@@ -47,7 +48,8 @@ pub(super) fn walk<'a>(
             None | Some(Kind::Directory) => {}
             Some(Kind::Symlink { target }) if !is_last || follow_last => {
                 links += 1;
-                if links > MAX_LINKS {
+                text += target.len();
+                if links > MAX_LINKS || text > ImagePath::MAX_LEN {
                     return Err(TreeError::SymlinkLoop { path: path.clone() });
                 }
                 here.truncate(if target.first() == Some(&b'/') { 0 } else { parent_len });

@@ -66,3 +66,138 @@ fn check_free(destination: &Path) -> Result<(), ExtractError> {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::digest::Digest;
+    use crate::entry::{Content, Entry, Kind, Origin};
+    use crate::tree::sample::{directory, entry, file, hard_link, link, tree, with_mode};
+
+    fn ground() -> (tempfile::TempDir, PathBuf) {
+        let place = tempfile::tempdir().unwrap();
+        let destination = place.path().join("out");
+        (place, destination)
+    }
+
+    fn names(directory: &Path) -> Vec<String> {
+        let entries = fs::read_dir(directory).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    fn with_mtime(mtime: i64, mut entry: Entry) -> Entry {
+        entry.metadata.mtime = mtime;
+        entry
+    }
+
+    #[test]
+    fn everything_arrives_on_disk() {
+        let (_place, out) = ground();
+        let big: Vec<u8> = (0..3_000_000_u32).map(|i| (i / 7) as u8).collect();
+        let mut tagged = file("d/tagged", "");
+        tagged.metadata.xattrs.insert("user.tag".into(), b"1".to_vec());
+        let tree = tree([
+            with_mode(0o750, with_mtime(9, directory(""))),
+            with_mode(0o500, with_mtime(11, directory("d"))),
+            with_mode(0o4711, with_mtime(12, file("d/f", "text"))),
+            hard_link("d/g", "d/f"),
+            entry("big", Kind::File { content: Content::inline(big.clone()) }),
+            with_mtime(13, link("l", "/no/where")),
+            with_mode(0, directory("locked")),
+            with_mode(0, file("locked/f", "")),
+            tagged,
+        ]);
+        let skipped = extract(&tree, &out).unwrap();
+
+        let stat = |path: &str| fs::symlink_metadata(out.join(path)).unwrap();
+        assert_eq!((stat("").mode() & 0o7777, stat("").mtime()), (0o750, 9));
+        assert_eq!((stat("d").mode() & 0o7777, stat("d").mtime()), (0o500, 11));
+        assert_eq!((stat("d/f").mtime(), stat("d/f").ino()), (12, stat("d/g").ino()));
+        assert_eq!(stat("d/f").mode() & 0o777, 0o711);
+        assert_eq!(stat("locked").mode() & 0o7777, 0);
+        assert_eq!(stat("l").mtime(), 13);
+        assert_eq!(fs::read_link(out.join("l")).unwrap(), Path::new("/no/where"));
+        assert_eq!(fs::read(out.join("big")).unwrap(), big);
+        let mut value = [0; 8];
+        match rustix::fs::getxattr(out.join("d/tagged"), "user.tag", &mut value[..]) {
+            Ok(len) => assert_eq!(&value[..len], b"1"),
+            Err(_) => assert!(skipped.iter().any(|skipped| skipped.part == SkippedPart::Xattr("user.tag".into()))),
+        }
+        fs::set_permissions(out.join("locked"), fs::Permissions::from_mode(0o700)).unwrap();
+        fs::set_permissions(out.join("d"), fs::Permissions::from_mode(0o700)).unwrap();
+    }
+
+    #[test]
+    fn a_failure_leaves_nothing() {
+        let (place, out) = ground();
+        let content = |bytes: &'static [u8], origin| Content { size: 4, digest: Digest::of(bytes), origin };
+        let unreadable = content(b"text", Origin::Unknown);
+        let other = content(b"text", Origin::Inline(Arc::from(*b"TEXT")));
+        let short = content(b"text", Origin::Inline(Arc::from(*b"t")));
+        for content in [unreadable, other, short] {
+            let tree = tree([with_mode(0, directory("a")), file("a/b/c", "x"), entry("z", Kind::File { content })]);
+            let error = extract(&tree, &out).unwrap_err();
+            assert!(error.to_string().contains("`/z`"), "{error}");
+            assert!(names(place.path()).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_failure_at_the_last_step_removes_locked_directories() {
+        let (place, out) = ground();
+        let tree = tree([with_mode(0, directory("")), with_mode(0, directory("a")), with_mode(0, directory("a/b"))]);
+        let temporary = tempfile::tempdir_in(place.path()).unwrap();
+        let mut writer = Writer::new(temporary.path()).unwrap();
+        writer.write(&tree).unwrap();
+        writer.unlock_directories(&tree, temporary.path());
+        assert_eq!(fs::metadata(temporary.path().join("a/b")).unwrap().mode() & 0o7777, 0o700);
+        temporary.close().unwrap();
+        assert!(names(place.path()).is_empty());
+        assert!(!out.exists());
+    }
+
+    #[test]
+    fn an_empty_directory_may_be_the_destination() {
+        let (place, out) = ground();
+        fs::create_dir(&out).unwrap();
+        extract(&tree([file("f", "")]), &out).unwrap();
+        assert_eq!(names(&out), ["f"]);
+        let error = extract(&tree([file("g", "")]), &out).unwrap_err();
+        assert!(matches!(error, ExtractError::InUse { .. }), "{error}");
+        assert_eq!((names(&out), names(place.path())), (vec!["f".to_owned()], vec!["out".to_owned()]));
+    }
+
+    #[test]
+    fn a_missing_parent_is_an_error() {
+        let (place, out) = ground();
+        let error = extract(&tree([]), &out.join("x/y")).unwrap_err();
+        assert!(matches!(error, ExtractError::Host { .. }), "{error}");
+        assert!(names(place.path()).is_empty());
+    }
+
+    #[test]
+    fn names_that_are_not_text_and_deep_paths_arrive() {
+        let (_place, out) = ground();
+        let deep = vec!["x".repeat(200); 20].join("/");
+        let mut odd = file("odd", "");
+        odd.path = crate::path::ImagePath::parse([0xff, b'\n', b'\\']).unwrap();
+        extract(&tree([file(&deep, "deep"), odd]), &out).unwrap();
+        let mut found = 0;
+        let mut here = out.clone();
+        while let Some(entry) = fs::read_dir(&here)
+            .ok()
+            .and_then(|mut entries| entries.find_map(|entry| entry.ok().filter(|entry| entry.file_name().len() == 200)))
+        {
+            here = entry.path();
+            found += 1;
+        }
+        assert!(found >= 18, "only {found} levels");
+        assert_eq!(fs::read_dir(&out).unwrap().count(), 2);
+    }
+}
