@@ -8,7 +8,7 @@ use crate::tree::error::TreeError;
 use crate::tree::merge::Tree;
 use crate::tree::names::{Names, Slot, prefixes};
 use crate::tree::node::Node;
-use crate::tree::placement::{Links, is_hidden, place};
+use crate::tree::placement::{Links, is_hidden, is_removed_above, place};
 use crate::tree::whiteout::{Mark, check_markable, check_ordinary, entry_of, mark_of};
 
 /// One layer: entries, and what it removes from the layers below. The order in which entries came in does not matter,
@@ -253,17 +253,17 @@ impl Changeset {
     }
 
     fn check_not_awaited(&self, target: &ImagePath) -> Result<(), TreeError> {
-        match self.waiting_for(target).next() {
+        match self.waiting_for(target.as_bytes()).next() {
             Some(path) => Err(TreeError::LinkBeforeTarget { path: path.clone(), target: target.clone() }),
             None => Ok(()),
         }
     }
 
     /// The hard links that wait for `target`.
-    fn waiting_for<'a>(&'a self, target: &'a ImagePath) -> impl Iterator<Item = &'a ImagePath> {
+    fn waiting_for<'a>(&'a self, target: &'a [u8]) -> impl Iterator<Item = &'a ImagePath> {
         let links = self.waiting.get(target).into_iter().flatten();
         links.filter(move |link| match self.names.kind(link.as_bytes()) {
-            Some(Kind::HardLink { target: wanted }) => wanted == target,
+            Some(Kind::HardLink { target: wanted }) => wanted.as_bytes() == target,
             _ => false,
         })
     }
@@ -279,18 +279,20 @@ impl Changeset {
             // The link would take the place of the directory in which its target lies.
             return Err(TreeError::LinkMissing { path, target });
         }
-        let is_implied_directory = self.names.below(&target).next().is_some();
         match self.names.get_mut(target.as_bytes()) {
             Some(slot) => match &slot.node.kind {
                 Kind::Directory => Err(TreeError::LinkToDirectory { path, target }),
                 Kind::HardLink { target: further } if *further == path => Err(TreeError::LinkToItself { path }),
+                Kind::HardLink { target: further } if further.starts_with(&path) => {
+                    Err(TreeError::LinkMissing { path, target: further.clone() })
+                }
                 Kind::HardLink { target: further } => {
                     self.waiting.entry(further.clone()).or_default().push(path);
                     Ok(slot.clone())
                 }
                 _ => Ok(slot.share(&mut self.groups)),
             },
-            None if target.is_root() || is_implied_directory => Err(TreeError::LinkToDirectory { path, target }),
+            None if target.is_root() => Err(TreeError::LinkToDirectory { path, target }),
             None => {
                 self.waiting.entry(target.clone()).or_default().push(path);
                 Ok(Slot::new(Node { metadata, kind: Kind::HardLink { target } }))
@@ -300,13 +302,16 @@ impl Changeset {
 
     /// Lets the hard links that wait for `path` have the node that comes there.
     fn join_waiting(&mut self, path: &ImagePath, mut slot: Slot) -> Result<Slot, TreeError> {
-        let links: Vec<ImagePath> = self.waiting_for(path).cloned().collect();
+        let links: Vec<ImagePath> = self.waiting_for(path.as_bytes()).cloned().collect();
         self.waiting.remove(path);
         if let (Kind::Directory, Some(link)) = (&slot.node.kind, links.first()) {
             return Err(TreeError::LinkToDirectory { path: link.clone(), target: path.clone() });
         }
         for link in links {
             if let Kind::HardLink { target } = &slot.node.kind {
+                if target.starts_with(&link) {
+                    return Err(TreeError::LinkMissing { path: link, target: target.clone() });
+                }
                 self.waiting.entry(target.clone()).or_default().push(link.clone());
                 self.names.replace(link, slot.clone());
             } else {
@@ -320,11 +325,10 @@ impl Changeset {
     fn canonical_marks(&self) -> CanonicalMarks<'_> {
         let mut marks = CanonicalMarks::default();
         let is_needless = |path: &ImagePath| {
-            let removed_above = self.opaque.contains(&b""[..])
-                || prefixes(path.as_bytes())
-                    .any(|parent| self.whiteouts.contains(parent) || self.opaque.contains(parent));
             let covered = |at| self.names.kind(at).is_some_and(|kind| !kind.is_directory());
-            removed_above || covered(path.as_bytes()) || prefixes(path.as_bytes()).any(covered)
+            is_removed_above(self, path.as_bytes())
+                || covered(path.as_bytes())
+                || prefixes(path.as_bytes()).any(covered)
         };
         for path in self.whiteouts.iter().filter(|path| !is_needless(path)) {
             let is_described = self.names.get(path.as_bytes()).is_some();
@@ -337,7 +341,7 @@ impl Changeset {
                 marks.remade.insert(path);
             }
         }
-        for path in self.opaque.iter().filter(|path| path.is_root() || !is_needless(path)) {
+        for path in self.opaque.iter().filter(|path| !is_needless(path)) {
             if !self.whiteouts.contains(path) {
                 marks.opaque.insert(path);
             }

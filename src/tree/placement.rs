@@ -37,18 +37,21 @@ pub(super) fn is_hidden(layer: &Changeset, path: &[u8]) -> bool {
     if layer.whiteouts.is_empty() && layer.opaque.is_empty() {
         return false;
     }
-    layer.whiteouts.contains(path)
-        || (layer.opaque.contains(&b""[..]) && !path.is_empty())
+    layer.whiteouts.contains(path) || is_removed_above(layer, path)
+}
+
+/// True if a mark above `path` removes it from the tree below, whatever a mark on itself says.
+pub(super) fn is_removed_above(layer: &Changeset, path: &[u8]) -> bool {
+    (layer.opaque.contains(&b""[..]) && !path.is_empty())
         || prefixes(path).any(|parent| layer.whiteouts.contains(parent) || layer.opaque.contains(parent))
 }
 
 /// Marks act before the layer's own entries, so only the tree below says where they lead.
 fn place_marks(layer: &Changeset, below: &Tree, links: Links, placed: &mut Changeset) -> Result<(), TreeError> {
-    // A directory of this layer that takes the place of a link below begins empty: a mark in it removes nothing.
-    let begins_empty = |path: &[u8]| {
-        links == Links::Replace
-            && layer.names.kind(path).is_some_and(Kind::is_directory)
-            && below.kind(path).is_some_and(|kind| !kind.is_directory())
+    // What this layer puts in the place of a link or a file below begins empty: a mark in it removes nothing.
+    let begins_empty = |path: &[u8]| match (layer.names.kind(path), below.kind(path)) {
+        (Some(Kind::Directory), Some(there)) => links == Links::Replace && !there.is_directory(),
+        (here, _) => here.is_some_and(|kind| !kind.is_directory()),
     };
     let lead = |path: &ImagePath, follow_last| {
         if prefixes(path.as_bytes()).any(begins_empty) || (follow_last && begins_empty(path.as_bytes())) {
@@ -60,12 +63,12 @@ fn place_marks(layer: &Changeset, below: &Tree, links: Links, placed: &mut Chang
             Err(error) => Err(error),
         }
     };
-    for path in &layer.whiteouts {
+    for path in layer.whiteouts.iter().filter(|path| !is_removed_above(layer, path.as_bytes())) {
         if let Some(found) = lead(path, false)?.filter(|found| below.get(found).is_some()) {
             placed.whiteout(found)?;
         }
     }
-    for directory in &layer.opaque {
+    for directory in layer.opaque.iter().filter(|path| !is_hidden(layer, path.as_bytes())) {
         if let Some(found) = lead(directory, true)?.filter(|found| below.names().below(found).next().is_some()) {
             placed.opaque(found)?;
         }
