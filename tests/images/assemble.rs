@@ -271,6 +271,7 @@ fn an_index_lists_its_images_in_order_with_their_platforms() {
     let twice = [images[0].clone(), images[0].clone()];
     let error = assemble_index(&twice, &spec, &Settings::default()).unwrap_err();
     assert!(matches!(error, ImageError::DuplicatePlatform { .. }), "{error}");
+    assert_eq!(assemble_index(&[], &spec, &Settings::default()).unwrap_err().field(), Some("images"));
     let docker = index_spec(r#"{"images": [], "annotations": {"a": "b"}, "media_types": "docker"}"#);
     assert_eq!(assemble_index(&images, &docker, &Settings::default()).unwrap_err().field(), Some("annotations"));
 }

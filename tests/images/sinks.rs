@@ -198,23 +198,33 @@ fn a_failure_leaves_nothing_behind_and_what_was_there_stays() {
 
     type Sink<'a> = Box<dyn Fn(&Path) -> Result<(), SinkError> + 'a>;
     let store = &fixture.store;
-    let sinks: [Sink; 6] = [
+    let empty = fixture.path("empty");
+    fs::create_dir(&empty).unwrap();
+    let sinks: [Sink; 7] = [
         Box::new(|path| sink::oci_archive(store, &what, &[], path)),
         Box::new(|path| sink::docker_archive(store, &image, &[], path)),
         Box::new(|path| sink::tar(store, &image, path)),
         Box::new(|_| sink::oci_layout(store, &what, &[], &out.join("layout"))),
         Box::new(|_| sink::directory(store, &image, &out.join("directory")).map(drop)),
         Box::new(|_| sink::oci_layout(store, &what, &[], &existing)),
+        Box::new(|_| sink::oci_layout(store, &what, &[], &empty)),
     ];
     for (at, sink) in sinks.iter().enumerate() {
         // Each time anew: the first one to read it puts it into quarantine.
         fixture.compressed_layer(&[("c", "text"), ("d/e", "c")], Compression::None);
         fixture.damage(&last);
-        assert!(sink(&out.join("file")).is_err(), "sink {at}");
+        let error = sink(&out.join("file")).unwrap_err();
+        assert!(chain(&error).contains("is damaged"), "sink {at} blames something else: {}", chain(&error));
         assert_eq!(names(&out), ["file"], "sink {at}");
         assert_eq!(fs::read_to_string(out.join("file")).unwrap(), "old", "sink {at}");
     }
+    assert_eq!(names(&empty), [""; 0]);
     assert_eq!((names(&existing.join("blobs/sha256")), index_json(&existing)), before);
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[test]

@@ -65,6 +65,9 @@ pub fn assemble(
 pub fn assemble_index(images: &[Image], spec: &IndexSpec, settings: &Settings) -> Result<ImageIndex, ImageError> {
     fields::check_tags(&spec.tags)?;
     let family = spec.media_types.unwrap_or(settings.media_types);
+    if images.is_empty() {
+        return fields::problem("images", "is empty; an index lists at least one image");
+    }
     let mut seen = BTreeSet::new();
     for image in images {
         if !seen.insert((image.platform(), &image.config().os_version)) {

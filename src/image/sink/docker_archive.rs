@@ -1,12 +1,12 @@
 //! The format of `docker save`.
 
 use std::collections::BTreeSet;
-use std::io::{self, BufReader};
+use std::io::BufReader;
 use std::path::Path;
 
 use serde::Serialize;
 
-use crate::archive::read::{Limits, ReadError, decompress};
+use crate::archive::read::{Limits, decompress};
 use crate::digest::{DiffId, HashingReader};
 use crate::image::Image;
 use crate::oci::canonical_json;
@@ -14,7 +14,7 @@ use crate::store::Store;
 
 use super::output::OutputFile;
 use super::tar_file::TarFile;
-use super::{SinkError, names, open};
+use super::{SinkError, copy_error, names, open};
 
 /// One image in `manifest.json`.
 #[derive(Serialize)]
@@ -52,7 +52,7 @@ pub fn docker_archive(store: &Store, image: &Image, names: &[String], file: &Pat
         let stream = decompress(BufReader::new(blob), &Limits::default());
         let mut stream = HashingReader::new(stream.map_err(|source| SinkError::Unpack { digest, source })?);
         tar.stream_of_unknown_size(&layer_name(&layer.diff_id), &mut stream)
-            .map_err(|error| of_either(error, file, layer))?;
+            .map_err(|error| copy_error(error, file, digest))?;
         let found = DiffId(stream.finish().0);
         if found != layer.diff_id {
             return Err(SinkError::DiffId { digest, expected: layer.diff_id, found });
@@ -60,13 +60,4 @@ pub fn docker_archive(store: &Store, image: &Image, names: &[String], file: &Pat
     }
     tar.finish().map_err(SinkError::write(file))?;
     output.finish()
-}
-
-/// An error of a copy is one of the layer if reading made it, else one of the file.
-fn of_either(error: io::Error, file: &Path, layer: &crate::image::Layer) -> SinkError {
-    let digest = layer.descriptor.digest;
-    match ReadError::from_io(error) {
-        ReadError::Io(source) => SinkError::Write { path: file.to_owned(), source },
-        source => SinkError::Unpack { digest, source },
-    }
 }

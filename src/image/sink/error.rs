@@ -28,8 +28,6 @@ pub enum SinkError {
     Missing { digest: Digest },
     #[error("blob {digest} has {found} bytes, but its descriptor says {expected}")]
     Size { digest: Digest, expected: u64, found: u64 },
-    #[error("blob {digest} cannot be read")]
-    Blob { digest: Digest, source: io::Error },
     #[error("layer {digest} cannot be unpacked")]
     Unpack { digest: Digest, source: ReadError },
     #[error("layer {digest} holds the tar stream {found}, but the image's config says {expected}")]

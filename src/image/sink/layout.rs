@@ -1,7 +1,7 @@
 //! An OCI image layout as a directory.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
@@ -13,8 +13,8 @@ use crate::image::document::MAX_MANIFEST;
 use crate::oci::{Descriptor, REF_NAME, canonical_json};
 use crate::store::Store;
 
-use super::output::{OutputDirectory, OutputFile, sync};
-use super::{SinkError, blobs, listed, open};
+use super::output::{OutputDirectory, OutputFile};
+use super::{SinkError, blobs, copy_error, listed, open};
 
 /// The content of the file `oci-layout`.
 pub const VERSION_FILE: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
@@ -25,71 +25,63 @@ pub const VERSION_FILE: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 /// that is listed already then leads to this image. Blobs are copied and not linked, so that nobody can damage the store
 /// through the layout.
 ///
+/// An image of Docker's media types can be in a layout, but skopeo finds it there by no name, only as the single one.
+///
 /// # Errors
 /// `directory` holds something else; a blob is missing or damaged; the layout cannot be written.
 pub fn oci_layout(store: &Store, what: &ImageOrIndex, names: &[String], directory: &Path) -> Result<(), SinkError> {
-    let occupied = fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some());
-    if occupied {
+    if directory.is_dir() {
         return add(store, what, names, directory);
     }
     let output = OutputDirectory::create(directory)?;
     let root = output.temporary().join("layout");
     fs::create_dir(&root).map_err(SinkError::write(directory))?;
-    let written = Written { root: &root, new: Vec::new() };
-    written.all(store, what, |blobs| {
-        blobs.write("oci-layout", VERSION_FILE)?;
-        blobs.write("index.json", &index(None, listed(what, names)))
-    })?;
+    fill(store, what, &root, None, listed(what, names))?;
     output.finish(&root)
 }
 
-/// Adds to a layout that is there. Others may be adding to it: the lock on the directory makes them wait, so that no
+/// Adds to a directory that is there. Others may be adding to it: the lock on the directory makes them wait, so that no
 /// entry of `index.json` is lost.
 fn add(store: &Store, what: &ImageOrIndex, names: &[String], directory: &Path) -> Result<(), SinkError> {
-    let not_a_layout = |problem: String| SinkError::NotALayout { path: directory.to_owned(), problem };
     let lock = File::open(directory).map_err(SinkError::write(directory))?;
     rustix::fs::flock(&lock, FlockOperation::LockExclusive)
         .map_err(|error| SinkError::write(directory)(error.into()))?;
-
-    let version =
-        read_json(&directory.join("oci-layout")).map_err(|error| not_a_layout(format!("`oci-layout`: {error}")))?;
-    if version.get("imageLayoutVersion") != Some(&json!("1.0.0")) {
-        return Err(not_a_layout("its version is not `1.0.0`".into()));
-    }
-    let old =
-        read_json(&directory.join("index.json")).map_err(|error| not_a_layout(format!("`index.json`: {error}")))?;
-    if !old.get("manifests").is_some_and(Value::is_array) {
-        return Err(not_a_layout("`index.json` has no list of manifests".into()));
-    }
-    let written = Written { root: directory, new: Vec::new() };
-    written.all(store, what, |blobs| blobs.write("index.json", &index(Some(old), listed(what, names))))
+    let mut there = fs::read_dir(directory).map_err(SinkError::write(directory))?;
+    let old = if there.next().is_some() { Some(read_index(directory)?) } else { None };
+    fill(store, what, directory, old, listed(what, names))
 }
 
-/// The files that were written into a layout so far; they are removed again if not all can be written.
+/// Writes the blobs, then `index.json` that lists them, and last the file that marks a layout.
+fn fill(
+    store: &Store,
+    what: &ImageOrIndex,
+    root: &Path,
+    old: Option<Map<String, Value>>,
+    new: Vec<Descriptor>,
+) -> Result<(), SinkError> {
+    let mut written = Written { root, new: Vec::new() };
+    let is_new = old.is_none();
+    let result = written.blobs(store, what).and_then(|()| {
+        written.write("index.json", &index(old, new), is_new)?;
+        if is_new { written.write("oci-layout", VERSION_FILE, true) } else { Ok(()) }
+    });
+    if result.is_err() {
+        written.remove();
+    }
+    result
+}
+
+/// What was added to a layout so far; it is removed again if not all can be written.
 struct Written<'a> {
     root: &'a Path,
     new: Vec<PathBuf>,
 }
 
 impl Written<'_> {
-    /// Copies the blobs, then does what is left, which lists them.
-    fn all(
-        mut self,
-        store: &Store,
-        what: &ImageOrIndex,
-        list: impl FnOnce(&mut Self) -> Result<(), SinkError>,
-    ) -> Result<(), SinkError> {
-        let result = self.blobs(store, what).and_then(|()| list(&mut self));
-        if result.is_err() {
-            // The error that is reported is the first one; a file that cannot be removed is an unlisted blob.
-            self.new.iter().for_each(|path| drop(fs::remove_file(path)));
-        }
-        result
-    }
-
     fn blobs(&mut self, store: &Store, what: &ImageOrIndex) -> Result<(), SinkError> {
+        self.directory("blobs")?;
+        self.directory("blobs/sha256")?;
         let directory = self.root.join("blobs/sha256");
-        fs::create_dir_all(&directory).map_err(SinkError::write(&directory))?;
         for (digest, size) in blobs(what) {
             let path = directory.join(digest.hex());
             if is_blob(&path, digest, size) {
@@ -97,17 +89,39 @@ impl Written<'_> {
             }
             let mut blob = open(store, &digest, size)?;
             let mut output = OutputFile::create(&path)?;
-            io::copy(&mut blob, output.writer()).map_err(|source| SinkError::Blob { digest, source })?;
+            io::copy(&mut blob, output.writer()).map_err(|error| copy_error(error, &path, digest))?;
             output.finish()?;
             self.new.push(path);
         }
-        sync(&directory).map_err(SinkError::write(&directory))
+        Ok(())
     }
 
-    fn write(&mut self, name: &str, bytes: &[u8]) -> Result<(), SinkError> {
-        let mut output = OutputFile::create(&self.root.join(name))?;
-        io::Write::write_all(output.writer(), bytes).map_err(SinkError::write(&self.root.join(name)))?;
-        output.finish()
+    fn directory(&mut self, name: &str) -> Result<(), SinkError> {
+        let path = self.root.join(name);
+        match fs::create_dir(&path) {
+            Ok(()) => self.new.push(path),
+            Err(_) if path.is_dir() => {}
+            Err(error) => return Err(SinkError::write(&path)(error)),
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, name: &str, bytes: &[u8], is_new: bool) -> Result<(), SinkError> {
+        let path = self.root.join(name);
+        let mut output = OutputFile::create(&path)?;
+        output.writer().write_all(bytes).map_err(SinkError::write(&path))?;
+        output.finish()?;
+        if is_new {
+            self.new.push(path);
+        }
+        Ok(())
+    }
+
+    /// The error that is reported is the one that led here; what cannot be removed is in nobody's way.
+    fn remove(&self) {
+        for path in self.new.iter().rev() {
+            drop(if path.is_dir() { fs::remove_dir(path) } else { fs::remove_file(path) });
+        }
     }
 }
 
@@ -145,6 +159,19 @@ fn index(old: Option<Map<String, Value>>, new: Vec<Descriptor>) -> Vec<u8> {
 
 fn name_of(entry: &Value) -> Option<&str> {
     entry.get("annotations")?.get(REF_NAME)?.as_str()
+}
+
+fn read_index(directory: &Path) -> Result<Map<String, Value>, SinkError> {
+    let fail = |problem: String| SinkError::NotALayout { path: directory.to_owned(), problem };
+    let read = |name: &str| read_json(&directory.join(name)).map_err(|error| fail(format!("`{name}`: {error}")));
+    if read("oci-layout")?.get("imageLayoutVersion") != Some(&json!("1.0.0")) {
+        return Err(fail("its version is not `1.0.0`".into()));
+    }
+    let index = read("index.json")?;
+    match index.get("manifests").is_some_and(Value::is_array) {
+        true => Ok(index),
+        false => Err(fail("`index.json` has no list of manifests".into())),
+    }
 }
 
 fn read_json(path: &Path) -> io::Result<Map<String, Value>> {

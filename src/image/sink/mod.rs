@@ -19,10 +19,13 @@ pub use oci_archive::oci_archive;
 pub use rootfs::{directory, tar};
 
 use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
 
+use crate::archive::read::ReadError;
 use crate::digest::Digest;
 use crate::oci::{Descriptor, REF_NAME};
-use crate::store::{BlobReader, Store};
+use crate::store::{BlobReader, Store, StoreError};
 
 use super::ImageOrIndex;
 
@@ -63,5 +66,17 @@ fn open(store: &Store, digest: &Digest, size: u64) -> Result<BlobReader, SinkErr
         Some(blob) if blob.size() == size => Ok(blob),
         Some(blob) => Err(SinkError::Size { digest: *digest, expected: size, found: blob.size() }),
         None => Err(SinkError::Missing { digest: *digest }),
+    }
+}
+
+/// What went wrong with copying a blob, unpacked or not, to the file at `path`: the store, the blob, or the file.
+fn copy_error(error: io::Error, path: &Path, digest: Digest) -> SinkError {
+    let error = match ReadError::from_io(error) {
+        ReadError::Io(error) => error,
+        source => return SinkError::Unpack { digest, source },
+    };
+    match error.downcast::<StoreError>() {
+        Ok(error) => SinkError::Store(error),
+        Err(error) => SinkError::write(path)(error),
     }
 }

@@ -9,7 +9,7 @@ use crate::store::Store;
 
 use super::output::OutputFile;
 use super::tar_file::TarFile;
-use super::{SinkError, blobs, layout, listed, open};
+use super::{SinkError, blobs, copy_error, layout, listed, open};
 
 /// Writes an image or index to `file` as a tar of an OCI image layout, listed under `names` or under none.
 ///
@@ -30,7 +30,8 @@ pub fn oci_archive(store: &Store, what: &ImageOrIndex, names: &[String], file: &
     tar.directory("blobs/sha256/").map_err(SinkError::write(file))?;
     for (digest, size) in blobs(what) {
         let blob = open(store, &digest, size)?;
-        tar.stream(&format!("blobs/sha256/{}", digest.hex()), size, blob).map_err(SinkError::write(file))?;
+        let name = format!("blobs/sha256/{}", digest.hex());
+        tar.stream(&name, size, blob).map_err(|error| copy_error(error, file, digest))?;
     }
     tar.finish().map_err(SinkError::write(file))?;
     output.finish()
