@@ -118,9 +118,9 @@ fn copy_takes_files_of_another_target_with_their_owners_and_links() {
         "image(name = 'builder', layers = [
             write('/out/bin/app', 'app', mode = '0755', owner = '3:4'), symlink('/out/bin/sh', 'app'), write('/out/junk', 'j'),
         ])
-image(name = 'x', layers = [copy(from = ':builder', srcs = ['/out/bin'], strip_prefix = '/out', dest = '/usr'),
-                            copy(from = ':builder', srcs = {'/renamed': '/out/junk'}, owner = '9:9', mode = '0400')])
-image(name = 'wrong', layers = [copy(from = ':builder', srcs = ['/out/nothing'])])",
+image(name = 'x', layers = [copy(image = ':builder', srcs = ['/out/bin'], strip_prefix = '/out', dest = '/usr'),
+                            copy(image = ':builder', srcs = {'/renamed': '/out/junk'}, owner = '9:9', mode = '0400')])
+image(name = 'wrong', layers = [copy(image = ':builder', srcs = ['/out/nothing'])])",
     );
     assert_eq!(
         workspace.tree("//:x"),
@@ -155,7 +155,7 @@ fn a_base_is_read_back_from_each_format_that_is_written() {
     workspace.write(
         "BUILD.star",
         format!(
-            "load_layers = [copy(from = oci_layout(path = 'layout', digest = '{0}'), srcs = ['/a'], dest = '/copied'), write('/b', 'b')]
+            "load_layers = [copy(image = oci_layout(path = 'layout', digest = '{0}'), srcs = ['/a'], dest = '/copied'), write('/b', 'b')]
 image(name = 'layout', base = oci_layout(path = 'layout', digest = '{0}'), layers = load_layers, env = {{'B': '2'}})
 image(name = 'oci', base = oci_archive(path = 'oci.tar'), layers = load_layers, env = {{'B': '2'}})
 image(name = 'docker', base = docker_archive(path = 'docker.tar'), layers = load_layers, env = {{'B': '2'}})",

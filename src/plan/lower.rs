@@ -104,7 +104,7 @@ impl Lowering<'_> {
         let fetches = layer.value.fetches();
         let fetched = fetches.into_iter().map(|fetch| self.graph.add(Action::Fetch { fetch: fetch.clone() })).collect();
         let from = match &layer.value {
-            LayerSpec::Copy(copy) => self.base_tree(&copy.from, platform),
+            LayerSpec::Copy(copy) => self.base_tree(&copy.image, platform),
             _ => None,
         };
         self.graph.add(Action::Compose { layer: layer.clone(), below, from, fetched })

@@ -190,7 +190,7 @@ pub struct Archive {
 #[serde(deny_unknown_fields)]
 pub struct Copy {
     /// The image or target that holds the files.
-    pub from: Spanned<Base>,
+    pub image: Spanned<Base>,
     /// A list of paths in that image, or a map `{destination: source}`, in which a destination that ends in `/` keeps
     /// the file's name.
     pub srcs: Sources<String>,

@@ -63,7 +63,7 @@ impl Target {
         match &self.rule {
             Rule::Image(image) => {
                 let copied = image.layers.iter().filter_map(|layer| match &layer.value {
-                    LayerSpec::Copy(copy) => Some(&copy.from),
+                    LayerSpec::Copy(copy) => Some(&copy.image),
                     _ => None,
                 });
                 for base in image.base.iter().chain(copied) {

@@ -34,7 +34,7 @@ impl LayerSpec {
                 format!("accounts {}", names.join(" "))
             }
             LayerSpec::Archive(archive) => format!("archive {} {}", archive.src.value.title(), archive.dest),
-            LayerSpec::Copy(copy) => format!("copy {} {}", copy.from.value.title(), copy.dest),
+            LayerSpec::Copy(copy) => format!("copy {} {}", copy.image.value.title(), copy.dest),
         }
     }
 
