@@ -53,6 +53,9 @@ pub struct EntryName {
 
 impl fmt::Display for EntryName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.name.is_empty() {
+            return write!(f, "entry at byte {}", self.offset);
+        }
         // A name may be a megabyte long; its beginning is enough to find it, and the offset is exact.
         let shown = &self.name[..self.name.len().min(256)];
         match std::str::from_utf8(shown) {
