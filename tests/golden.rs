@@ -94,7 +94,7 @@ fn unpacked(compression: Compression, bytes: &[u8]) -> Vec<u8> {
     match compression {
         Compression::Gzip => flate2::bufread::MultiGzDecoder::new(bytes).read_to_end(&mut tar).unwrap(),
         Compression::Zstd => zstd::Decoder::with_buffer(bytes).unwrap().read_to_end(&mut tar).unwrap(),
-        Compression::None => bytes.as_ref().read_to_end(&mut tar).unwrap(),
+        Compression::None => { bytes }.read_to_end(&mut tar).unwrap(),
     };
     tar
 }
