@@ -4,9 +4,13 @@ mod model;
 
 use std::collections::BTreeMap;
 
+use ocify::archive::read::{Limits, decompress, read_tar};
+use ocify::archive::write::{EncodedLayer, Encoding, encode};
 use ocify::entry::{Content, Entry, Kind, Metadata};
+use ocify::format::Compression;
 use ocify::path::ImagePath;
 use ocify::tree::{Changeset, Tree, TreeError, diff};
+use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -15,7 +19,7 @@ use self::model::{Disk, Refusal};
 /// Few names, so that layers meet; `a-b` sorts between `a` and what lies in it, `.x` before `.wh.`.
 fn path() -> impl Strategy<Value = ImagePath> {
     let name = select(vec!["a", "b", "c", "a-b", ".x"]);
-    proptest::collection::vec(name, 1..4).prop_map(|names| ImagePath::parse(names.join("/")).unwrap())
+    vec(name, 1..4).prop_map(|names| ImagePath::parse(names.join("/")).unwrap())
 }
 
 fn metadata() -> impl Strategy<Value = Metadata> {
@@ -51,8 +55,8 @@ fn whiteout() -> impl Strategy<Value = Entry> {
 /// The entries of a layer without duplicates, sorted, with nothing below what is not a directory, and hard links last.
 fn layer() -> impl Strategy<Value = Vec<Entry>> {
     let entry = (path(), metadata(), kind()).prop_map(|(path, metadata, kind)| Entry { path, metadata, kind });
-    let entries = proptest::collection::btree_map(path(), entry, 0..10);
-    (entries, proptest::collection::vec(whiteout(), 0..3)).prop_map(|(entries, marks)| {
+    let entries = btree_map(path(), entry, 0..10);
+    (entries, vec(whiteout(), 0..3)).prop_map(|(entries, marks)| {
         let mut layer: Vec<Entry> = Vec::new();
         for (path, entry) in entries {
             if !layer.iter().any(|other| !other.kind.is_directory() && path.starts_with(&other.path)) {
@@ -67,13 +71,64 @@ fn layer() -> impl Strategy<Value = Vec<Entry>> {
 
 /// A tree made of some layers; those that do not fit are left out.
 fn tree() -> impl Strategy<Value = Tree> {
-    proptest::collection::vec(layer(), 0..4).prop_map(|layers| {
+    vec(layer(), 0..4).prop_map(|layers| {
         let mut tree = Tree::new();
         for layer in layers.into_iter().filter_map(|layer| Changeset::from_layer(layer).ok()) {
             let _ = tree.apply(&layer);
         }
         tree
     })
+}
+
+/// Anything that a layer can hold: bytes that are no text, names longer than a header's fields, numbers up to the edge.
+fn archive() -> impl Strategy<Value = Vec<Entry>> {
+    let short = vec(any::<u8>().prop_filter("not in a name", |byte| !matches!(byte, 0 | b'/' | b'.')), 1..4);
+    let long = (select(b"xy-".to_vec()), 90..250_usize).prop_map(|(byte, len)| vec![byte; len]);
+    let path =
+        vec(prop_oneof![6 => short, 1 => long], 1..5).prop_map(|names| ImagePath::parse(names.join(&b'/')).unwrap());
+    let names = select(vec!["security.capability", "user.a", "user.b c", "user.\u{e9}"]).prop_map(str::to_owned);
+    let metadata =
+        (0..0o10000_u32, any::<u32>(), any::<u32>(), any::<i64>(), btree_map(names, vec(any::<u8>(), 0..30), 0..3))
+            .prop_map(|(mode, uid, gid, mtime, xattrs)| Metadata { mode, uid, gid, mtime, xattrs });
+    let text = vec(1..=u8::MAX, 1..200);
+    let number = || 0..0o10_000_000_u32;
+    let kind = prop_oneof![
+        4 => vec(any::<u8>(), 0..2000).prop_map(|bytes| Kind::File { content: Content::inline(bytes) }),
+        2 => Just(Kind::Directory),
+        1 => text.prop_map(|target| Kind::Symlink { target: target.into() }),
+        1 => (number(), number()).prop_map(|(major, minor)| Kind::CharDevice { major, minor }),
+        1 => (number(), number()).prop_map(|(major, minor)| Kind::BlockDevice { major, minor }),
+        1 => Just(Kind::Fifo),
+    ];
+    (btree_map(path, (metadata, kind), 0..8), any::<bool>()).prop_map(|(entries, link)| {
+        let mut archive: Vec<Entry> = Vec::new();
+        for (path, (metadata, kind)) in entries {
+            if !archive.iter().any(|other| !other.kind.is_directory() && path.starts_with(&other.path)) {
+                archive.push(Entry { path, metadata, kind });
+            }
+        }
+        let first = archive.iter().find(|entry| link && !entry.kind.is_directory()).cloned();
+        archive.extend(first.map(|target| Entry {
+            path: ImagePath::parse([&[0xff; 5], target.path.as_bytes()].concat()).unwrap(),
+            kind: Kind::HardLink { target: target.path },
+            ..target
+        }));
+        archive
+    })
+}
+
+const COMPRESSIONS: [Compression; 3] = [Compression::None, Compression::Gzip, Compression::Zstd];
+
+fn encoded(entries: &[Entry], compression: Compression) -> (EncodedLayer, Vec<u8>) {
+    let mut bytes = Vec::new();
+    let layer = encode(entries, &Encoding { compression }, &mut bytes).unwrap();
+    (layer, bytes)
+}
+
+fn changeset(entries: Vec<Entry>) -> Changeset {
+    let mut changeset = Changeset::new();
+    entries.into_iter().try_for_each(|entry| changeset.insert(entry)).unwrap();
+    changeset
 }
 
 fn entries(tree: &Tree) -> Vec<Entry> {
@@ -84,7 +139,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn merging_agrees_with_the_model(layers in proptest::collection::vec(layer(), 1..5)) {
+    fn merging_agrees_with_the_model(layers in vec(layer(), 1..5)) {
         let (mut tree, mut disk) = (Tree::new(), Disk::new());
         for layer in layers {
             let mut next = disk.clone();
@@ -182,5 +237,30 @@ proptest! {
             prop_assert_eq!(&merged.get(&entry.path).unwrap().kind, &entry.kind);
         }
         prop_assert_eq!(layer.entries(0), layer.redirect(&tree).unwrap().entries(0), "a second time moves nothing");
+    }
+
+    #[test]
+    fn reading_what_was_written_gives_the_same_entries(archive in archive()) {
+        let entries = changeset(archive).entries(0);
+        for compression in COMPRESSIONS {
+            let (layer, bytes) = encoded(&entries, compression);
+            let read = read_tar(decompress(&bytes[..], &Limits::default()).unwrap(), &Limits::default(), None).unwrap();
+            prop_assert_eq!(&read.entries, &entries);
+            prop_assert_eq!((read.digest, read.size), (layer.diff_id.0, layer.uncompressed_size));
+            prop_assert!(read.warnings.is_empty(), "{:?}", read.warnings);
+            let tree = Tree::of([&Changeset::from_layer(read.entries).unwrap()]).unwrap();
+            prop_assert!(entries.iter().all(|entry| tree.get(&entry.path).is_some()));
+        }
+    }
+
+    #[test]
+    fn a_digest_does_not_depend_on_the_order_of_the_entries(
+        (archive, shuffled) in archive().prop_flat_map(|archive| (Just(archive.clone()), Just(archive).prop_shuffle()))
+    ) {
+        let (ordered, shuffled) = (changeset(archive), changeset(shuffled));
+        for compression in COMPRESSIONS {
+            let digest = |layer: &Changeset| encoded(&layer.entries(0), compression).0.digest;
+            prop_assert_eq!(digest(&ordered), digest(&shuffled));
+        }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A [`Changeset`] is one layer as a set: entries, whiteouts and opaque marks, whatever order they came in. A [`Tree`]
 //! is what a stack of them amounts to. Layers are merged here and never on disk, so a link in a layer cannot lead to
-//! anything of this machine; [`extract`] writes only the end result, into a new directory, by descriptors.
+//! anything of this machine; [`extract()`] writes only the end result, into a new directory, by descriptors.
 //!
 //! Paths are resolved as the kernel does below a changed root: an absolute link starts at the image's root, and `..`
 //! stops there. Semantics are those of image-spec, "Image Layer Filesystem Changeset", read as containerd reads it:
@@ -15,6 +15,7 @@
 //! - Missing parents are directories with mode 0755, owner 0:0 and time 0.
 //! - A hard link names a node of the same layer or of the tree below; its own metadata in the archive is ignored.
 
+mod canonical;
 mod changeset;
 mod diff;
 mod error;

@@ -45,3 +45,15 @@ pub fn tree(entries: impl IntoIterator<Item = Entry>) -> Tree {
 pub fn paths(entries: impl IntoIterator<Item = Entry>) -> Vec<String> {
     entries.into_iter().map(|entry| entry.path.to_string()).collect()
 }
+
+/// A base whose `/lib` is a link, as in every current distribution.
+pub fn merged_usr() -> Tree {
+    tree([
+        link("lib", "usr/lib"),
+        file("usr/lib/libc.so", ""),
+        with_mode(0o1777, directory("tmp")),
+        with_mode(0o700, directory("root")),
+        link("var/run", "/run"),
+        file("etc/os-release", ""),
+    ])
+}
