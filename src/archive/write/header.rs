@@ -258,6 +258,18 @@ mod tests {
     }
 
     #[test]
+    fn a_size_beyond_eleven_octal_digits_is_a_record() {
+        let sized = |size: u64| {
+            let content = Content { size, ..Content::inline(*b"") };
+            header(&entry("disk", Kind::File { content })).unwrap()
+        };
+        assert_eq!(&sized((1 << 33) - 1)[SIZE], b"77777777777\0");
+        let bytes = sized(1 << 33);
+        assert!(bytes[BLOCK..].starts_with(b"19 size=8589934592\n\0"), "{}", bytes[BLOCK..].escape_ascii());
+        assert_eq!(&bytes[2 * BLOCK..][SIZE], b"00000000000\0");
+    }
+
+    #[test]
     fn a_cut_name_does_not_end_in_a_slash() {
         let name = [vec![b'a'; 99], b"/".to_vec(), vec![b'b'; 200]].concat();
         let bytes = header(&file(name)).unwrap();

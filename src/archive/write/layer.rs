@@ -14,8 +14,8 @@ use crate::digest::{DiffId, Digest, Hasher};
 use crate::entry::Entry;
 use crate::format::Compression;
 
-/// Chunks are packed in batches of about this many uncompressed bytes. Two batches are in memory at a time, each
-/// with its uncompressed and its compressed bytes. No part of the encoding: it does not reach the output.
+/// Chunks are packed in batches of about this many uncompressed bytes; with its compressed bytes, and what is left of
+/// the batch that is being written, this bounds the memory. No part of the encoding: it does not reach the output.
 const BATCH: u64 = 24 << 20;
 
 /// A chunk that is ready to be written.
@@ -38,11 +38,11 @@ pub(super) fn write(
     let packers = Packers { compression, idle: Mutex::default() };
     let mut ready = Vec::new();
     for batch in batches(&plan.chunks) {
-        let (written, next) = rayon::join(|| writer.write(&ready), || pack(entries, batch, &packers));
+        let (written, next) = rayon::join(|| writer.write(ready), || pack(entries, batch, &packers));
         written?;
         ready = next?;
     }
-    writer.write(&ready)?;
+    writer.write(ready)?;
     Ok(writer.finish(plan))
 }
 
@@ -95,11 +95,11 @@ impl<'a, W: Write + Send> LayerWriter<'a, W> {
         LayerWriter { out, uncompressed: Hasher::new(), compressed: None, size: 0, chunks: Vec::new() }
     }
 
-    fn write(&mut self, batch: &[Packed]) -> Result<(), EncodeError> {
+    fn write(&mut self, batch: Vec<Packed>) -> Result<(), EncodeError> {
         let LayerWriter { out, uncompressed, compressed, size, chunks } = self;
         let hash = || batch.iter().for_each(|chunk| uncompressed.update(&chunk.bytes));
         let write = || -> Result<(), EncodeError> {
-            for chunk in batch {
+            for chunk in &batch {
                 let bytes = chunk.packed.as_ref().unwrap_or(&chunk.bytes);
                 if chunk.packed.is_some() {
                     compressed.get_or_insert_default().update(bytes);
