@@ -55,7 +55,7 @@ enum Output {
     Files(FileSystem),
     Content(Content),
     Composed { changes: Arc<Changeset>, title: String },
-    Layer(Layer, History),
+    Layer(Box<(Layer, History)>),
 }
 
 /// Takes an input's result apart. The plan never connects an action to one that gives something else.
@@ -106,11 +106,11 @@ fn run(
             let entries = changes.entries(i64::from(settings.epoch));
             let layer = write_layer(entries, *compression, store)?;
             let history = History { created_by: Some(format!("ocify: {title}")), ..History::default() };
-            Ok(Output::Layer(layer, history))
+            Ok(Output::Layer(Box::new((layer, history))))
         }
         Action::Image { label, span, spec, base, layers } => {
             let base = base.as_ref().map(|id| input!(results, id, Output::Image(image) => image.as_ref()));
-            let added = layers.iter().map(|id| input!(results, id, Output::Layer(l, h) => (l.clone(), h.clone())));
+            let added = layers.iter().map(|id| input!(results, id, Output::Layer(layer) => (**layer).clone()));
             let image = image::assemble(base, spec, added.collect(), settings)
                 .map_err(|error| Diagnostic::spec(format!("image `{label}`: {error}")).at(span.clone()))?;
             image.save(store).map_err(|error| unwritable().caused_by(error))?;

@@ -85,6 +85,7 @@ impl Workspace {
 fn settled(file: &File) -> io::Result<Stamp> {
     for _ in 0..ATTEMPTS {
         let stamp = Stamp::of(&file.metadata()?);
+        #[allow(clippy::disallowed_methods, reason = "decides only how long to wait; no output sees it")]
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i128);
         if !(0..TICK.as_nanos() as i128).contains(&(now - stamp.ctime)) {
             return Ok(stamp);
