@@ -175,7 +175,7 @@ fn layers() -> Vec<(&'static str, Vec<Entry>)> {
 
 /// Contents around a block, modes with every bit.
 fn small() -> Vec<Entry> {
-    let sized = [0, 1, 511, 512, 513].map(|len| file(&format!("size-{len}"), vec![b'x'; len]));
+    let sized = [0, 1, 511, 512, 513].map(|len| file(format!("size-{len}"), vec![b'x'; len]));
     let modes = [0, 0o644, 0o755, 0o4755, 0o2755, 0o7777].map(|mode| file(format!("mode-{mode:o}"), "").mode(mode));
     let directories = [0o755, 0o1777, 0o2775].map(|mode| directory(format!("dir-{mode:o}")).mode(mode));
     sized.into_iter().chain(modes).chain(directories).collect()
@@ -271,7 +271,7 @@ fn devices() -> Vec<Entry> {
 
 /// 8 MiB of small files in several chunks: text, and every fifth not compressible.
 fn many() -> Vec<Entry> {
-    let content = |n: u64| if n % 5 == 0 { noise(n, 3000) } else { text(n, 1000 + n as usize * 7) };
+    let content = |n: u64| if n.is_multiple_of(5) { noise(n, 3000) } else { text(n, 1000 + n as usize * 7) };
     let files = (1..1500).map(|n| file(format!("d{}/f{n:04}", n % 7), content(n)));
     files.chain((0..7).map(|n| directory(format!("d{n}")))).collect()
 }
