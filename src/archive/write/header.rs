@@ -18,10 +18,9 @@ pub(super) fn header(entry: &Entry) -> Result<Vec<u8>, EncodeError> {
     let mut pax = Pax::default();
 
     name(&mut block, &mut pax, entry).map_err(unwritable)?;
-    if metadata.mode > 0o7777 {
+    if metadata.mode > 0o7777 || !block.number(MODE, metadata.mode.into()) {
         return Err(unwritable(format!("its mode 0o{:o} has more than permission bits", metadata.mode)));
     }
-    let mut fits = block.number(MODE, metadata.mode.into());
     number(&mut block, &mut pax, UID, "uid", metadata.uid.into());
     number(&mut block, &mut pax, GID, "gid", metadata.gid.into());
     number(&mut block, &mut pax, MTIME, "mtime", metadata.mtime.into());
@@ -33,12 +32,11 @@ pub(super) fn header(entry: &Entry) -> Result<Vec<u8>, EncodeError> {
         }
         Kind::HardLink { target } => link(&mut block, &mut pax, target.as_bytes()),
         Kind::CharDevice { major, minor } | Kind::BlockDevice { major, minor } => {
-            fits &= block.number(DEVMAJOR, (*major).into()) && block.number(DEVMINOR, (*minor).into());
+            if !block.number(DEVMAJOR, (*major).into()) || !block.number(DEVMINOR, (*minor).into()) {
+                return Err(unwritable(format!("its device number {major}:{minor} has more than seven octal digits")));
+            }
         }
         Kind::Directory | Kind::Fifo => {}
-    }
-    if !fits {
-        return Err(unwritable("its device number has more than seven octal digits".into()));
     }
     for (attribute, value) in metadata.xattrs.iter().filter(|(attribute, _)| is_kept(attribute)) {
         if attribute.contains(['=', '\0']) {

@@ -1,9 +1,8 @@
 //! Writing layers: encoding v1, frozen. `docs/encoding-v1.md` specifies it byte by byte.
 //!
-//! [`encode`] is a pipeline over plain data: the entries are planned into chunks ([`plan`], without reading a file),
-//! each chunk's part of the tar stream is put together ([`stream`], from [`header`]s and contents) and packed
-//! ([`pack`]: one gzip member, one zstd frame or nothing around it), and the chunks are hashed and written in order
-//! ([`layer`]).
+//! [`encode`] is a pipeline over plain data: `plan` cuts the stream of entries into chunks, without reading a file;
+//! `stream` puts a chunk's bytes together from headers (`header`, on `ustar` blocks) and contents; `pack` makes one
+//! gzip member or zstd frame of it; `layer` does this for many chunks in parallel, and hashes and writes them in order.
 //!
 //! Nothing but the entries and the [`Encoding`] reaches the output: not the number of threads, not the sizes of
 //! buffers, not the machine.
@@ -71,8 +70,7 @@ pub struct ChunkRecord {
 ///
 /// `entries` are sorted strictly bytewise by path and hold every parent directory that shall be written; mtimes are
 /// final; a hard link leads to an earlier entry, which is neither a directory nor itself a hard link; the root
-/// directory, if it is there, has the empty path. At most about 100 MiB are held at a time, whatever the size of the
-/// contents.
+/// directory, if it is there, has the empty path. About 150 MiB are held at most, whatever the size of the contents.
 ///
 /// # Errors
 /// A content cannot be read or is not as long as its entry says; an entry has something that a tar cannot hold; the

@@ -13,7 +13,7 @@ use crate::entry::{Entry, Kind, Origin};
 pub(super) const MIN: u64 = 1 << 20;
 /// The length that chunks of small entries tend to, and the distance of the cuts inside a large file.
 pub(super) const AIM: u64 = 2 << 20;
-/// No chunk of small entries is longer.
+/// No chunk is longer, but for PAX headers and the end of the archive.
 pub(super) const MAX: u64 = 4 << 20;
 /// A file of more bytes is cut inside, at multiples of [`AIM`].
 const LARGE: u64 = MAX - MIN;
@@ -178,6 +178,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::archive::write::stream::identity;
     use crate::digest::Digest;
     use crate::entry::{Content, Metadata};
     use crate::format::Compression;
@@ -200,8 +201,8 @@ mod tests {
     }
 
     fn identities(entries: &[Entry]) -> BTreeSet<Digest> {
-        let identity = |chunk| super::super::stream::identity(entries, chunk, Compression::Gzip).unwrap();
-        plan(entries).unwrap().chunks.iter().map(identity).collect()
+        let of = |chunk| identity(entries, chunk, Compression::Gzip).unwrap();
+        plan(entries).unwrap().chunks.iter().map(of).collect()
     }
 
     #[test]
