@@ -10,7 +10,7 @@ use super::session::Session;
 use super::{failure, guard};
 
 /// Bytes of stack of the threads that evaluate.
-pub const STACK: usize = 256 << 20;
+pub const STACK: usize = 1 << 30;
 
 /// Bytes of a text, or items of a list.
 pub const SIZE: usize = 4 << 20;
@@ -21,20 +21,23 @@ pub const PRINTED: usize = 1 << 20;
 /// Rounds of loops and calls of functions in one file.
 const TICKS: u64 = 1_000_000;
 
-/// Bytes of Starlark's values in one file.
-pub const HEAP: usize = 128 << 20;
+/// Bytes of Starlark's values in one file, those that nothing refers to any more included. Hashing recurses over nested
+/// values; what this holds at the most, fits the stack.
+pub const HEAP: usize = 64 << 20;
+
+/// The same for a module that is loaded: freezing recurses as well, and needs more of the stack for each level.
+pub const MODULE_HEAP: usize = 16 << 20;
 
 /// Calls within calls.
 const CALLS: usize = 500;
 
 /// Sets the limits of one file's evaluation.
-pub fn apply<'e>(evaluator: &mut Evaluator<'_, '_, 'e>) -> Result<(), Diagnostic> {
+pub fn apply(evaluator: &mut Evaluator) -> Result<(), Diagnostic> {
     // Meant for debuggers, but the one hook that runs between any two statements.
     evaluator.before_stmt_for_dap(BeforeStmtFunc::from_dyn(Box::new(EachStatement)));
-    let set = evaluator
-        .set_max_callstack_size(CALLS)
-        .and_then(|()| evaluator.set_max_heap_size(HEAP))
-        .and_then(|()| evaluator.set_max_tick_count(TICKS));
+    // Collecting garbage recurses over nested values, however deep, and within the limit there is nothing to gain.
+    evaluator.disable_gc();
+    let set = evaluator.set_max_callstack_size(CALLS).and_then(|()| evaluator.set_max_tick_count(TICKS));
     set.map_err(|error| Diagnostic::failure(format!("the limits of an evaluation could not be set: {error}")))
 }
 
@@ -61,8 +64,8 @@ pub fn diagnostic(what: &str) -> Diagnostic {
             "a step is one round of a loop or one call; is a loop longer than it should be?",
         ),
         "heap" => (
-            format!("the evaluation's values take more than {} MiB", HEAP >> 20),
-            "does a list or a string grow in a loop? Large content belongs into a file, for `files` or `archive`",
+            "the evaluation's values take more memory than they may".into(),
+            "does a list or a string grow in a loop? large content belongs into a file, for `files` or `archive`",
         ),
         "calls" => (format!("calls are nested more than {CALLS} deep"), "does a function call itself without an end?"),
         "size" => (
@@ -84,7 +87,6 @@ pub fn reached(what: &str) -> starlark::Error {
 /// The evaluator's own words, unless they say that one of its limits was reached.
 pub fn explain(text: &str) -> Diagnostic {
     match text {
-        _ if text.starts_with("Heap memory limit") => diagnostic("heap"),
         _ if text.starts_with("Execution duration limit") => diagnostic("ticks"),
         _ => Diagnostic::spec(failure::lower(text)),
     }

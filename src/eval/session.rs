@@ -27,6 +27,8 @@ pub struct Session<'a> {
     pub args: &'a BTreeMap<String, String>,
     /// The directory that relative paths are relative to.
     pub package: WorkspacePath,
+    /// Bytes of values that this evaluation may have.
+    pub heap: usize,
     graph: &'a Graph,
     file: &'a Module,
     /// Whether this is a `BUILD.star`: only these register targets, modules are frozen instead.
@@ -70,6 +72,7 @@ impl<'a> Session<'a> {
             settings,
             args,
             package: id.directory(),
+            heap: if registers { limit::HEAP } else { limit::MODULE_HEAP },
             graph,
             file: graph.module(id),
             registers,

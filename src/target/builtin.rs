@@ -14,6 +14,7 @@ pub fn positional(builtin: &str) -> &'static [&'static str] {
     match builtin {
         "oci_layout" => &["path", "digest"],
         "oci_archive" | "docker_archive" | "dir" => &["path"],
+        "copy" => &["image", "srcs"],
         "write" => &["path", "content"],
         "symlink" => &["path", "target"],
         _ => &[],

@@ -15,10 +15,7 @@ use serde::{Deserialize, Deserializer, Serializer};
 use crate::diagnostic::{Diagnostic, Span, Spanned, nearest};
 use crate::path::WorkspacePath;
 
-use super::base::{Base, DockerArchive, OciArchive, OciLayout};
-use super::label::Label;
-use super::layer::{Accounts, Archive, Copy, Dir, Files, LayerSpec, Symlink, Write};
-use super::source::{Fetch, FileSource, Sources};
+use super::source::Sources;
 use super::value::{Node, Value};
 
 /// Decodes the arguments of a builtin that was called in `package`.
@@ -49,6 +46,11 @@ pub(super) fn package() -> WorkspacePath {
     CONTEXT.with_borrow(|context| context.package.clone())
 }
 
+/// The node that was asked for with [`NODE`], once.
+pub(super) fn take_node() -> Option<Node> {
+    CONTEXT.with_borrow_mut(|context| context.node.take())
+}
+
 /// An error on its way out of serde.
 #[derive(Debug)]
 struct Error(Box<Diagnostic>);
@@ -73,7 +75,11 @@ impl std::error::Error for Error {}
 
 impl de::Error for Error {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Error::new(Diagnostic::spec(message.to_string()))
+        let message = message.to_string();
+        Error::new(match message.split_once(HELP) {
+            Some((message, help)) => Diagnostic::spec(message).help(help),
+            None => Diagnostic::spec(message),
+        })
     }
 
     fn invalid_type(found: de::Unexpected, expected: &dyn de::Expected) -> Self {
@@ -119,8 +125,11 @@ fn suggestion(word: &str, known: &[&'static str]) -> String {
     }
 }
 
+/// Stands between message and help in a custom error: serde has room for one text only.
+pub(super) const HELP: char = '\u{1f}';
+
 const SPANNED: &str = "$ocify::Spanned";
-const NODE: &str = "$ocify::Node";
+pub(super) const NODE: &str = "$ocify::Node";
 const FLAT: &str = "$ocify::Flat";
 
 struct Decoder<'a>(&'a Spanned<Value>);
@@ -259,169 +268,6 @@ impl<T: serde::Serialize> serde::Serialize for Spanned<T> {
     }
 }
 
-/// A type that another builtin's value, a text, or a table with one key (the builtin's name) can stand for.
-trait FromNode: Sized {
-    const EXPECTED: &'static str;
-    const BUILTINS: &'static [&'static str];
-
-    /// The value as `node`; `None` if the node is something else.
-    fn from_node(node: Node) -> Option<Self>;
-
-    /// The value that a text stands for.
-    fn from_text(text: &str) -> Result<Self, String>;
-
-    /// The value of the table `{builtin = ...}`.
-    fn from_table<'de, A: MapAccess<'de>>(builtin: &str, table: &mut A) -> Result<Self, A::Error>;
-}
-
-struct NodeVisitor<T>(PhantomData<T>);
-
-impl<'de, T: FromNode> Visitor<'de> for NodeVisitor<T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(T::EXPECTED)
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<T, E> {
-        let node = CONTEXT.with_borrow_mut(|context| context.node.take());
-        let node = node.ok_or_else(|| E::custom(format!("expected {}, found None", T::EXPECTED)))?;
-        let builtin = node.builtin();
-        T::from_node(node)
-            .ok_or_else(|| E::custom(format!("expected {}, found the value of `{builtin}(...)`", T::EXPECTED)))
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
-        T::from_text(text).map_err(E::custom)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut table: A) -> Result<T, A::Error> {
-        let one = || de::Error::custom(format!("expected {}: a table with one key, the builtin's name", T::EXPECTED));
-        let builtin: String = table.next_key()?.ok_or_else(one)?;
-        if !T::BUILTINS.contains(&builtin.as_str()) {
-            return Err(de::Error::unknown_variant(&builtin, T::BUILTINS));
-        }
-        let value = T::from_table(&builtin, &mut table)?;
-        match table.next_key::<String>()? {
-            None => Ok(value),
-            Some(_) => Err(one()),
-        }
-    }
-}
-
-macro_rules! deserialize_node {
-    ($($type:ty),*) => {
-        $(impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_newtype_struct(NODE, NodeVisitor(PhantomData))
-            }
-        })*
-    };
-}
-
-deserialize_node!(Base, LayerSpec, FileSource, Label);
-
-impl FromNode for Base {
-    const EXPECTED: &'static str = "a base image or a label";
-    const BUILTINS: &'static [&'static str] = &["oci_layout", "oci_archive", "docker_archive"];
-
-    fn from_node(node: Node) -> Option<Self> {
-        match node {
-            Node::Base(base) => Some(base),
-            _ => None,
-        }
-    }
-
-    fn from_text(text: &str) -> Result<Self, String> {
-        if text == "scratch" {
-            return Ok(Base::Scratch);
-        }
-        if Label::looks_like(text) {
-            return Label::from_text(text).map(Base::Target);
-        }
-        Err(format!(
-            "`{text}` names an image in a registry, which this version cannot read; save it into the workspace with \
-             `skopeo copy docker://{text} oci:DIRECTORY` and use `oci_layout`"
-        ))
-    }
-
-    fn from_table<'de, A: MapAccess<'de>>(builtin: &str, table: &mut A) -> Result<Self, A::Error> {
-        Ok(match builtin {
-            "oci_layout" => Base::OciLayout(table.next_value::<OciLayout>()?),
-            "oci_archive" => Base::OciArchive(table.next_value::<OciArchive>()?),
-            _ => Base::DockerArchive(table.next_value::<DockerArchive>()?),
-        })
-    }
-}
-
-impl FromNode for LayerSpec {
-    const EXPECTED: &'static str = "a layer";
-    const BUILTINS: &'static [&'static str] = &["files", "write", "dir", "symlink", "accounts", "archive", "copy"];
-
-    fn from_node(node: Node) -> Option<Self> {
-        match node {
-            Node::Layer(layer) => Some(layer),
-            _ => None,
-        }
-    }
-
-    fn from_text(text: &str) -> Result<Self, String> {
-        Err(format!("expected a layer, found the string `{text}`; for files of the workspace use `files`"))
-    }
-
-    fn from_table<'de, A: MapAccess<'de>>(builtin: &str, table: &mut A) -> Result<Self, A::Error> {
-        Ok(match builtin {
-            "files" => LayerSpec::Files(table.next_value::<Files>()?),
-            "write" => LayerSpec::Write(table.next_value::<Write>()?),
-            "dir" => LayerSpec::Dir(table.next_value::<Dir>()?),
-            "symlink" => LayerSpec::Symlink(table.next_value::<Symlink>()?),
-            "accounts" => LayerSpec::Accounts(table.next_value::<Accounts>()?),
-            "archive" => LayerSpec::Archive(table.next_value::<Archive>()?),
-            _ => LayerSpec::Copy(table.next_value::<Copy>()?),
-        })
-    }
-}
-
-impl FromNode for FileSource {
-    const EXPECTED: &'static str = "a path or `fetch(...)`";
-    const BUILTINS: &'static [&'static str] = &["fetch"];
-
-    fn from_node(node: Node) -> Option<Self> {
-        match node {
-            Node::Fetch(fetch) => Some(FileSource::Fetch(Spanned { value: fetch, span: None })),
-            _ => None,
-        }
-    }
-
-    fn from_text(text: &str) -> Result<Self, String> {
-        WorkspacePath::parse(text).map(FileSource::Path).map_err(|error| error.to_string())
-    }
-
-    fn from_table<'de, A: MapAccess<'de>>(_: &str, table: &mut A) -> Result<Self, A::Error> {
-        Ok(FileSource::Fetch(Spanned { value: table.next_value::<Fetch>()?, span: None }))
-    }
-}
-
-impl FromNode for Label {
-    const EXPECTED: &'static str = "a target or a label";
-    const BUILTINS: &'static [&'static str] = &[];
-
-    fn from_node(node: Node) -> Option<Self> {
-        match node {
-            Node::Base(Base::Target(label)) => Some(label),
-            _ => None,
-        }
-    }
-
-    fn from_text(text: &str) -> Result<Self, String> {
-        Label::parse(text, &package()).map_err(|error| error.to_string())
-    }
-
-    fn from_table<'de, A: MapAccess<'de>>(_: &str, _: &mut A) -> Result<Self, A::Error> {
-        Err(de::Error::custom("expected a label"))
-    }
-}
-
 impl<'de, S: Deserialize<'de>> Deserialize<'de> for Sources<S> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct SourcesVisitor<S>(PhantomData<S>);
@@ -549,5 +395,126 @@ pub(super) mod pairs {
         }
 
         deserializer.deserialize_map(PairsVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::diagnostic::SourceText;
+    use crate::target::{Base, Fetch, FileSource, Files, ImageSpec, LayerSpec, Owner};
+
+    /// A value without a place.
+    fn plain(value: Value) -> Spanned<Value> {
+        Spanned { value, span: None }
+    }
+
+    fn text(text: &str) -> Spanned<Value> {
+        plain(Value::String(text.into()))
+    }
+
+    fn map<const N: usize>(pairs: [(&str, Spanned<Value>); N]) -> Spanned<Value> {
+        let pairs = pairs.map(|(key, value)| (Spanned { value: key.to_owned(), span: None }, value));
+        plain(Value::Map(pairs.into()))
+    }
+
+    fn read<T: DeserializeOwned>(value: &Spanned<Value>) -> Result<T, Diagnostic> {
+        decode(value, &WorkspacePath::parse("shop/web").unwrap())
+    }
+
+    fn fetch() -> Node {
+        let arguments = map([("url", text("https://example.com/a")), ("sha256", text(&"0".repeat(64)))]);
+        Node::Fetch(read(&arguments).unwrap())
+    }
+
+    #[test]
+    fn paths_belong_to_the_package_of_the_call() {
+        let files: Files = read(&map([("srcs", plain(Value::List(vec![text("a")])))])).unwrap();
+        assert_eq!(files.package.as_str(), "shop/web");
+        let image: ImageSpec = read(&map([("base", text(":base"))])).unwrap();
+        assert!(matches!(image.base.unwrap().value, Base::Target(label) if label.to_string() == "//shop/web:base"));
+    }
+
+    #[test]
+    fn the_package_of_one_call_does_not_reach_the_next() {
+        let _: Files = read(&map([("srcs", plain(Value::List(vec![])))])).unwrap();
+        assert_eq!(package(), WorkspacePath::root());
+        read::<Files>(&map([])).unwrap_err();
+        assert_eq!(package(), WorkspacePath::root());
+    }
+
+    #[test]
+    fn an_argument_that_is_none_is_not_there() {
+        let with: ImageSpec = read(&map([("user", plain(Value::None)), ("base", plain(Value::None))])).unwrap();
+        assert_eq!(with, read(&map([])).unwrap());
+        let error = read::<Fetch>(&map([("url", text("https://x")), ("sha256", plain(Value::None))])).unwrap_err();
+        assert_eq!(error.to_string(), "`sha256` is missing");
+    }
+
+    #[test]
+    fn layers_are_flattened_and_keep_their_places() {
+        let source = Arc::new(SourceText { name: "BUILD.star".into(), text: "a b".into() });
+        let span = |start| Some(Span { source: source.clone(), start, end: start + 1 });
+        let layer = |path, span| {
+            let dir = map([("path", text(path))]);
+            let Spanned { value, .. } = map([("dir", dir)]);
+            Spanned { value, span }
+        };
+        let inner = plain(Value::List(vec![layer("/b", span(2)), plain(Value::None)]));
+        let layers = plain(Value::List(vec![layer("/a", span(0)), inner]));
+        let image: ImageSpec = read(&map([("layers", layers)])).unwrap();
+        let places: Vec<_> = image.layers.iter().map(|layer| layer.span.as_ref().unwrap().text()).collect();
+        assert_eq!(places, ["a", "b"]);
+    }
+
+    #[test]
+    fn a_node_stands_where_its_kind_belongs() {
+        let sources = plain(Value::List(vec![plain(Value::Node(fetch()))]));
+        let files: Files = read(&map([("srcs", sources)])).unwrap();
+        let crate::target::Sources::List(sources) = files.srcs else { panic!("a list was given") };
+        assert!(matches!(sources[0].value, FileSource::Fetch(_)));
+        let layers = plain(Value::List(vec![plain(Value::Node(fetch()))]));
+        let error = read::<ImageSpec>(&map([("layers", layers)])).unwrap_err();
+        assert_eq!(error.to_string(), "expected a layer, found the value of `fetch(...)`");
+        let error = read::<ImageSpec>(&map([("user", plain(Value::Node(fetch())))])).unwrap_err();
+        assert_eq!(error.to_string(), "the value of `fetch(...)` does not belong here");
+    }
+
+    #[test]
+    fn a_table_with_one_key_is_a_node() {
+        let dir = map([("dir", map([("path", text("/srv"))]))]);
+        assert!(matches!(read(&dir), Ok(LayerSpec::Dir(_))));
+        let two = map([("dir", map([("path", text("/srv"))])), ("write", map([]))]);
+        assert!(read::<LayerSpec>(&two).unwrap_err().to_string().contains("a table with one key"));
+        assert!(read::<LayerSpec>(&map([])).unwrap_err().to_string().contains("a table with one key"));
+    }
+
+    #[test]
+    fn numbers_and_texts_name_owners_and_modes() {
+        assert_eq!(read::<Owner>(&plain(Value::Int(1000))).unwrap(), "1000".parse().unwrap());
+        assert_eq!(read::<crate::target::Mode>(&plain(Value::Int(0o755))).unwrap().0, 0o755);
+        assert!(read::<crate::target::Mode>(&plain(Value::Int(0o10000))).is_err());
+        assert!(read::<Owner>(&plain(Value::Int(-1))).is_err());
+    }
+
+    #[test]
+    fn types_are_named_in_the_words_of_the_spec() {
+        for (value, message) in [
+            (plain(Value::Int(1)), "expected a string, found the number `1`"),
+            (plain(Value::Bool(true)), "expected a string, found the boolean `true`"),
+            (plain(Value::List(vec![])), "expected a string, found a list"),
+            (map([]), "expected a string, found a map"),
+        ] {
+            assert_eq!(read::<ImageSpec>(&map([("user", value)])).unwrap_err().to_string(), message);
+        }
+    }
+
+    #[test]
+    fn environment_keeps_its_order() {
+        let env = map([("Z", text("1")), ("A", text("2"))]);
+        let image: ImageSpec = read(&map([("env", env)])).unwrap();
+        assert_eq!(image.env, [("Z".to_owned(), "1".to_owned()), ("A".to_owned(), "2".to_owned())]);
     }
 }

@@ -76,11 +76,8 @@ pub struct Fetch {
 
 /// Schemars leaves out a field's other names.
 fn url_or_urls(schema: &mut Schema) {
-    schema.insert(
-        "anyOf".into(),
-        serde_json::json!([{ "required": ["urls", "sha256"] }, { "required": ["url", "sha256"] }]),
-    );
-    schema.remove("required");
+    schema.insert("anyOf".into(), serde_json::json!([{ "required": ["urls"] }, { "required": ["url"] }]));
+    schema.insert("required".into(), serde_json::json!(["sha256"]));
     if let Some(properties) = schema.get_mut("properties").and_then(|properties| properties.as_object_mut()) {
         properties.insert("url".into(), serde_json::json!({ "description": "The only URL.", "type": "string" }));
     }

@@ -8,6 +8,7 @@ use starlark::values::tuple::TupleRef;
 use starlark::values::{UnpackValue, Value};
 
 use crate::eval::limit::{self, SIZE};
+use crate::eval::session::Session;
 
 /// The largest shift to the left.
 const SHIFT: i32 = 4096;
@@ -21,7 +22,7 @@ const DEPTH: usize = 256;
 /// When the limit is reached.
 pub fn check_heap(eval: &Evaluator) -> starlark::Result<()> {
     let taken = eval.heap().peak_allocated_bytes() + eval.frozen_heap().allocated_bytes();
-    if taken > limit::HEAP { Err(limit::reached("heap")) } else { Ok(()) }
+    if taken > Session::of(eval).heap { Err(limit::reached("heap")) } else { Ok(()) }
 }
 
 /// Looks at the size of a result.

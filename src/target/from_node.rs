@@ -1,0 +1,194 @@
+//! Arguments that are another builtin's value, a text, or a table with the builtin's name.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use crate::diagnostic::Spanned;
+use crate::path::WorkspacePath;
+
+use super::base::{Base, DockerArchive, OciArchive, OciLayout};
+use super::decode::{HELP, NODE, package, take_node};
+use super::label::Label;
+use super::layer::{Accounts, Archive, Copy, Dir, Files, LayerSpec, Symlink, Write};
+use super::source::{Fetch, FileSource};
+use super::value::Node;
+
+/// A type that another builtin's value, a text, or a table with one key (the builtin's name) can stand for.
+trait FromNode: Sized {
+    const EXPECTED: &'static str;
+    const BUILTINS: &'static [&'static str];
+
+    /// The value as `node`; `None` if the node is something else.
+    fn from_node(node: Node) -> Option<Self>;
+
+    /// What to do with the value of another builtin instead.
+    fn instead(_builtin: &str) -> Option<&'static str> {
+        None
+    }
+
+    /// The value that a text stands for.
+    fn from_text(text: &str) -> Result<Self, String>;
+
+    /// The value of the table `{builtin = ...}`.
+    fn from_table<'de, A: MapAccess<'de>>(builtin: &str, table: &mut A) -> Result<Self, A::Error>;
+}
+
+struct NodeVisitor<T>(PhantomData<T>);
+
+impl<'de, T: FromNode> Visitor<'de> for NodeVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(T::EXPECTED)
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<T, E> {
+        let node = take_node();
+        let node = node.ok_or_else(|| E::custom(format!("expected {}, found None", T::EXPECTED)))?;
+        let builtin = node.builtin();
+        T::from_node(node).ok_or_else(|| {
+            let message = format!("expected {}, found the value of `{builtin}(...)`", T::EXPECTED);
+            E::custom(T::instead(builtin).map_or(message.clone(), |help| format!("{message}{HELP}{help}")))
+        })
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        T::from_text(text).map_err(E::custom)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut table: A) -> Result<T, A::Error> {
+        let one = || de::Error::custom(format!("expected {}: a table with one key, the builtin's name", T::EXPECTED));
+        let builtin: String = table.next_key()?.ok_or_else(one)?;
+        if !T::BUILTINS.contains(&builtin.as_str()) {
+            return Err(de::Error::unknown_variant(&builtin, T::BUILTINS));
+        }
+        let value = T::from_table(&builtin, &mut table)?;
+        match table.next_key::<String>()? {
+            None => Ok(value),
+            Some(_) => Err(one()),
+        }
+    }
+}
+
+macro_rules! deserialize_node {
+    ($($type:ty),*) => {
+        $(impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_newtype_struct(NODE, NodeVisitor(PhantomData))
+            }
+        })*
+    };
+}
+
+deserialize_node!(Base, LayerSpec, FileSource, Label);
+
+impl FromNode for Base {
+    const EXPECTED: &'static str = "a base image or a label";
+    const BUILTINS: &'static [&'static str] = &["oci_layout", "oci_archive", "docker_archive"];
+
+    fn from_node(node: Node) -> Option<Self> {
+        match node {
+            Node::Base(base) => Some(base),
+            _ => None,
+        }
+    }
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        if text == "scratch" {
+            return Ok(Base::Scratch);
+        }
+        if Label::looks_like(text) {
+            return Label::from_text(text).map(Base::Target);
+        }
+        Err(format!(
+            "`{text}` names an image in a registry, which this version cannot read{HELP}save it into the workspace with \
+             `skopeo copy docker://{text} oci:DIRECTORY` and use `oci_layout`; a target begins with `//` or `:`"
+        ))
+    }
+
+    fn from_table<'de, A: MapAccess<'de>>(builtin: &str, table: &mut A) -> Result<Self, A::Error> {
+        Ok(match builtin {
+            "oci_layout" => Base::OciLayout(table.next_value::<OciLayout>()?),
+            "oci_archive" => Base::OciArchive(table.next_value::<OciArchive>()?),
+            _ => Base::DockerArchive(table.next_value::<DockerArchive>()?),
+        })
+    }
+}
+
+impl FromNode for LayerSpec {
+    const EXPECTED: &'static str = "a layer";
+    const BUILTINS: &'static [&'static str] = &["files", "write", "dir", "symlink", "accounts", "archive", "copy"];
+
+    fn from_node(node: Node) -> Option<Self> {
+        match node {
+            Node::Layer(layer) => Some(layer),
+            _ => None,
+        }
+    }
+
+    fn instead(builtin: &str) -> Option<&'static str> {
+        Some(match builtin {
+            "fetch" => "give it to `files(srcs = [...])`, or to `archive(src = ...)` to unpack it",
+            _ => "to stand on an image, give it as `base`; to take files out of it, use `copy(image = ...)`",
+        })
+    }
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        Err(format!("expected a layer, found the string `{text}`{HELP}for files of the workspace use `files`"))
+    }
+
+    fn from_table<'de, A: MapAccess<'de>>(builtin: &str, table: &mut A) -> Result<Self, A::Error> {
+        Ok(match builtin {
+            "files" => LayerSpec::Files(table.next_value::<Files>()?),
+            "write" => LayerSpec::Write(table.next_value::<Write>()?),
+            "dir" => LayerSpec::Dir(table.next_value::<Dir>()?),
+            "symlink" => LayerSpec::Symlink(table.next_value::<Symlink>()?),
+            "accounts" => LayerSpec::Accounts(table.next_value::<Accounts>()?),
+            "archive" => LayerSpec::Archive(table.next_value::<Archive>()?),
+            _ => LayerSpec::Copy(table.next_value::<Copy>()?),
+        })
+    }
+}
+
+impl FromNode for FileSource {
+    const EXPECTED: &'static str = "a path or `fetch(...)`";
+    const BUILTINS: &'static [&'static str] = &["fetch"];
+
+    fn from_node(node: Node) -> Option<Self> {
+        match node {
+            Node::Fetch(fetch) => Some(FileSource::Fetch(Spanned { value: fetch, span: None })),
+            _ => None,
+        }
+    }
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        WorkspacePath::parse(text).map(FileSource::Path).map_err(|error| error.to_string())
+    }
+
+    fn from_table<'de, A: MapAccess<'de>>(_: &str, table: &mut A) -> Result<Self, A::Error> {
+        Ok(FileSource::Fetch(Spanned { value: table.next_value::<Fetch>()?, span: None }))
+    }
+}
+
+impl FromNode for Label {
+    const EXPECTED: &'static str = "a target or a label";
+    const BUILTINS: &'static [&'static str] = &[];
+
+    fn from_node(node: Node) -> Option<Self> {
+        match node {
+            Node::Base(Base::Target(label)) => Some(label),
+            _ => None,
+        }
+    }
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        Label::parse(text, &package()).map_err(|error| error.to_string())
+    }
+
+    fn from_table<'de, A: MapAccess<'de>>(_: &str, _: &mut A) -> Result<Self, A::Error> {
+        Err(de::Error::custom("expected a label"))
+    }
+}
