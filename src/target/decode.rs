@@ -83,11 +83,11 @@ impl de::Error for Error {
     }
 
     fn invalid_type(found: de::Unexpected, expected: &dyn de::Expected) -> Self {
-        Error::new(Diagnostic::spec(format!("expected {expected}, found {}", describe(&found))))
+        Error::new(Diagnostic::spec(format!("expected {}, found {}", words(expected), describe(&found))))
     }
 
     fn invalid_value(found: de::Unexpected, expected: &dyn de::Expected) -> Self {
-        Error::new(Diagnostic::spec(format!("expected {expected}, found {}", describe(&found))))
+        Error::new(Diagnostic::spec(format!("expected {}, found {}", words(expected), describe(&found))))
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
@@ -104,6 +104,18 @@ impl de::Error for Error {
     }
 }
 
+/// What serde expected, in the words of the spec.
+fn words(expected: &dyn de::Expected) -> String {
+    match expected.to_string().as_str() {
+        "a sequence" => "a list".into(),
+        "a boolean" => "`true` or `false`".into(),
+        "u32" => format!("a number from 0 to {}", u32::MAX),
+        "u64" => "a number that is not negative".into(),
+        text if text.starts_with("struct ") => "a map".into(),
+        text => text.into(),
+    }
+}
+
 /// As [`Value::describe`].
 fn describe(found: &de::Unexpected) -> String {
     match found {
@@ -117,7 +129,7 @@ fn describe(found: &de::Unexpected) -> String {
     }
 }
 
-fn suggestion(word: &str, known: &[&'static str]) -> String {
+pub(super) fn suggestion(word: &str, known: &[&'static str]) -> String {
     match nearest(word, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None if known.is_empty() => "it takes no keys".into(),
@@ -168,11 +180,16 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
         let Spanned { value, span } = self.0;
         match (name, value) {
             (SPANNED, _) => {
-                CONTEXT.with_borrow_mut(|context| context.span = span.clone());
+                // What is built has its place where its builtin was called, not where the value was passed on.
+                let made = match value {
+                    Value::Node(node) => node.span.as_ref(),
+                    _ => None,
+                };
+                CONTEXT.with_borrow_mut(|context| context.span = made.or(span.as_ref()).cloned());
                 visitor.visit_newtype_struct(self)
             }
             (NODE, Value::Node(node)) => {
-                CONTEXT.with_borrow_mut(|context| context.node = Some(node.clone()));
+                CONTEXT.with_borrow_mut(|context| context.node = Some(node.value.clone()));
                 visitor.visit_unit::<Error>().map_err(|error| error.at(span.as_ref()))
             }
             (FLAT, Value::List(items)) => {
@@ -424,6 +441,10 @@ mod tests {
         decode(value, &WorkspacePath::parse("shop/web").unwrap())
     }
 
+    fn plain_node(node: Node) -> Spanned<Node> {
+        Spanned { value: node, span: None }
+    }
+
     fn fetch() -> Node {
         let arguments = map([("url", text("https://example.com/a")), ("sha256", text(&"0".repeat(64)))]);
         Node::Fetch(read(&arguments).unwrap())
@@ -471,14 +492,14 @@ mod tests {
 
     #[test]
     fn a_node_stands_where_its_kind_belongs() {
-        let sources = plain(Value::List(vec![plain(Value::Node(fetch()))]));
+        let sources = plain(Value::List(vec![plain(Value::Node(plain_node(fetch())))]));
         let files: Files = read(&map([("srcs", sources)])).unwrap();
         let crate::target::Sources::List(sources) = files.srcs else { panic!("a list was given") };
         assert!(matches!(sources[0].value, FileSource::Fetch(_)));
-        let layers = plain(Value::List(vec![plain(Value::Node(fetch()))]));
+        let layers = plain(Value::List(vec![plain(Value::Node(plain_node(fetch())))]));
         let error = read::<ImageSpec>(&map([("layers", layers)])).unwrap_err();
         assert_eq!(error.to_string(), "expected a layer, found the value of `fetch(...)`");
-        let error = read::<ImageSpec>(&map([("user", plain(Value::Node(fetch())))])).unwrap_err();
+        let error = read::<ImageSpec>(&map([("user", plain(Value::Node(plain_node(fetch()))))])).unwrap_err();
         assert_eq!(error.to_string(), "the value of `fetch(...)` does not belong here");
     }
 

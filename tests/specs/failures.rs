@@ -242,3 +242,17 @@ fn toml_duplicate_target() {
 fn toml_bad_value() {
     check("toml_bad_value", &Spec::toml("compression = \"gzp\"\n").toml_error());
 }
+
+/// The evaluator inlines a function of one expression where it is called; the report must show both places all the same.
+#[test]
+fn an_error_inside_a_macro_of_one_expression() {
+    let spec = Spec::build("load(\":lib.star\", \"service\")\n\nservice(name = \"web\")\n")
+        .file("lib.star", "def service(name):\n    return image(name = name, user = 80)\n");
+    check("macro_one_expression", &spec.error());
+}
+
+#[test]
+fn toml_nested_too_deep() {
+    let error = Spec::toml(&format!("name = {}{}\n", "[".repeat(10_000), "]".repeat(10_000))).toml_error();
+    assert!(error.contains("syntax error") && error.contains("recursion depth"), "{error}");
+}
