@@ -95,9 +95,12 @@ pub enum Class {
     Failure,
 }
 
-/// One error as a person reads it.
+/// One error as a person reads it. It is one pointer wide, since it travels in the `Err` of hot paths.
 #[derive(Debug)]
-pub struct Diagnostic {
+pub struct Diagnostic(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     class: Class,
     message: String,
     span: Option<Span>,
@@ -121,85 +124,86 @@ impl Diagnostic {
     }
 
     fn new(class: Class, message: String) -> Self {
-        Diagnostic { class, message, span: None, label: "here".into(), help: None, cause: None, others: Vec::new() }
+        let label = "here".into();
+        Diagnostic(Box::new(Parts { class, message, span: None, label, help: None, cause: None, others: Vec::new() }))
     }
 
     /// Points at the user's file. A span that is already set stays: the innermost place knows best.
     #[must_use]
     pub fn at(mut self, span: impl Into<Option<Span>>) -> Self {
-        self.span = self.span.or(span.into());
+        self.0.span = self.0.span.or(span.into());
         self
     }
 
     /// The words beside the marked place, instead of "here".
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {
-        self.label = label.into();
+        self.0.label = label.into();
         self
     }
 
     /// What to do next.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.0.help = Some(help.into());
         self
     }
 
     /// The error below this one.
     #[must_use]
     pub fn caused_by(mut self, cause: impl Error + Send + Sync + 'static) -> Self {
-        self.cause = Some(Box::new(cause));
+        self.0.cause = Some(Box::new(cause));
         self
     }
 
     /// Further errors found in the same pass.
     #[must_use]
     pub fn and(mut self, others: impl IntoIterator<Item = Diagnostic>) -> Self {
-        self.others.extend(others);
+        self.0.others.extend(others);
         self
     }
 
     /// Which exit code this asks for.
     pub fn class(&self) -> Class {
-        self.class
+        self.0.class
     }
 
     /// Where in the user's files, if known.
     pub fn span(&self) -> Option<&Span> {
-        self.span.as_ref()
+        self.0.span.as_ref()
     }
 }
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.0.message)
     }
 }
 
 impl Error for Diagnostic {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.cause.as_deref().map(|cause| cause as _)
+        self.0.cause.as_deref().map(|cause| cause as _)
     }
 }
 
 impl miette::Diagnostic for Diagnostic {
     fn help(&self) -> Option<Box<dyn fmt::Display + '_>> {
-        self.help.as_ref().map(|help| Box::new(help) as _)
+        self.0.help.as_ref().map(|help| Box::new(help) as _)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.span.as_ref().map(|span| span as _)
+        self.0.span.as_ref().map(|span| span as _)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let span = self.span.as_ref()?;
-        let label = LabeledSpan::new(Some(self.label.clone()), span.start, span.end - span.start);
+        let span = self.0.span.as_ref()?;
+        let label = LabeledSpan::new(Some(self.0.label.clone()), span.start, span.end - span.start);
         Some(Box::new(std::iter::once(label)))
     }
 
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>> {
-        (!self.others.is_empty())
-            .then(|| Box::new(self.others.iter().map(|other| other as &dyn miette::Diagnostic)) as _)
+        (!self.0.others.is_empty())
+            .then(|| Box::new(self.0.others.iter().map(|other| other as &dyn miette::Diagnostic)) as _)
     }
 }
 

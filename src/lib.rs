@@ -6,7 +6,10 @@
 //! [`source`]); frontends and fetchers ([`eval`], [`tomlspec`], [`fetch`]); then [`plan`], [`build`] and [`cli`].
 //! ARCHITECTURE.md has the map.
 
+pub mod action;
 pub mod archive;
+pub mod build;
+pub mod cli;
 pub mod diagnostic;
 pub mod digest;
 pub mod entry;
@@ -16,6 +19,7 @@ pub mod format;
 pub mod image;
 pub mod oci;
 pub mod path;
+pub mod plan;
 pub mod platform;
 pub mod source;
 pub mod store;

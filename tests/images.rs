@@ -1,1 +1,8 @@
-//! Images read, assembled, validated and written.
+//! Images assembled, read, validated and written.
+
+mod assemble;
+mod fixture;
+mod hostile;
+mod import;
+mod sinks;
+mod validate;

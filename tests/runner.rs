@@ -1,12 +1,18 @@
 //! The one test binary. A file beside this one that is not a module here would never run, so a test looks for it.
 
+mod architecture;
+mod build;
+mod examples;
 mod fetch;
 mod golden;
 mod hostile;
 mod images;
 mod properties;
+mod reference;
+mod reproducible;
 mod specs;
 mod store;
+mod workspace;
 
 #[test]
 fn no_test_file_is_forgotten() {

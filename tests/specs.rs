@@ -11,7 +11,7 @@ use std::fs;
 use std::path::Path;
 
 use ocify::diagnostic::Diagnostic;
-use ocify::eval::evaluate;
+use ocify::eval::{Notes, evaluate};
 use ocify::path::WorkspacePath;
 use ocify::source::Workspace;
 use ocify::target::{Settings, Target};
@@ -69,7 +69,11 @@ impl Spec {
     fn evaluate_printing(&self, printed: &mut Vec<String>) -> Result<Vec<Target>, Diagnostic> {
         let workspace = self.workspace();
         let packages = workspace.packages(&WorkspacePath::root()).unwrap();
-        evaluate(&workspace, &packages, &Settings::default(), &self.args, printed)
+        let mut notes = Notes::default();
+        let result = evaluate(&workspace, &packages, &Settings::default(), &self.args, &mut notes);
+        let result = result.and_then(|targets| notes.check_arguments(&self.args).map(|()| targets));
+        printed.extend(notes.printed);
+        result
     }
 
     /// What the packages define; they have to be right.

@@ -84,6 +84,21 @@ impl Content {
         }
     }
 
+    /// The file itself, for readers that seek.
+    ///
+    /// # Errors
+    /// The file is no longer the one that was hashed, or the content is not a whole file on disk.
+    pub fn open(&self) -> io::Result<File> {
+        match &self.origin {
+            Origin::Disk(disk) => {
+                let file = disk.open()?;
+                disk.check_unchanged(&file)?;
+                Ok(file)
+            }
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
     /// All bytes, for small files such as `/etc/passwd`.
     ///
     /// # Errors

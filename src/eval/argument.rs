@@ -111,7 +111,7 @@ impl Reader<'_> {
         } else if let Ok(Some(number)) = i64::unpack_value(value) {
             Value::Int(number)
         } else if let Some(value) = value.downcast_ref::<NodeValue>() {
-            Value::Node(Spanned { value: value.node.clone(), span: value.span.clone() })
+            Value::Node(Box::new(Spanned { value: value.node.clone(), span: value.span.clone() }))
         } else if let Some(platform) = value.downcast_ref::<PlatformValue>() {
             Value::String(platform.to_string())
         } else if let Some(items) = ListRef::from_value(value)

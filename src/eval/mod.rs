@@ -42,11 +42,37 @@ use graph::Graph;
 use module::ModuleId;
 use session::{Outcome, Session};
 
+/// What evaluation notices beside its targets.
+#[derive(Debug, Default)]
+pub struct Notes {
+    /// What specs said with `print`, line by line.
+    pub printed: Vec<String>,
+    /// The build arguments that specs declared.
+    declared: BTreeSet<String>,
+}
+
+impl Notes {
+    /// Checks, once everything is evaluated, that each of `args` was declared by something.
+    ///
+    /// # Errors
+    /// The first that was not, with the nearest that was.
+    pub fn check_arguments(&self, args: &BTreeMap<String, String>) -> Result<(), Diagnostic> {
+        let declared = &self.declared;
+        let Some(name) = args.keys().find(|name| !declared.contains(*name)) else { return Ok(()) };
+        let error = Diagnostic::spec(format!("no evaluated package declares the build argument `{name}`"));
+        Err(match nearest(name, declared.iter().map(String::as_str)) {
+            Some(near) => error.help(format!("did you mean `{near}`?")),
+            None if declared.is_empty() => error.help(format!("a package declares one with `arg(\"{name}\")`")),
+            None => error.help(format!("declared are: {}", declared.iter().cloned().collect::<Vec<_>>().join(", "))),
+        })
+    }
+}
+
 /// Evaluates the `BUILD.star` of each package. The targets come in the order of `packages`, and in each package in the
 /// order of the calls.
 ///
-/// `args` are the build arguments that `arg(...)` reads. What `print` says is added to `printed` line by line, in the
-/// order of modules and packages, also when evaluation fails.
+/// `args` are the build arguments that `arg(...)` reads. What evaluation notices beside its targets is added to
+/// `notes`, in the order of modules and packages, also when evaluation fails.
 ///
 /// # Errors
 /// Everything that is wrong in the first pass that fails, as one diagnostic with others.
@@ -55,10 +81,10 @@ pub fn evaluate(
     packages: &[WorkspacePath],
     settings: &Settings,
     args: &BTreeMap<String, String>,
-    printed: &mut Vec<String>,
+    notes: &mut Notes,
 ) -> Result<Vec<Target>, Diagnostic> {
     if packages.is_empty() {
-        return unknown_arguments(args, &BTreeSet::new()).map(|()| Vec::new());
+        return Ok(Vec::new());
     }
     // The parser and the compiler recurse over the syntax tree, so they run where the stack is known to be deep enough
     // for the deepest tree that `nesting` lets through.
@@ -70,38 +96,36 @@ pub fn evaluate(
         let roots = packages.iter().map(ModuleId::package).collect::<Result<Vec<_>, _>>()?;
         let graph = Graph::discover(workspace, &roots).map_err(all)?;
         let mut frozen = BTreeMap::new();
-        let mut declared = BTreeSet::new();
         for level in graph.levels() {
             let session = |id: &ModuleId| Session::new(workspace, &graph, settings, args, id, false);
             let outcomes: Vec<_> = level.par_iter().map(|id| (id.clone(), session(id).run(&frozen))).collect();
-            let (_, modules) = gather(outcomes, printed, &mut declared)?;
-            frozen.extend(modules);
+            frozen.extend(gather(outcomes, notes)?.modules);
         }
         let session = |id: &ModuleId| Session::new(workspace, &graph, settings, args, id, true);
         let outcomes: Vec<_> = roots.par_iter().map(|id| (id.clone(), session(id).run(&frozen))).collect();
-        let (targets, _) = gather(outcomes, printed, &mut declared)?;
-        unknown_arguments(args, &declared)?;
-        Ok(targets)
+        Ok(gather(outcomes, notes)?.targets)
     })
 }
 
 /// The outcomes of one pass, whose order is fixed by now: results if all went well, else every error.
-fn gather(
-    outcomes: Vec<(ModuleId, Outcome)>,
-    printed: &mut Vec<String>,
-    declared: &mut BTreeSet<String>,
-) -> Result<(Vec<Target>, Vec<(ModuleId, FrozenModule)>), Diagnostic> {
+fn gather(outcomes: Vec<(ModuleId, Outcome)>, notes: &mut Notes) -> Result<Pass, Diagnostic> {
     let (mut targets, mut modules, mut errors) = (Vec::new(), Vec::new(), Vec::new());
     for (id, outcome) in outcomes {
-        printed.extend(outcome.printed);
-        declared.extend(outcome.declared);
+        notes.printed.extend(outcome.printed);
+        notes.declared.extend(outcome.declared);
         targets.extend(outcome.targets);
         match outcome.result {
             Ok(frozen) => modules.extend(frozen.map(|frozen| (id, frozen))),
             Err(error) => errors.push(error),
         }
     }
-    if errors.is_empty() { Ok((targets, modules)) } else { Err(all(errors)) }
+    if errors.is_empty() { Ok(Pass { targets, modules }) } else { Err(all(errors)) }
+}
+
+/// What one pass gives.
+struct Pass {
+    targets: Vec<Target>,
+    modules: Vec<(ModuleId, FrozenModule)>,
 }
 
 fn all(errors: Vec<Diagnostic>) -> Diagnostic {
@@ -110,14 +134,4 @@ fn all(errors: Vec<Diagnostic>) -> Diagnostic {
         Some(first) => first.and(errors),
         None => Diagnostic::failure("evaluation failed without an error"),
     }
-}
-
-fn unknown_arguments(args: &BTreeMap<String, String>, declared: &BTreeSet<String>) -> Result<(), Diagnostic> {
-    let Some(name) = args.keys().find(|name| !declared.contains(*name)) else { return Ok(()) };
-    let error = Diagnostic::spec(format!("no evaluated package declares the build argument `{name}`"));
-    Err(match nearest(name, declared.iter().map(String::as_str)) {
-        Some(near) => error.help(format!("did you mean `{near}`?")),
-        None if declared.is_empty() => error.help(format!("a package declares one with `arg(\"{name}\")`")),
-        None => error.help(format!("declared are: {}", declared.iter().cloned().collect::<Vec<_>>().join(", "))),
-    })
 }

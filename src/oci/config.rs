@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 use crate::digest::DiffId;
 use crate::platform::Platform;
 
+use super::null_as_default;
+
 /// The JSON document that an image's manifest names as its config.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ImageConfig {
@@ -22,7 +24,7 @@ pub struct ImageConfig {
     pub os_version: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub config: ContainerConfig,
     pub rootfs: RootFs,
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
@@ -111,15 +113,6 @@ pub struct History {
     pub comment: Option<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub empty_layer: bool,
-}
-
-/// Go's encoder writes `null` for an empty list or map.
-fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 fn is_zero(number: &u64) -> bool {

@@ -8,6 +8,7 @@ use crate::digest::Digest;
 use crate::platform::Platform;
 
 use super::media_type::MediaType;
+use super::null_as_default;
 
 /// What another blob is: type, digest and size.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,16 +18,36 @@ pub struct Descriptor {
     pub digest: Digest,
     /// Bytes; a negative or fractional number is an error of the reader.
     pub size: u64,
+    /// Places to download the blob from. They are never followed; they are read so that an image whose layer is only
+    /// there can be refused by name.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
+    pub urls: Vec<String>,
+    /// The blob itself in base64; it is read so that it can be held against the digest, and never used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<WirePlatform>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
 }
 
 impl Descriptor {
-    /// A descriptor without platform and annotations.
+    /// A descriptor of these three and no more.
     pub fn new(media_type: MediaType, digest: Digest, size: u64) -> Self {
-        Descriptor { media_type, digest, size, platform: None, annotations: BTreeMap::new() }
+        Descriptor {
+            media_type,
+            digest,
+            size,
+            urls: Vec::new(),
+            data: None,
+            platform: None,
+            annotations: BTreeMap::new(),
+        }
+    }
+
+    /// The descriptor of a blob that consists of `bytes`.
+    pub fn of(media_type: MediaType, bytes: &[u8]) -> Self {
+        Descriptor::new(media_type, Digest::of(bytes), bytes.len() as u64)
     }
 }
 
@@ -58,7 +79,7 @@ pub struct Manifest {
     pub media_type: Option<MediaType>,
     pub config: Descriptor,
     pub layers: Vec<Descriptor>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
 }
 
@@ -71,6 +92,6 @@ pub struct Index {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<MediaType>,
     pub manifests: Vec<Descriptor>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
 }

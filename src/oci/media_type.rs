@@ -12,7 +12,7 @@ pub enum MediaType {
     Manifest(MediaTypes),
     Index(MediaTypes),
     Config(MediaTypes),
-    /// Docker has no media type for zstd; such a layer has OCI's in either family.
+    /// Made with [`MediaType::layer`], which knows that Docker has no media type for zstd.
     Layer(MediaTypes, Compression),
     Other(String),
 }
@@ -36,6 +36,28 @@ const KNOWN: [(&str, MediaType); 12] = {
         ("application/vnd.oci.image.layer.v1.tar+zstd", Layer(Docker, Zstd)),
     ]
 };
+
+impl MediaType {
+    /// The media type of a layer in `family`. Docker has none for zstd: such a layer has OCI's in either family, as
+    /// containerd and BuildKit write it.
+    pub fn layer(family: MediaTypes, compression: Compression) -> Self {
+        match compression {
+            Compression::Zstd => MediaType::Layer(MediaTypes::Oci, Compression::Zstd),
+            other => MediaType::Layer(family, other),
+        }
+    }
+
+    /// The same kind of blob in another family; what is not of a known kind stays as it is.
+    pub fn in_family(&self, family: MediaTypes) -> Self {
+        match self {
+            MediaType::Manifest(_) => MediaType::Manifest(family),
+            MediaType::Index(_) => MediaType::Index(family),
+            MediaType::Config(_) => MediaType::Config(family),
+            MediaType::Layer(_, compression) => MediaType::layer(family, *compression),
+            MediaType::Other(_) => self.clone(),
+        }
+    }
+}
 
 impl From<&str> for MediaType {
     fn from(text: &str) -> Self {
@@ -81,5 +103,12 @@ mod tests {
             MediaType::Manifest(MediaTypes::Oci).to_string()
         );
         assert_eq!(MediaType::from("text/plain").to_string(), "text/plain");
+    }
+
+    #[test]
+    fn a_zstd_layer_has_one_media_type_in_both_families() {
+        let oci = MediaType::layer(MediaTypes::Oci, Compression::Zstd);
+        assert_eq!(MediaType::layer(MediaTypes::Docker, Compression::Zstd), oci);
+        assert_eq!(MediaType::from(oci.to_string().as_str()).in_family(MediaTypes::Docker), oci);
     }
 }

@@ -7,12 +7,14 @@
 mod config;
 mod manifest;
 mod media_type;
+mod reference;
 
 pub use config::{ContainerConfig, HealthConfig, History, ImageConfig, RootFs};
 pub use manifest::{Descriptor, Index, Manifest, WirePlatform};
 pub use media_type::MediaType;
+pub use reference::{Reference, ReferenceError};
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 /// The annotation under which an image layout lists a name (image-spec, "Pre-Defined Annotation Keys").
@@ -26,6 +28,15 @@ pub fn canonical_json<T: Serialize>(value: &T) -> Vec<u8> {
     let mut value = serde_json::to_value(value).expect("wire types have string keys only");
     sort_keys(&mut value);
     value.to_string().into_bytes()
+}
+
+/// Go's encoder writes `null` for an empty list or map.
+fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 fn sort_keys(value: &mut Value) {

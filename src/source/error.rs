@@ -5,6 +5,8 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
+use crate::diagnostic::Diagnostic;
+
 /// Why something of the workspace cannot be read. Paths are relative to the workspace's root.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
@@ -71,6 +73,23 @@ impl SourceError {
             Errno::LOOP => SourceError::Loop { path },
             Errno::NOTDIR => SourceError::NotADirectory { path },
             errno => SourceError::Io { path, source: errno.into() },
+        }
+    }
+}
+
+impl From<SourceError> for Diagnostic {
+    fn from(error: SourceError) -> Self {
+        let diagnostic = match &error {
+            SourceError::Changed { .. } | SourceError::Io { .. } => Diagnostic::failure(error.to_string()),
+            _ => Diagnostic::spec(error.to_string()),
+        };
+        let diagnostic = match error.help() {
+            Some(help) => diagnostic.help(help),
+            None => diagnostic,
+        };
+        match error {
+            SourceError::Io { source, .. } => diagnostic.caused_by(source),
+            _ => diagnostic,
         }
     }
 }

@@ -6,11 +6,14 @@
 //! (a sub-directory with its own `ocify.toml`) are no part of the workspace's globs and packages.
 
 mod beneath;
+mod collect;
 mod error;
 mod glob;
+mod hash;
 mod packages;
 mod walk;
 mod workspace;
 
+pub use collect::{SourceFile, SourceKind};
 pub use error::SourceError;
 pub use workspace::{PathKind, Workspace};

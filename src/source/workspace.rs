@@ -47,9 +47,7 @@ impl Workspace {
     /// None of these, or `start` cannot be read.
     pub fn find(start: &Path) -> Result<Self, SourceError> {
         let start = fs::canonicalize(start).map_err(|source| SourceError::Io { path: shown(start), source })?;
-        let nearest = |name: &str| start.ancestors().find(|directory| exists(&directory.join(name)));
-        let own = || exists(&start.join(Self::SPEC)).then_some(start.as_path());
-        match nearest(Self::SETTINGS).or_else(|| nearest(".git")).or_else(own) {
+        match root_above(&start, |path| fs::symlink_metadata(path).is_ok()) {
             Some(root) => Workspace::at(root),
             None => Err(SourceError::NoWorkspace { start: shown(&start) }),
         }
@@ -192,6 +190,112 @@ fn error_at(path: &WorkspacePath, errno: Errno) -> SourceError {
     SourceError::from_errno(path.as_str().as_ref(), errno)
 }
 
-fn exists(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok()
+fn root_above(start: &Path, exists: impl Fn(&Path) -> bool) -> Option<&Path> {
+    let nearest = |name: &str| start.ancestors().find(|directory| exists(&directory.join(name)));
+    let own = || exists(&start.join(Workspace::SPEC)).then_some(start);
+    nearest(Workspace::SETTINGS).or_else(|| nearest(".git")).or_else(own)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn path(text: &str) -> WorkspacePath {
+        WorkspacePath::parse(text).unwrap()
+    }
+
+    #[test]
+    fn the_nearest_settings_file_makes_the_root() {
+        let mut files: Vec<&str> = Vec::new();
+        let mut found = |file| {
+            files.push(file);
+            root_above(Path::new("/a/b/c"), |path| files.iter().any(|file| path == Path::new(file))).map(Path::to_owned)
+        };
+        assert_eq!(found("/a/BUILD.star"), None);
+        assert_eq!(found("/a/b/c/BUILD.star"), Some("/a/b/c".into()));
+        assert_eq!(found("/a/.git"), Some("/a".into()));
+        assert_eq!(found("/ocify.toml"), Some("/".into()));
+        assert_eq!(found("/a/b/ocify.toml"), Some("/a/b".into()));
+    }
+
+    #[test]
+    fn a_workspace_is_found_from_a_directory_in_it() {
+        let top = tempfile::tempdir().unwrap();
+        fs::create_dir(top.path().join("a")).unwrap();
+        fs::write(top.path().join("ocify.toml"), "").unwrap();
+        let workspace = Workspace::find(&top.path().join("a")).unwrap();
+        assert_eq!(workspace.root(), fs::canonicalize(top.path()).unwrap());
+    }
+
+    #[test]
+    fn no_workspace_is_an_error_that_tells_how_to_make_one() {
+        let error = Workspace::find(Path::new("/proc")).unwrap_err();
+        assert!(matches!(error, SourceError::NoWorkspace { .. }), "{error}");
+        assert!(error.help().unwrap().contains("ocify.toml"));
+    }
+
+    #[test]
+    fn a_working_directory_is_a_package_path() {
+        let top = tempfile::tempdir().unwrap();
+        let root = top.path().join("w");
+        fs::create_dir_all(root.join("a/b")).unwrap();
+        symlink(root.join("a"), top.path().join("link")).unwrap();
+        let workspace = Workspace::at(&root).unwrap();
+        assert_eq!(workspace.package_of(&root).unwrap(), WorkspacePath::root());
+        assert_eq!(workspace.package_of(&top.path().join("link/b")).unwrap(), path("a/b"));
+        assert!(matches!(workspace.package_of(top.path()), Err(SourceError::Elsewhere { .. })));
+    }
+
+    #[test]
+    fn spec_files_are_small_utf8_files_inside() {
+        let top = tempfile::tempdir().unwrap();
+        let root = top.path().join("w");
+        fs::create_dir_all(root.join("d")).unwrap();
+        fs::write(top.path().join("secret"), "secret").unwrap();
+        fs::write(root.join("d/ok"), "x = 1\n").unwrap();
+        fs::write(root.join("full"), vec![b'#'; Workspace::SPEC_LIMIT as usize]).unwrap();
+        fs::write(root.join("large"), vec![b'#'; Workspace::SPEC_LIMIT as usize + 1]).unwrap();
+        fs::write(root.join("latin1"), b"a = 1\nb = '\xe9'\n").unwrap();
+        symlink("d/ok", root.join("link")).unwrap();
+        symlink("../secret", root.join("out")).unwrap();
+        symlink("/dev/zero", root.join("endless")).unwrap();
+        symlink("loop", root.join("loop")).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, root.join("fifo"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+        let workspace = Workspace::at(&root).unwrap();
+        let read = |text: &str| workspace.read_spec(&path(text));
+
+        let link = read("link").unwrap();
+        assert_eq!((link.name.as_str(), link.text.as_str()), ("link", "x = 1\n"));
+        assert_eq!(read("full").unwrap().text.len(), 1 << 20);
+        assert!(matches!(read("large"), Err(SourceError::TooLarge { .. })));
+        assert!(matches!(read("latin1"), Err(SourceError::NotText { line: 2, .. })));
+        assert!(matches!(read("gone"), Err(SourceError::NotFound { .. })));
+        assert!(matches!(read("loop"), Err(SourceError::Loop { .. })));
+        assert!(matches!(read("fifo"), Err(SourceError::NotAFile { kind: "FIFO", .. })));
+        assert!(matches!(read("d"), Err(SourceError::NotAFile { kind: "directory", .. })));
+        for outside in ["out", "endless"] {
+            let error = read(outside).unwrap_err();
+            assert!(matches!(error, SourceError::Outside { .. }), "{outside}: {error}");
+        }
+    }
+
+    #[test]
+    fn kinds_do_not_follow_links() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("d")).unwrap();
+        fs::write(root.path().join("d/f"), "").unwrap();
+        symlink("/", root.path().join("out")).unwrap();
+        let workspace = Workspace::at(root.path()).unwrap();
+        let kind = |text: &str| workspace.kind(&path(text));
+        assert_eq!(kind("").unwrap(), Some(PathKind::Directory));
+        assert_eq!(kind("d/f").unwrap(), Some(PathKind::File));
+        assert_eq!(kind("out").unwrap(), Some(PathKind::Symlink));
+        assert_eq!(kind("d/gone").unwrap(), None);
+        assert_eq!(kind("d/f/below").unwrap(), None);
+        assert!(matches!(kind("out/etc"), Err(SourceError::Outside { .. })));
+        assert!(matches!(workspace.locate(&path("out")), Err(SourceError::Outside { .. })));
+        assert_eq!(workspace.locate(&path("d/f")).unwrap(), workspace.root().join("d/f"));
+    }
 }

@@ -1,1 +1,86 @@
-//! Blobs, names and records on disk: itself an OCI image layout.
+//! The store: blobs by digest, references by name, and the directory indexes of layers.
+//!
+//! ```text
+//! STORE/                    mode 0700 when ocify creates it; everything below is 0700 in any case
+//! ├── oci-layout            {"imageLayoutVersion":"1.0.0"}: written last, so it marks a store that is complete
+//! ├── index.json            image index; one manifest an entry, named by org.opencontainers.image.ref.name
+//! ├── blobs/sha256/HEX      blobs, mode 0444, named after their content
+//! ├── layers/HEX            directory index of the layer with this diff ID; may be missing, see `layer_index`
+//! ├── ingest/               what is being written; each file is locked (flock) by the process that writes it
+//! ├── locks/index.lock      held while index.json is replaced
+//! ├── locks/quarantine.lock held while a damaged blob is moved
+//! └── quarantine/HEX        the last damaged blob of this name, for a person to look at
+//! ```
+//!
+//! It is an OCI image layout (image-spec, "Image Layout"), so `skopeo inspect oci:STORE:NAME` reads it.
+//!
+//! What holds it together, for any number of threads and processes:
+//!
+//! - A file appears under its final name only by a rename, after its bytes are written, checked and on the disk; then the
+//!   directory is flushed too. A blob is whole or absent, index.json is the old or the new one.
+//! - A failed flush is an error at once and the temporary is given up: after it, the kernel may have dropped the pages
+//!   and would report success on a second try.
+//! - References are set after the blobs they name.
+//! - Locks are flocks, which end with the process that holds them. Reading takes none, so a store that cannot be
+//!   written still serves.
+//! - What is read is verified. A damaged blob is moved away and reported; after that it is a miss.
+
+mod blob;
+mod error;
+mod ingest;
+mod layer_index;
+mod layout;
+mod lock;
+mod quarantine;
+mod reference;
+mod temporary;
+
+pub use blob::BlobReader;
+pub use error::StoreError;
+pub use ingest::Ingest;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::digest::Digest;
+
+/// A handle on a store; clones are handles on the same one.
+#[derive(Clone, Debug)]
+pub struct Store {
+    root: Arc<Path>,
+}
+
+impl Store {
+    /// Opens the store at `root`, creating what is missing of it, and removes what writers that died have left behind.
+    ///
+    /// A store that cannot be written opens too, if it is complete; writing to it is then an error.
+    ///
+    /// # Errors
+    /// `root` is neither empty nor a store (it is not touched), has a newer layout, or cannot be created.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Store, StoreError> {
+        let root = root.into();
+        layout::prepare(&root)?;
+        temporary::sweep(&root.join(layout::INGEST));
+        Ok(Store { root: root.into() })
+    }
+
+    /// The directory, as it was given to [`Store::open`].
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A file without a name in the store's file system, for contents that are needed only while this process runs.
+    pub fn spool(&self) -> Result<File, StoreError> {
+        let ingest = self.path(layout::INGEST);
+        tempfile::tempfile_in(&ingest).map_err(StoreError::write("create a temporary file in", &ingest))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    fn blob_path(&self, digest: &Digest) -> PathBuf {
+        self.root.join(layout::BLOBS).join(digest.hex())
+    }
+}

@@ -441,8 +441,8 @@ mod tests {
         decode(value, &WorkspacePath::parse("shop/web").unwrap())
     }
 
-    fn plain_node(node: Node) -> Spanned<Node> {
-        Spanned { value: node, span: None }
+    fn plain_node(node: Node) -> Box<Spanned<Node>> {
+        Box::new(Spanned { value: node, span: None })
     }
 
     fn fetch() -> Node {

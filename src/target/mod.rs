@@ -16,6 +16,7 @@ mod reference;
 mod schema;
 mod settings;
 mod source;
+mod title;
 mod value;
 
 pub use base::{Base, DockerArchive, OciArchive, OciLayout};
@@ -65,7 +66,7 @@ impl Target {
         match &self.rule {
             Rule::Image(image) => {
                 let copied = image.layers.iter().filter_map(|layer| match &layer.value {
-                    LayerSpec::Copy(copy) => Some(&copy.from),
+                    LayerSpec::Copy(copy) => Some(&copy.image),
                     _ => None,
                 });
                 for base in image.base.iter().chain(copied) {

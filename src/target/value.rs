@@ -18,7 +18,7 @@ pub enum Value {
     /// In the order written.
     Map(Vec<(Spanned<String>, Spanned<Value>)>),
     /// What another builtin returned, with the place of its call.
-    Node(Spanned<Node>),
+    Node(Box<Spanned<Node>>),
 }
 
 /// What a builtin returns, to be given to another.

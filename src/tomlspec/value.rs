@@ -49,7 +49,7 @@ fn map(source: &Arc<SourceText>, table: &DeTable, place: Span) -> Result<Spanned
         let key = Spanned { value: key.get_ref().clone().into_owned(), span: Some(span(source, key.span())) };
         Ok((key, value(source, item)?))
     });
-    Ok(Spanned { value: Value::Map(pairs.collect::<Result<_, _>>()?), span: Some(place) })
+    Ok(Spanned { value: Value::Map(pairs.collect::<Result<_, Diagnostic>>()?), span: Some(place) })
 }
 
 fn span(source: &Arc<SourceText>, range: Range<usize>) -> Span {

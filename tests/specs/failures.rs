@@ -183,7 +183,7 @@ fn a_package_without_its_file() {
     let spec = Spec::empty();
     let workspace = spec.workspace();
     let packages = [ocify::path::WorkspacePath::parse("shop").unwrap()];
-    let error = ocify::eval::evaluate(&workspace, &packages, &Default::default(), &spec.args, &mut Vec::new());
+    let error = ocify::eval::evaluate(&workspace, &packages, &Default::default(), &spec.args, &mut Default::default());
     check("missing_package", &super::report(&error.unwrap_err()));
 }
 

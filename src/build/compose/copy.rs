@@ -1,0 +1,60 @@
+//! `copy`: files of another image or target.
+
+use crate::diagnostic::{At, Diagnostic, Spanned};
+use crate::entry::Kind;
+use crate::path::ImagePath;
+use crate::target::{Copy, Sources};
+use crate::tree::{Changeset, Tree};
+
+use super::placement::{Placement, join};
+use super::select::Selection;
+use super::{Composition, layer_of};
+
+pub(super) fn compose(copy: &Copy, composition: &Composition) -> Result<Changeset, Diagnostic> {
+    let tree = &composition.from.tree;
+    let placement = Placement { dest: &copy.dest, strip_prefix: &copy.strip_prefix };
+    let mut selection = Selection::of(tree);
+    let mut take = |destination: Option<&str>, source: &Spanned<String>| -> Result<(), Diagnostic> {
+        let (named, found) = find(tree, &source.value)?;
+        let place = match destination {
+            Some(destination) => placement.of_mapped(destination, &named)?,
+            None => placement.of_listed(&named)?,
+        };
+        for path in tree.below(&found, |_| true).map(|entry| entry.path) {
+            let below = path.strip_prefix(&found).expect("an entry below a directory has its path as prefix");
+            selection.take(path, join(&place, &below)?);
+        }
+        selection.take(found, place);
+        Ok(())
+    };
+    let narrowed = |source: &Spanned<String>| source.span.as_ref().map(|span| span.narrowed_to(&source.value));
+    match &copy.srcs {
+        Sources::List(sources) => {
+            sources.iter().try_for_each(|source| take(None, source).at(narrowed(source).as_ref()))?
+        }
+        Sources::Map(sources) => {
+            sources.iter().try_for_each(|(to, source)| take(Some(to), source).at(narrowed(source).as_ref()))?
+        }
+    }
+
+    let mut entries = selection.entries(copy.owner.as_ref(), copy.mode, composition)?;
+    let contents = entries.iter_mut().filter_map(|entry| match &mut entry.kind {
+        Kind::File { content } => Some(content),
+        _ => None,
+    });
+    composition.from.make_readable(composition.store, &mut contents.collect::<Vec<_>>())?;
+    layer_of(entries)
+}
+
+/// The path as the spec names it, and where it really is, links among its parents followed.
+fn find(tree: &Tree, text: &str) -> Result<(ImagePath, ImagePath), Diagnostic> {
+    let named = ImagePath::parse(text).map_err(|error| Diagnostic::spec(error.to_string()))?;
+    let missing = || Diagnostic::spec(format!("`{named}` is not in the image that is copied from"));
+    let found = tree.locate(&named).map_err(|error| missing().caused_by(error))?;
+    if !found.is_root() && tree.get(&found).is_none() {
+        return Err(
+            missing().help("paths are those of the image, not of the workspace; `ocify build -o tar:FILE` shows them")
+        );
+    }
+    Ok((named, found))
+}

@@ -1,0 +1,83 @@
+//! Owners by name, looked up in the image's own `/etc/passwd` and `/etc/group`.
+
+use std::cell::OnceCell;
+
+use crate::diagnostic::{Diagnostic, nearest};
+use crate::path::ImagePath;
+use crate::target::{Id, Owner};
+
+use super::Composition;
+
+/// The largest `/etc/passwd` or `/etc/group` that is read, in bytes.
+pub(super) const LIMIT: u64 = 1 << 20;
+
+/// The users and groups of the image below a layer; read when the first name is looked up.
+pub(super) struct Owners<'a> {
+    composition: &'a Composition<'a>,
+    passwd: OnceCell<String>,
+    group: OnceCell<String>,
+}
+
+impl<'a> Owners<'a> {
+    /// The owners that the layer's own image knows.
+    pub(super) fn of(composition: &'a Composition<'a>) -> Self {
+        Owners { composition, passwd: OnceCell::new(), group: OnceCell::new() }
+    }
+
+    /// User and group number of `owner`.
+    ///
+    /// # Errors
+    /// A name that the image does not know.
+    pub(super) fn resolve(&self, owner: &Owner) -> Result<(u32, u32), Diagnostic> {
+        let (uid, own_gid) = match &owner.user {
+            Id::Number(uid) => (*uid, *uid),
+            Id::Name(name) => {
+                let fields = self.lookup("passwd", &self.passwd, name)?;
+                match (number(&fields, 2), number(&fields, 3)) {
+                    (Some(uid), Some(gid)) => (uid, gid),
+                    _ => return Err(damaged("passwd", name)),
+                }
+            }
+        };
+        let gid = match &owner.group {
+            None => own_gid,
+            Some(Id::Number(gid)) => *gid,
+            Some(Id::Name(name)) => {
+                let fields = self.lookup("group", &self.group, name)?;
+                number(&fields, 2).ok_or_else(|| damaged("group", name))?
+            }
+        };
+        Ok((uid, gid))
+    }
+
+    fn lookup(&self, file: &str, cell: &OnceCell<String>, name: &str) -> Result<Vec<String>, Diagnostic> {
+        if cell.get().is_none() {
+            let _ = cell.set(read_database(self.composition, file)?);
+        }
+        let lines = || cell.get().into_iter().flat_map(|text| text.lines());
+        let found = lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|fields| fields[0] == name);
+        found.map(|fields| fields.into_iter().map(str::to_owned).collect()).ok_or_else(|| {
+            let known = lines().filter_map(|line| line.split(':').next());
+            let error = Diagnostic::spec(format!("`{name}` is not in the image's /etc/{file}"));
+            error.help(match nearest(name, known) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "add it in an earlier layer with `accounts(...)`, or give the number".into(),
+            })
+        })
+    }
+}
+
+/// The text of `/etc/passwd` or `/etc/group` below the layer; empty if there is none.
+pub(super) fn read_database(composition: &Composition, file: &str) -> Result<String, Diagnostic> {
+    let path = ImagePath::parse(format!("etc/{file}")).expect("a plain path");
+    let bytes = composition.below.read(composition.store, &path, LIMIT)?.unwrap_or_default();
+    String::from_utf8(bytes).map_err(|_| Diagnostic::failure(format!("`{path}` of the image is not UTF-8")))
+}
+
+fn number(fields: &[String], index: usize) -> Option<u32> {
+    fields.get(index)?.parse().ok()
+}
+
+fn damaged(file: &str, name: &str) -> Diagnostic {
+    Diagnostic::failure(format!("the line of `{name}` in the image's /etc/{file} has no number where one belongs"))
+}

@@ -1,0 +1,9 @@
+//! Runs a plan: each action as soon as its inputs are there, in parallel, its result into the store.
+
+mod compose;
+mod execute;
+mod filesystem;
+mod schedule;
+
+pub use execute::{Context, build};
+pub use schedule::Progress;

@@ -1,0 +1,114 @@
+//! The command line: arguments, rendering, exit codes; one file a command.
+//!
+//! stdout is data (labels and digests, JSON, tables), stderr is for people. Exit codes: 0 done, 1 a build or a
+//! verification failed, 2 the command line or the spec is wrong.
+
+mod build;
+mod completions;
+mod environment;
+mod images;
+mod inspect;
+mod output;
+mod progress;
+mod query;
+mod schema;
+
+use std::io::{self, ErrorKind, IsTerminal};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use miette::{GraphicalReportHandler, GraphicalTheme};
+
+use crate::diagnostic::{Class, Diagnostic};
+use crate::eval::Notes;
+
+/// Turn a spec into an OCI image, bit for bit the same on every machine.
+#[derive(Parser)]
+#[command(name = "ocify", version, about, long_about = None, max_term_width = 100)]
+#[command(after_help = "Example: ocify build //examples/hello")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    environment: environment::Arguments,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Build(build::Arguments),
+    Query(query::Arguments),
+    Schema(schema::Arguments),
+    #[command(alias = "ls")]
+    Images(images::Arguments),
+    Inspect(inspect::Arguments),
+    Completions(completions::Arguments),
+}
+
+/// Runs the command of this process's arguments.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // `--help` and `--version` are errors to clap, with exit code 0; a closed stdout is nobody's fault.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    match cli.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprint!("{}", render(&error));
+            ExitCode::from(match error.class() {
+                Class::Spec => 2,
+                Class::Failure => 1,
+            })
+        }
+    }
+}
+
+impl Cli {
+    fn run(&self) -> Result<(), Diagnostic> {
+        let environment = &self.environment;
+        match &self.command {
+            Command::Build(arguments) => build::run(arguments, environment),
+            Command::Query(arguments) => query::run(arguments),
+            Command::Schema(arguments) => schema::run(arguments),
+            Command::Images(arguments) => images::run(arguments, environment),
+            Command::Inspect(arguments) => inspect::run(arguments, environment),
+            Command::Completions(arguments) => completions::run(arguments),
+        }
+    }
+}
+
+/// The error as a person reads it: colours and the terminal's width on a terminal, plain text of 100 columns elsewhere.
+fn render(error: &Diagnostic) -> String {
+    let handler = if io::stderr().is_terminal() {
+        GraphicalReportHandler::new()
+    } else {
+        GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor()).with_width(100)
+    };
+    let mut report = String::new();
+    match handler.render_report(&mut report, error) {
+        Ok(()) => report,
+        Err(_) => format!("error: {error}\n"),
+    }
+}
+
+/// Writes to stdout. A reader that has had enough, as in `ocify query //... | head`, ends the command in silence.
+fn print(text: &str) -> Result<(), Diagnostic> {
+    use std::io::Write;
+
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        result => result.map_err(|error| Diagnostic::failure("stdout cannot be written").caused_by(error)),
+    }
+}
+
+/// Evaluates specs and shows on stderr what they printed, also when they failed.
+fn shown<T>(evaluate: impl FnOnce(&mut Notes) -> Result<T, Diagnostic>) -> Result<T, Diagnostic> {
+    let mut notes = Notes::default();
+    let result = evaluate(&mut notes);
+    notes.printed.iter().for_each(|line| eprintln!("{line}"));
+    result
+}

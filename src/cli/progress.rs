@@ -1,0 +1,69 @@
+//! Progress on stderr: a line a step, or one line that changes where stderr is a terminal.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::Mutex;
+
+use crate::build::Progress;
+
+/// Tells a person what a build does.
+pub(super) struct Reporter {
+    total: usize,
+    quiet: bool,
+    terminal: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    done: usize,
+    running: Vec<String>,
+}
+
+impl Reporter {
+    /// A reporter for a build of `total` steps; a quiet one says nothing.
+    pub(super) fn new(total: usize, quiet: bool) -> Self {
+        Reporter { total, quiet, terminal: io::stderr().is_terminal(), state: Mutex::default() }
+    }
+
+    /// Takes away the line that changes.
+    pub(super) fn clear(&self) {
+        if self.terminal && !self.quiet {
+            let _ = io::stderr().write_all(b"\r\x1b[K");
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State) -> Option<String>) {
+        if self.quiet {
+            return;
+        }
+        let Ok(mut state) = self.state.lock() else { return };
+        let line = change(&mut state);
+        let text = if self.terminal {
+            let running = state.running.first().map_or("", String::as_str);
+            format!("\r\x1b[K[{}/{}] {running}", state.done, self.total)
+        } else {
+            line.map_or(String::new(), |line| format!("[{}/{}] {line}\n", state.done, self.total))
+        };
+        // Nobody may be listening; that is no reason to stop a build.
+        let _ = io::stderr().write_all(text.as_bytes());
+    }
+}
+
+impl Progress for Reporter {
+    fn started(&self, title: &str) {
+        self.change(|state| {
+            state.running.push(title.to_owned());
+            None
+        });
+    }
+
+    fn finished(&self, title: &str) {
+        self.change(|state| {
+            state.done += 1;
+            if let Some(at) = state.running.iter().position(|running| running == title) {
+                state.running.remove(at);
+            }
+            Some(title.to_owned())
+        });
+    }
+}

@@ -1,0 +1,63 @@
+//! The format of `docker save`.
+
+use std::collections::BTreeSet;
+use std::io::BufReader;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::archive::read::{Limits, decompress};
+use crate::digest::{DiffId, HashingReader};
+use crate::image::Image;
+use crate::oci::canonical_json;
+use crate::store::Store;
+
+use super::output::OutputFile;
+use super::tar_file::TarFile;
+use super::{SinkError, copy_error, names, open};
+
+/// One image in `manifest.json`.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Item<'a> {
+    config: String,
+    repo_tags: &'a [String],
+    layers: Vec<String>,
+}
+
+/// Writes an image to `file` as `docker save` does: `manifest.json`, the config, and the layers uncompressed, each named
+/// after its diff ID. `names` get the tag `latest` where they have none.
+///
+/// # Errors
+/// A name is not one of an image; a blob is missing or damaged; the file cannot be written.
+pub fn docker_archive(store: &Store, image: &Image, names: &[String], file: &Path) -> Result<(), SinkError> {
+    let tags = names::repository_tags(names)?;
+    let layer_name = |diff_id: &DiffId| format!("{}.tar", diff_id.0.hex());
+    let config = format!("{}.json", image.id().hex());
+    let layers = image.layers().iter().map(|layer| layer_name(&layer.diff_id)).collect();
+    let list = canonical_json(&[Item { config: config.clone(), repo_tags: &tags, layers }]);
+
+    let mut output = OutputFile::create(file)?;
+    let mut tar = TarFile::new(output.writer());
+    tar.file("manifest.json", &list).map_err(SinkError::write(file))?;
+    tar.file(&config, image.config_bytes()).map_err(SinkError::write(file))?;
+    let mut written = BTreeSet::new();
+    for layer in image.layers() {
+        // The same layer may be in an image twice.
+        if !written.insert(layer.diff_id) {
+            continue;
+        }
+        let digest = layer.descriptor.digest;
+        let blob = open(store, &digest, layer.descriptor.size)?;
+        let stream = decompress(BufReader::new(blob), &Limits::default());
+        let mut stream = HashingReader::new(stream.map_err(|source| SinkError::Unpack { digest, source })?);
+        tar.stream_of_unknown_size(&layer_name(&layer.diff_id), &mut stream)
+            .map_err(|error| copy_error(error, file, digest))?;
+        let found = DiffId(stream.finish().0);
+        if found != layer.diff_id {
+            return Err(SinkError::DiffId { digest, expected: layer.diff_id, found });
+        }
+    }
+    tar.finish().map_err(SinkError::write(file))?;
+    output.finish()
+}

@@ -1,0 +1,10 @@
+//! From the user's files to the actions of a build: [`TargetGraph`] loads targets and what they depend on,
+//! [`Plan`] lowers them to an [`ActionGraph`](crate::action::ActionGraph), [`query`] selects among them.
+
+mod lower;
+mod query;
+mod targets;
+
+pub use lower::Plan;
+pub use query::query;
+pub use targets::TargetGraph;

@@ -1,0 +1,186 @@
+//! What lies at a source path: a file, a link, or a directory with all that is in it.
+
+use std::ffi::OsStr;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, FileType, OFlags, Stat};
+use rustix::io::Errno;
+
+use crate::path::{ImagePath, WorkspacePath};
+
+use super::error::{SourceError, shown};
+use super::walk::{Directory, Visit, walk};
+use super::workspace::{Workspace, kind_name};
+
+/// One file of the workspace as a layer may take it up. Of its metadata only the owner's executable bit is kept: mode,
+/// owner and times differ between checkouts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Relative to the workspace's root. Bytes, as a directory may hold names that are not UTF-8.
+    pub path: ImagePath,
+    pub kind: SourceKind,
+}
+
+/// What a source file is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceKind {
+    File {
+        /// Its owner may execute it.
+        executable: bool,
+    },
+    Directory,
+    Symlink {
+        /// The link's text, byte for byte; it may lead anywhere.
+        target: Arc<[u8]>,
+    },
+}
+
+impl Workspace {
+    /// The file or link at `path`, or the directory with all that is in it, sub-packages and hidden files included,
+    /// `.git` left out; sorted bytewise. Symbolic links are kept as links, also at `path` itself; only the directories
+    /// above it may be links, which must stay inside the workspace.
+    ///
+    /// # Errors
+    /// `path` is missing or leads out of the workspace; a socket, FIFO or device is met; a directory cannot be read.
+    pub fn collect(&self, path: &WorkspacePath) -> Result<Vec<SourceFile>, SourceError> {
+        let on_disk = Path::new(path.as_str());
+        let fail = |errno| SourceError::from_errno(on_disk, errno);
+        let top = self.open(path, OFlags::PATH | OFlags::NOFOLLOW)?;
+        let status = rustix::fs::fstat(&top).map_err(fail)?;
+        let read_link = || rustix::fs::readlinkat(&top, "", Vec::new());
+        let mut files = vec![source_file(on_disk, &status, read_link)?];
+        if files[0].kind == SourceKind::Directory {
+            files.extend(walk(&top, on_disk, |directory| visit(directory, on_disk))?);
+        }
+        files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        Ok(files)
+    }
+}
+
+fn visit(directory: &Directory<'_>, top: &Path) -> Result<Visit<SourceFile>, SourceError> {
+    let here: PathBuf = top.join(directory.path);
+    let mut visit = Visit::nothing();
+    for item in &directory.items {
+        let path = here.join(&item.name);
+        let descriptor = directory.descriptor.as_fd();
+        let status = rustix::fs::statat(descriptor, &item.name, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|errno| SourceError::from_errno(&path, errno))?;
+        let read_link = || rustix::fs::readlinkat(descriptor, &item.name, Vec::new());
+        let file = source_file(&path, &status, read_link)?;
+        if file.kind == SourceKind::Directory {
+            visit.enter.push(item.name.clone());
+        }
+        visit.found.push(file);
+    }
+    Ok(visit)
+}
+
+fn source_file(
+    path: &Path,
+    status: &Stat,
+    read_link: impl Fn() -> Result<std::ffi::CString, Errno>,
+) -> Result<SourceFile, SourceError> {
+    let kind = match FileType::from_raw_mode(status.st_mode) {
+        FileType::RegularFile => SourceKind::File { executable: status.st_mode & 0o100 != 0 },
+        FileType::Directory => SourceKind::Directory,
+        FileType::Symlink => {
+            let target = read_link().map_err(|errno| SourceError::from_errno(path, errno))?;
+            SourceKind::Symlink { target: target.into_bytes().into() }
+        }
+        special => return Err(SourceError::Special { path: shown(path), kind: kind_name(special) }),
+    };
+    let path = ImagePath::parse(path.as_os_str().as_bytes()).map_err(|_| SourceError::Name {
+        path: shown(path),
+        reason: "is longer than 4096 bytes with its directories",
+    })?;
+    Ok(SourceFile { path, kind })
+}
+
+impl SourceFile {
+    /// The path as this machine's file system takes it.
+    pub(super) fn on_disk(&self) -> &Path {
+        Path::new(OsStr::from_bytes(self.path.as_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    fn collect(root: &Path, path: &str) -> Result<Vec<(String, SourceKind)>, SourceError> {
+        let files = Workspace::at(root).unwrap().collect(&WorkspacePath::parse(path).unwrap())?;
+        Ok(files.into_iter().map(|file| (file.path.to_string(), file.kind)).collect())
+    }
+
+    const PLAIN: SourceKind = SourceKind::File { executable: false };
+
+    fn link(target: &str) -> SourceKind {
+        SourceKind::Symlink { target: target.as_bytes().into() }
+    }
+
+    #[test]
+    fn a_directory_comes_with_all_that_is_in_it() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |path: &str| root.path().join(path);
+        fs::create_dir_all(at("d/sub/empty")).unwrap();
+        fs::create_dir_all(at("d/.git/objects")).unwrap();
+        fs::write(at("d/sub/BUILD.star"), "").unwrap();
+        fs::write(at("d/sub-file"), "").unwrap();
+        fs::write(at("d/run"), "").unwrap();
+        fs::set_permissions(at("d/run"), Permissions::from_mode(0o700)).unwrap();
+        fs::write(at("d/others_run"), "").unwrap();
+        fs::set_permissions(at("d/others_run"), Permissions::from_mode(0o677)).unwrap();
+        fs::write(root.path().join(OsStr::from_bytes(b"d/\xff")), "").unwrap();
+        symlink("../../outside", at("d/link")).unwrap();
+        symlink("sub", at("d/to_directory")).unwrap();
+        let expected = [
+            ("/d", SourceKind::Directory),
+            ("/d/link", link("../../outside")),
+            ("/d/others_run", PLAIN),
+            ("/d/run", SourceKind::File { executable: true }),
+            ("/d/sub", SourceKind::Directory),
+            ("/d/sub-file", PLAIN),
+            ("/d/sub/BUILD.star", PLAIN),
+            ("/d/sub/empty", SourceKind::Directory),
+            ("/d/to_directory", link("sub")),
+            ("/d/\\xff", PLAIN),
+        ];
+        assert_eq!(collect(root.path(), "d").unwrap(), expected.map(|(path, kind)| (path.to_owned(), kind)));
+    }
+
+    #[test]
+    fn links_are_followed_above_a_source_but_not_at_it() {
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("f"), "").unwrap();
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("d")).unwrap();
+        fs::write(root.path().join("d/f"), "").unwrap();
+        symlink("d", root.path().join("inside")).unwrap();
+        symlink(outside.path(), root.path().join("out")).unwrap();
+
+        assert_eq!(collect(root.path(), "inside").unwrap(), [("/inside".to_owned(), link("d"))]);
+        assert_eq!(collect(root.path(), "inside/f").unwrap(), [("/inside/f".to_owned(), PLAIN)]);
+        assert!(matches!(collect(root.path(), "out").unwrap()[0].1, SourceKind::Symlink { .. }));
+        let error = collect(root.path(), "out/f").unwrap_err();
+        assert!(matches!(&error, SourceError::Outside { path } if path == "out/f"), "{error}");
+    }
+
+    #[test]
+    fn what_no_layer_can_hold_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("d")).unwrap();
+        let _listener = UnixListener::bind(root.path().join("d/socket")).unwrap();
+        for path in ["d", "d/socket"] {
+            let error = collect(root.path(), path).unwrap_err();
+            assert_eq!(error.to_string(), "`d/socket` is a socket, which no layer can hold");
+        }
+        assert!(matches!(collect(root.path(), "gone").unwrap_err(), SourceError::NotFound { path } if path == "gone"));
+    }
+}

@@ -1,0 +1,37 @@
+//! A lock between processes and between threads.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::Path;
+
+use std::os::unix::fs::OpenOptionsExt;
+
+use super::StoreError;
+
+/// An exclusive flock on a file of its own, released when dropped or when the process ends, however it ends. Each
+/// lock opens the file anew, so it holds between threads too.
+#[must_use]
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Waits for the lock at `path`, creating the file if it is missing.
+    pub(super) fn acquire(path: &Path) -> Result<Lock, StoreError> {
+        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
+        let file = file.map_err(StoreError::write("open the lock", path))?;
+        lock_file(&file).map_err(StoreError::write("lock", path))?;
+        Ok(Lock { _file: file })
+    }
+}
+
+/// Waits for an exclusive flock on `file`; a signal does not end the wait.
+pub(super) fn lock_file(file: &File) -> io::Result<()> {
+    loop {
+        match file.lock() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! References: the names in index.json.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{self, Write};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::format::MediaTypes;
+use crate::oci::{Descriptor, MediaType, REF_NAME, canonical_json};
+
+use super::lock::Lock;
+use super::temporary::{Temporary, sync_directory};
+use super::{Store, StoreError, layout};
+
+impl Store {
+    /// All references by name. The descriptors come without the annotation that holds the name.
+    ///
+    /// # Errors
+    /// index.json cannot be read or is damaged.
+    pub fn references(&self) -> Result<BTreeMap<String, Descriptor>, StoreError> {
+        let mut references = BTreeMap::new();
+        for entry in self.read_index()?.manifests {
+            let Some(name) = name_of(&entry) else { continue };
+            let name = name.to_owned();
+            let descriptor = serde_json::from_value::<Descriptor>(entry);
+            let mut descriptor = descriptor.map_err(|error| self.damaged(format!("entry `{name}`: {error}")))?;
+            descriptor.annotations.remove(REF_NAME);
+            references.insert(name, descriptor);
+        }
+        Ok(references)
+    }
+
+    /// Sets these references, all or none; others stay as they are. Of a name given twice, the last one counts.
+    ///
+    /// # Errors
+    /// A descriptor's blob is not in the store in its size; index.json is damaged or cannot be written.
+    pub fn set_references(&self, references: &[(String, Descriptor)]) -> Result<(), StoreError> {
+        for (name, descriptor) in references {
+            let Descriptor { digest, size, .. } = *descriptor;
+            if self.contains(&digest) != Some(size) {
+                return Err(StoreError::DanglingReference { name: name.clone(), digest, size });
+            }
+        }
+        let new: BTreeMap<&String, &Descriptor> = references.iter().map(|(name, target)| (name, target)).collect();
+        self.change_index(|index| {
+            let names: BTreeSet<&str> = new.keys().map(|name| name.as_str()).collect();
+            index.manifests.retain(|entry| name_of(entry).is_none_or(|name| !names.contains(name)));
+            for (&name, &descriptor) in &new {
+                let mut descriptor = descriptor.clone();
+                descriptor.annotations.insert(REF_NAME.to_owned(), name.clone());
+                let entry = serde_json::to_value(descriptor).expect("a descriptor has string keys only");
+                index.manifests.push(entry);
+            }
+        })
+    }
+
+    /// Removes a reference; the blobs stay. False if there was none of this name.
+    pub fn remove_reference(&self, name: &str) -> Result<bool, StoreError> {
+        let found = Cell::new(false);
+        self.change_index(|index| {
+            let before = index.manifests.len();
+            index.manifests.retain(|entry| name_of(entry) != Some(name));
+            found.set(index.manifests.len() < before);
+        })?;
+        Ok(found.get())
+    }
+
+    /// Changes index.json as it is now, not as this process saw it last: that is what the lock is for. A change that
+    /// changes nothing takes no lock, so a build that finds everything done works on a read-only store.
+    fn change_index(&self, change: impl Fn(&mut IndexFile)) -> Result<(), StoreError> {
+        if self.read_index()?.changed(&change).is_none() {
+            return Ok(());
+        }
+        let _lock = Lock::acquire(&self.path(layout::INDEX_LOCK))?;
+        let Some(index) = self.read_index()?.changed(&change) else { return Ok(()) };
+        // Another process may have given a blob its name just now, and a reference must not outlive that name in a power
+        // failure.
+        sync_directory(&self.path(layout::BLOBS))?;
+        let path = self.path(layout::INDEX_FILE);
+        let mut temporary = Temporary::create(&self.path(layout::INGEST))?;
+        temporary.write_all(&canonical_json(&index)).map_err(StoreError::write("write", &path))?;
+        temporary.persist(&path, 0o600)
+    }
+
+    /// A missing file is an empty index: that is what a person leaves who follows the advice about a damaged one.
+    fn read_index(&self) -> Result<IndexFile, StoreError> {
+        let path = self.path(layout::INDEX_FILE);
+        let bytes = match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(IndexFile::default()),
+            bytes => bytes.map_err(StoreError::read("read", &path))?,
+        };
+        let index: IndexFile = serde_json::from_slice(&bytes).map_err(|error| self.damaged(error.to_string()))?;
+        if index.schema_version != 2 {
+            return Err(self.damaged(format!("its schema version is {}, not 2", index.schema_version)));
+        }
+        Ok(index)
+    }
+
+    fn damaged(&self, reason: String) -> StoreError {
+        StoreError::DamagedIndex { path: self.path(layout::INDEX_FILE), reason }
+    }
+}
+
+/// index.json, with entries kept as they are: those of other tools have fields that ocify does not know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct IndexFile {
+    schema_version: u32,
+    manifests: Vec<Value>,
+    #[serde(flatten)]
+    other: Map<String, Value>,
+}
+
+impl Default for IndexFile {
+    fn default() -> Self {
+        let media_type = MediaType::Index(MediaTypes::Oci).to_string();
+        let other = Map::from_iter([("mediaType".to_owned(), Value::String(media_type))]);
+        IndexFile { schema_version: 2, manifests: Vec::new(), other }
+    }
+}
+
+impl IndexFile {
+    /// The index after `change`, in order; `None` if it is the same.
+    fn changed(&self, change: impl Fn(&mut IndexFile)) -> Option<IndexFile> {
+        let mut new = self.clone();
+        change(&mut new);
+        new.sort();
+        (new != *self).then_some(new)
+    }
+
+    /// By name; entries without one come last and keep their order.
+    fn sort(&mut self) {
+        self.manifests.sort_by(|a, b| {
+            let key = |entry| name_of(entry).map_or((true, ""), |name| (false, name));
+            key(a).cmp(&key(b))
+        });
+    }
+}
+
+fn name_of(entry: &Value) -> Option<&str> {
+    entry.get("annotations")?.get(REF_NAME)?.as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn entries_are_sorted_by_name_and_nameless_ones_keep_their_order() {
+        let named = |name: &str| json!({"annotations": {REF_NAME: name}});
+        let manifests = vec![json!({"n": 2}), named("b"), json!({"n": 1}), named(""), named("a")];
+        let mut index = IndexFile { manifests, ..IndexFile::default() };
+        index.sort();
+        assert_eq!(index.manifests, [named(""), named("a"), named("b"), json!({"n": 2}), json!({"n": 1})]);
+    }
+
+    fn new_store() -> (tempfile::TempDir, Store, Descriptor) {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path().join("store")).unwrap();
+        let digest = store.put_blob(b"{}").unwrap();
+        (directory, store, Descriptor::new(MediaType::Manifest(MediaTypes::Oci), digest, 2))
+    }
+
+    #[test]
+    fn a_reference_is_replaced_and_removed_by_name() {
+        let (_directory, store, old) = new_store();
+        let mut new = old.clone();
+        new.annotations.insert("a".into(), "b".into());
+        store.set_references(&[("x".into(), old.clone()), ("y".into(), old.clone())]).unwrap();
+        store.set_references(&[("x".into(), old.clone()), ("x".into(), new.clone())]).unwrap();
+        assert_eq!(store.references().unwrap(), BTreeMap::from([("x".into(), new), ("y".into(), old.clone())]));
+        assert!(store.remove_reference("x").unwrap());
+        assert!(!store.remove_reference("x").unwrap());
+        assert_eq!(store.references().unwrap(), BTreeMap::from([("y".into(), old)]));
+    }
+
+    #[test]
+    fn a_reference_to_what_is_not_there_is_refused() {
+        let (_directory, store, good) = new_store();
+        let mut bad = good.clone();
+        bad.size += 1;
+        let error = store.set_references(&[("good".into(), good), ("bad".into(), bad)]).unwrap_err();
+        assert!(matches!(&error, StoreError::DanglingReference { name, .. } if name == "bad"), "{error}");
+        assert!(store.references().unwrap().is_empty());
+    }
+
+    #[test]
+    fn entries_of_other_tools_are_kept_whole() {
+        let (_directory, store, descriptor) = new_store();
+        let nameless = json!({"mediaType": "x/y", "digest": descriptor.digest, "size": 2, "artifactType": "z/z"});
+        let named = json!({"mediaType": "x/y", "digest": descriptor.digest, "size": 2, "urls": ["u"],
+            "annotations": {REF_NAME: "z"}});
+        let index = json!({"schemaVersion": 2, "annotations": {"k": "v"}, "manifests": [nameless, named]});
+        let path = store.path(layout::INDEX_FILE);
+        fs::write(&path, index.to_string()).unwrap();
+        store.set_references(&[("a".into(), descriptor)]).unwrap();
+        let index: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        assert_eq!(index["annotations"], json!({"k": "v"}));
+        assert_eq!((&index["manifests"][1], &index["manifests"][2]), (&named, &nameless));
+        assert_eq!(store.references().unwrap().into_keys().collect::<Vec<_>>(), ["a", "z"]);
+    }
+
+    #[test]
+    fn a_damaged_index_is_named_and_not_overwritten() {
+        let (_directory, store, descriptor) = new_store();
+        let path = store.path(layout::INDEX_FILE);
+        let entry = r#"{"schemaVersion":2,"manifests":[{"annotations":{"org.opencontainers.image.ref.name":"x"}}]}"#;
+        for text in ["", "{}", "[1]", r#"{"schemaVersion":1,"manifests":[]}"#, entry] {
+            fs::write(&path, text).unwrap();
+            let error = store.references().unwrap_err();
+            assert!(matches!(&error, StoreError::DamagedIndex { path: named, .. } if *named == path), "{error}");
+            assert!(error.to_string().contains("restore it from a copy, or remove it"), "{error}");
+        }
+        fs::write(&path, "{").unwrap();
+        let set = |store: &Store| store.set_references(&[("x".into(), descriptor.clone())]);
+        assert!(matches!(set(&store), Err(StoreError::DamagedIndex { .. })));
+        assert_eq!(fs::read(&path).unwrap(), b"{");
+        fs::remove_file(&path).unwrap();
+        set(&store).unwrap();
+        assert_eq!(store.references().unwrap().len(), 1);
+    }
+}

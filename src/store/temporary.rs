@@ -1,0 +1,100 @@
+//! A file in `ingest/` on its way to its final name.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use tempfile::NamedTempFile;
+
+use super::StoreError;
+use super::lock::lock_file;
+
+/// A buffered file that is removed when dropped, unless it was given its final name. It is locked while it is open,
+/// which tells [`sweep`] that its writer lives.
+#[derive(Debug)]
+pub(super) struct Temporary {
+    file: BufWriter<NamedTempFile>,
+}
+
+impl Temporary {
+    pub(super) fn create(ingest: &Path) -> Result<Temporary, StoreError> {
+        loop {
+            let file =
+                NamedTempFile::new_in(ingest).map_err(StoreError::write("create a temporary file in", ingest))?;
+            lock_file(file.as_file()).map_err(StoreError::write("lock", file.path()))?;
+            // Between these two steps a sweeper may have found the file unlocked and removed it.
+            let metadata = file.as_file().metadata().map_err(StoreError::read("inspect", file.path()))?;
+            if metadata.nlink() > 0 {
+                return Ok(Temporary { file: BufWriter::with_capacity(128 << 10, file) });
+            }
+        }
+    }
+
+    /// Hands what is buffered to the kernel and returns the file's length.
+    pub(super) fn flush(&mut self) -> io::Result<u64> {
+        self.file.flush()?;
+        Ok(self.file.get_ref().as_file().metadata()?.len())
+    }
+
+    /// Puts the file on the disk, sets its mode, renames it to `path`, in place of what is there, and puts the rename
+    /// on the disk.
+    pub(super) fn persist(mut self, path: &Path, mode: u32) -> Result<(), StoreError> {
+        self.publish(path, mode).map_err(StoreError::write("write", path))?;
+        // The name in `ingest/` is gone: nothing to remove.
+        self.file.get_mut().disable_cleanup(true);
+        sync_parent(path)
+    }
+
+    fn publish(&mut self, path: &Path, mode: u32) -> io::Result<()> {
+        self.file.flush()?;
+        let named = self.file.get_ref();
+        named.as_file().sync_all()?;
+        named.as_file().set_permissions(Permissions::from_mode(mode))?;
+        fs::rename(named.path(), path)
+    }
+}
+
+impl Write for Temporary {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Puts the names in the directory that holds `path` on the disk.
+pub(super) fn sync_parent(path: &Path) -> Result<(), StoreError> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    sync_directory(directory)
+}
+
+/// Puts the names in `directory` on the disk.
+pub(super) fn sync_directory(directory: &Path) -> Result<(), StoreError> {
+    let flushed = File::open(directory).and_then(|directory| directory.sync_all());
+    flushed.map_err(StoreError::write("flush", directory))
+}
+
+/// Removes the temporaries whose writers are gone. What cannot be removed is left: it harms nobody but for its room.
+pub(super) fn sweep(ingest: &Path) {
+    let Ok(directory) = fs::read_dir(ingest) else { return };
+    for entry in directory.flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            let _ = remove_if_stale(&entry.path());
+        }
+    }
+}
+
+fn remove_if_stale(path: &Path) -> io::Result<()> {
+    let writable = OpenOptions::new().read(true).write(true).open(path);
+    // Writable first, as NFS grants an exclusive lock on nothing less; a writer that died just before its rename has
+    // left a file of mode 0444.
+    let file = writable.or_else(|_| File::open(path))?;
+    if file.try_lock().is_ok() {
+        // Removed under the lock: see `Temporary::create`.
+        fs::remove_file(path)?;
+    }
+    Ok(())
+}

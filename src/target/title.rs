@@ -1,0 +1,87 @@
+//! What targets and their parts are called in progress lines, in an image's history and in errors.
+
+use crate::diagnostic::Spanned;
+
+use super::base::Base;
+use super::layer::LayerSpec;
+use super::source::{Fetch, FileSource, Sources};
+
+impl Base {
+    /// The base in a few words.
+    pub fn title(&self) -> String {
+        match self {
+            Base::Scratch => "scratch".into(),
+            Base::OciLayout(layout) => layout.package.join(&layout.path).to_string(),
+            Base::OciArchive(archive) => archive.package.join(&archive.path).to_string(),
+            Base::DockerArchive(archive) => archive.package.join(&archive.path).to_string(),
+            Base::Target(label) => label.to_string(),
+        }
+    }
+}
+
+impl LayerSpec {
+    /// The layer in a few words: the builtin and what it mainly concerns. It is part of the image's history, so
+    /// another wording gives other digests (docs/encoding-v1.md).
+    pub fn title(&self) -> String {
+        match self {
+            LayerSpec::Files(files) => format!("files {}", files.dest),
+            LayerSpec::Write(write) => format!("write {}", write.path),
+            LayerSpec::Dir(dir) => format!("dir {}", dir.path),
+            LayerSpec::Symlink(link) => format!("symlink {}", link.path),
+            LayerSpec::Accounts(accounts) => {
+                let users = accounts.users.iter().map(|user| user.name.as_str());
+                let names: Vec<&str> = users.chain(accounts.groups.iter().map(|group| group.name.as_str())).collect();
+                format!("accounts {}", names.join(" "))
+            }
+            LayerSpec::Archive(archive) => format!("archive {} {}", archive.src.value.title(), archive.dest),
+            LayerSpec::Copy(copy) => format!("copy {} {}", copy.image.value.title(), copy.dest),
+        }
+    }
+
+    /// The fetches among the layer's sources, in the order of their appearance.
+    pub fn fetches(&self) -> Vec<&Spanned<Fetch>> {
+        match self {
+            LayerSpec::Files(files) => files.srcs.iter().filter_map(|source| source.value.fetch()).collect(),
+            LayerSpec::Archive(archive) => archive.src.value.fetch().into_iter().collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl FileSource {
+    /// The fetch, if the source is one.
+    pub fn fetch(&self) -> Option<&Spanned<Fetch>> {
+        match self {
+            FileSource::Path(_) => None,
+            FileSource::Fetch(fetch) => Some(fetch),
+        }
+    }
+
+    fn title(&self) -> String {
+        match self {
+            FileSource::Path(path) => path.to_string(),
+            FileSource::Fetch(fetch) => fetch.value.file_name().to_owned(),
+        }
+    }
+}
+
+impl Fetch {
+    /// The name that the file gets where none is said: the last component of the first URL's path.
+    pub fn file_name(&self) -> &str {
+        if let Some(name) = &self.name {
+            return name;
+        }
+        let path = self.urls.first().map_or("", |url| url.split(['?', '#']).next().unwrap_or(""));
+        path.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("download")
+    }
+}
+
+impl<S> Sources<S> {
+    /// The sources without their destinations.
+    pub fn iter(&self) -> Box<dyn Iterator<Item = &Spanned<S>> + '_> {
+        match self {
+            Sources::List(sources) => Box::new(sources.iter()),
+            Sources::Map(sources) => Box::new(sources.iter().map(|(_, source)| source)),
+        }
+    }
+}
