@@ -89,6 +89,7 @@ pub fn evaluate(
     // The parser and the compiler recurse over the syntax tree, so they run where the stack is known to be deep enough
     // for the deepest tree that `nesting` lets through.
     let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(packages.len().min(rayon::current_num_threads()))
         .stack_size(limit::STACK)
         .build()
         .map_err(|error| Diagnostic::failure("threads for the evaluation could not be started").caused_by(error))?;
