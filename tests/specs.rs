@@ -63,15 +63,17 @@ impl Spec {
 
     /// Evaluates every package.
     fn evaluate(&self) -> Result<Vec<Target>, Diagnostic> {
-        self.evaluate_noting(&mut Notes::default())
+        self.evaluate_printing(&mut Vec::new())
     }
 
-    fn evaluate_noting(&self, notes: &mut Notes) -> Result<Vec<Target>, Diagnostic> {
+    fn evaluate_printing(&self, printed: &mut Vec<String>) -> Result<Vec<Target>, Diagnostic> {
         let workspace = self.workspace();
         let packages = workspace.packages(&WorkspacePath::root()).unwrap();
-        let targets = evaluate(&workspace, &packages, &Settings::default(), &self.args, notes)?;
-        notes.check_arguments(&self.args)?;
-        Ok(targets)
+        let mut notes = Notes::default();
+        let result = evaluate(&workspace, &packages, &Settings::default(), &self.args, &mut notes);
+        let result = result.and_then(|targets| notes.check_arguments(&self.args).map(|()| targets));
+        printed.extend(notes.printed);
+        result
     }
 
     /// What the packages define; they have to be right.

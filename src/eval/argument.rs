@@ -10,7 +10,7 @@ use starlark::values::tuple::TupleRef;
 use starlark::values::{UnpackValue, Value as Starlark, ValueLike};
 
 use crate::diagnostic::{Diagnostic, SourceText, Span, Spanned};
-use crate::target::{Node, Value};
+use crate::target::Value;
 
 use super::limit;
 use super::node::{NodeValue, PlatformValue};
@@ -102,7 +102,6 @@ impl Reader<'_> {
         let Some(below) = depth.checked_sub(1) else {
             return fail(format!("lists and maps are nested more than {DEPTH} deep here"));
         };
-        let node = |node: Node, place: Option<Span>| Ok(Spanned { value: Value::Node(node), span: place });
         let value = if value.is_none() {
             Value::None
         } else if let Some(value) = value.unpack_bool() {
@@ -112,7 +111,7 @@ impl Reader<'_> {
         } else if let Ok(Some(number)) = i64::unpack_value(value) {
             Value::Int(number)
         } else if let Some(value) = value.downcast_ref::<NodeValue>() {
-            return node(value.node.clone(), value.span.clone().or(span));
+            Value::Node(Box::new(Spanned { value: value.node.clone(), span: value.span.clone() }))
         } else if let Some(platform) = value.downcast_ref::<PlatformValue>() {
             Value::String(platform.to_string())
         } else if let Some(items) = ListRef::from_value(value)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use starlark::ErrorKind;
 
-use crate::diagnostic::{Diagnostic, SourceText, Span};
+use crate::diagnostic::{Diagnostic, SourceText, Span, nearest};
 
 use super::limit;
 use super::session::Session;
@@ -21,7 +21,9 @@ pub fn syntax(error: &starlark::Error, source: &Arc<SourceText>) -> Diagnostic {
     });
     let text = error.without_diagnostic().to_string();
     let text = text.strip_prefix("Parse error: ").unwrap_or(&text);
-    Diagnostic::spec(format!("syntax error: {text}")).at(span)
+    let diagnostic = Diagnostic::spec(format!("syntax error: {text}")).at(span);
+    let missing = [")", "]", "}"].iter().any(|bracket| text.ends_with(&format!("expected symbol '{bracket}'")));
+    if missing { diagnostic.help("is a comma or a bracket missing before this?") } else { diagnostic }
 }
 
 /// An error of a running evaluation, with the calls that led to it.
@@ -44,6 +46,7 @@ pub fn evaluation(error: starlark::Error, session: &Session) -> Diagnostic {
             error.downcast::<Diagnostic>().unwrap_or_else(|error| limit::explain(&error.to_string()))
         }
         ErrorKind::Fail(error) => Diagnostic::spec(error.to_string().trim().to_owned()).label("fails here"),
+        ErrorKind::Scope(error) => undefined(&error.to_string()),
         ErrorKind::StackOverflow(_) => limit::diagnostic("calls"),
         other => Diagnostic::spec(lower(&other.to_string())),
     };
@@ -51,6 +54,21 @@ pub fn evaluation(error: starlark::Error, session: &Session) -> Diagnostic {
     let callers = callers.into_iter().filter(|caller| caller.span() != diagnostic.span());
     let callers: Vec<_> = callers.collect();
     diagnostic.and(callers)
+}
+
+/// A name that is not defined. The evaluator suggests names that have little in common with it.
+fn undefined(text: &str) -> Diagnostic {
+    let mut quoted = text.split('`').skip(1).step_by(2);
+    match (text.starts_with("Variable"), quoted.next(), quoted.next()) {
+        (true, Some(name), suggested) => {
+            let diagnostic = Diagnostic::spec(format!("`{name}` is not defined")).label("not defined");
+            match suggested.and_then(|suggested| nearest(name, [suggested])) {
+                Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+                None => diagnostic.help("it is no builtin, and no name that this file defines or loads"),
+            }
+        }
+        _ => Diagnostic::spec(lower(text)),
+    }
 }
 
 /// A message of the evaluator's in our form: a fragment that begins in lower case.

@@ -89,6 +89,7 @@ pub fn evaluate(
     // The parser and the compiler recurse over the syntax tree, so they run where the stack is known to be deep enough
     // for the deepest tree that `nesting` lets through.
     let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(packages.len().min(rayon::current_num_threads()))
         .stack_size(limit::STACK)
         .build()
         .map_err(|error| Diagnostic::failure("threads for the evaluation could not be started").caused_by(error))?;
@@ -99,21 +100,16 @@ pub fn evaluate(
         for level in graph.levels() {
             let session = |id: &ModuleId| Session::new(workspace, &graph, settings, args, id, false);
             let outcomes: Vec<_> = level.par_iter().map(|id| (id.clone(), session(id).run(&frozen))).collect();
-            let (_, modules) = gather(outcomes, notes)?;
-            frozen.extend(modules);
+            frozen.extend(gather(outcomes, notes)?.modules);
         }
         let session = |id: &ModuleId| Session::new(workspace, &graph, settings, args, id, true);
         let outcomes: Vec<_> = roots.par_iter().map(|id| (id.clone(), session(id).run(&frozen))).collect();
-        let (targets, _) = gather(outcomes, notes)?;
-        Ok(targets)
+        Ok(gather(outcomes, notes)?.targets)
     })
 }
 
 /// The outcomes of one pass, whose order is fixed by now: results if all went well, else every error.
-fn gather(
-    outcomes: Vec<(ModuleId, Outcome)>,
-    notes: &mut Notes,
-) -> Result<(Vec<Target>, Vec<(ModuleId, FrozenModule)>), Diagnostic> {
+fn gather(outcomes: Vec<(ModuleId, Outcome)>, notes: &mut Notes) -> Result<Pass, Diagnostic> {
     let (mut targets, mut modules, mut errors) = (Vec::new(), Vec::new(), Vec::new());
     for (id, outcome) in outcomes {
         notes.printed.extend(outcome.printed);
@@ -124,7 +120,13 @@ fn gather(
             Err(error) => errors.push(error),
         }
     }
-    if errors.is_empty() { Ok((targets, modules)) } else { Err(all(errors)) }
+    if errors.is_empty() { Ok(Pass { targets, modules }) } else { Err(all(errors)) }
+}
+
+/// What one pass gives.
+struct Pass {
+    targets: Vec<Target>,
+    modules: Vec<(ModuleId, FrozenModule)>,
 }
 
 fn all(errors: Vec<Diagnostic>) -> Diagnostic {

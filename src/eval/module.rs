@@ -17,6 +17,8 @@ use super::{failure, guard, nesting};
 /// The bundled modules, `@std//NAME`.
 const STDLIB: &[(&str, &str)] = &[("annotations.star", include_str!("../../stdlib/annotations.star"))];
 
+const COPY: &str = "evaluation sees only files of the workspace: copy the file into it";
+
 /// Which file a module is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ModuleId {
@@ -62,7 +64,7 @@ impl ModuleId {
             return fail("no such bundled module").map_err(|e| e.help(format!("bundled are: {}", known.join(", "))));
         }
         if text.starts_with('@') {
-            return fail("the only repository beside the workspace is `@std`");
+            return fail("the only repository beside the workspace is `@std`").map_err(|error| error.help(COPY));
         }
         let (directory, file) = match (text.strip_prefix("//"), text.strip_prefix(':'), self) {
             (Some(_), _, ModuleId::Std(_)) => return fail("a bundled module loads bundled modules only"),
@@ -70,7 +72,7 @@ impl ModuleId {
                 Some((path, file)) => match WorkspacePath::parse(path) {
                     Ok(directory) if directory.as_str() == path => (directory, file),
                     Ok(_) => return fail("its path has an empty or `.` component"),
-                    Err(_) => return fail("its path leads out of the workspace"),
+                    Err(_) => return fail("its path leads out of the workspace").map_err(|error| error.help(COPY)),
                 },
                 None => {
                     let (path, file) = rest.rsplit_once('/').unwrap_or(("", rest));

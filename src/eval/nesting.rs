@@ -12,8 +12,8 @@ const EXPRESSION: usize = 1000;
 /// Blocks in blocks.
 const BLOCKS: usize = 64;
 
-/// Branches of one `if`: each `elif` is a block in the one before.
-const BRANCHES: usize = 256;
+/// Branches with `elif` in a file: in the tree, each is a block in the one before.
+const BRANCHES: usize = 1000;
 
 /// Bytes of a line that is still quoted.
 const LINE: usize = 400;
@@ -186,4 +186,46 @@ impl Scanner<'_> {
 
 fn is_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepted(text: &str) -> bool {
+        check(&Arc::new(SourceText { name: "BUILD.star".into(), text: text.into() })).is_ok()
+    }
+
+    #[test]
+    fn brackets_in_strings_and_comments_do_not_count() {
+        let brackets = "(".repeat(2000);
+        for text in [
+            format!("x = '{brackets}'"),
+            format!("x = \"\\\"{brackets}\""),
+            format!("x = '''\n'{brackets}\n'''"),
+            format!("x = r'\\{brackets}'"),
+            format!("# {brackets}\nx = ''"),
+            format!("x = '' # {brackets}"),
+        ] {
+            assert!(accepted(&text), "{}", &text[..12]);
+        }
+        assert!(!accepted(&format!("x = ''{brackets}")));
+        assert!(!accepted(&format!("x = '\\\\'{brackets}")));
+        assert!(!accepted(&format!("x = ''''''{brackets}")));
+        assert!(!accepted(&format!("x = f''{brackets}")));
+    }
+
+    #[test]
+    fn long_lists_and_files_are_not_deep() {
+        assert!(accepted(&format!("x = [{}]", "[1, 2],\n".repeat(10_000))));
+        assert!(accepted(&"x = 1 + 2\n".repeat(10_000)));
+        assert!(accepted(&"if x:\n  pass\nelse:\n  pass\n".repeat(10_000)));
+    }
+
+    #[test]
+    fn any_bytes_are_scanned_to_their_end() {
+        for text in ["", "'", "\"\"\"", "'\\", "\\", ")", "é", "0x", "\n \n\t", "a'", ",;"] {
+            assert!(accepted(text), "{text:?}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Where the arguments of each call stand. The evaluator hands a builtin values without places; what it does know is
 //! the place of the call, and from that this module finds each argument as written.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use starlark::syntax::ast::{ArgumentP, AstExpr, Expr};
 
 use crate::diagnostic::{SourceText, Span};
 
-/// The calls of a file, by the bytes that they cover. Only looked up, never walked, so its order reaches nothing.
+/// The calls of a file, by the bytes that they cover.
 #[derive(Default)]
 pub struct Places {
-    calls: HashMap<Range<usize>, Vec<Argument>>,
+    calls: BTreeMap<(usize, usize), Vec<Argument>>,
 }
 
 /// An argument as written.
@@ -47,7 +47,7 @@ impl Places {
 
     /// The arguments of the call that covers exactly these bytes. Arguments behind `*` and `**` are not among them.
     pub fn arguments(&self, call: &Span) -> &[Argument] {
-        self.calls.get(&(call.start..call.end)).map_or(&[], Vec::as_slice)
+        self.calls.get(&(call.start, call.end)).map_or(&[], Vec::as_slice)
     }
 
     fn expression(&mut self, expression: &AstExpr) {
@@ -59,7 +59,8 @@ impl Places {
                 }
                 ArgumentP::Args(_) | ArgumentP::KwArgs(_) => None,
             });
-            self.calls.insert(range(expression.span), arguments.collect());
+            let Range { start, end } = range(expression.span);
+            self.calls.insert((start, end), arguments.collect());
         }
         expression.node.visit_expr(|inner| self.expression(inner));
     }

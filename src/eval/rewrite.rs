@@ -219,3 +219,50 @@ fn pure(expression: &AstExpr) -> bool {
 fn range(span: AstSpan) -> Range<usize> {
     span.begin().get() as usize..span.end().get() as usize
 }
+
+#[cfg(test)]
+mod tests {
+    use starlark::syntax::Dialect;
+
+    use super::*;
+
+    fn rewritten(text: &str) -> Rewritten {
+        let source = Arc::new(SourceText { name: "BUILD.star".into(), text: text.into() });
+        let dialect = Dialect { enable_f_strings: true, enable_top_level_stmt: true, ..Dialect::Standard };
+        let ast = AstModule::parse("BUILD.star", text.into(), &dialect).unwrap();
+        Rewritten::new(&source, &ast).unwrap()
+    }
+
+    #[test]
+    fn what_cannot_grow_stays_as_written() {
+        let text = "x = f(1, [2], a = {'b': 3})\nfor i in x:\n    y = i.name\n";
+        assert_eq!(rewritten(text).text, text);
+    }
+
+    #[test]
+    fn an_expression_is_guarded_inside_its_own_brackets() {
+        assert_eq!(rewritten("(a + b).join(c)").text, "(_ocify_method(\"join\", (a + b))).join(c)");
+        assert_eq!(rewritten("lambda: (a)").text, "lambda: (((a) if _ocify_heap() else None))");
+    }
+
+    /// Each place of the new text leads to the byte it was copied from, or to where something was inserted.
+    #[test]
+    fn every_place_leads_back() {
+        let text = "x = ','.join([f(i).format(f'{i}') for i in [g(j) for j in y] if i])\nx *= lambda: 2\nz = 'é'";
+        let rewritten = rewritten(text);
+        assert!(rewritten.text.len() > text.len());
+        let mut copied = String::new();
+        for (place, char) in rewritten.text.char_indices() {
+            let inserted = rewritten.insertions.iter().any(|(range, _)| range.contains(&place));
+            let original = rewritten.original(place);
+            if inserted {
+                assert_eq!(original, copied.len());
+            } else {
+                assert_eq!(text[original..].chars().next(), Some(char));
+                copied.push(char);
+            }
+        }
+        assert_eq!(copied, text);
+        assert_eq!(rewritten.original(rewritten.text.len()), text.len());
+    }
+}

@@ -152,7 +152,10 @@ impl<'a> Session<'a> {
 
     /// The statement that ran last.
     pub fn statement(&self) -> Option<Span> {
-        self.statement.borrow().as_ref().and_then(|statement| self.span(statement))
+        let span = self.statement.borrow().as_ref().and_then(|statement| self.span(statement))?;
+        // A block ends where the next statement begins.
+        let end = span.start + span.text().trim_end().len();
+        Some(Span { end, ..span })
     }
 
     /// Registers a target of this package.

@@ -3,14 +3,14 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{self, MapAccess, Visitor};
+use serde::de::{self, DeserializeSeed, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::diagnostic::Spanned;
 use crate::path::WorkspacePath;
 
 use super::base::{Base, DockerArchive, OciArchive, OciLayout};
-use super::decode::{HELP, NODE, package, take_node};
+use super::decode::{HELP, NODE, package, suggestion, take_node};
 use super::label::Label;
 use super::layer::{Accounts, Archive, Copy, Dir, Files, LayerSpec, Symlink, Write};
 use super::source::{Fetch, FileSource};
@@ -61,15 +61,28 @@ impl<'de, T: FromNode> Visitor<'de> for NodeVisitor<T> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut table: A) -> Result<T, A::Error> {
         let one = || de::Error::custom(format!("expected {}: a table with one key, the builtin's name", T::EXPECTED));
-        let builtin: String = table.next_key()?.ok_or_else(one)?;
-        if !T::BUILTINS.contains(&builtin.as_str()) {
-            return Err(de::Error::unknown_variant(&builtin, T::BUILTINS));
-        }
+        let builtin = table.next_key_seed(BuiltinName::<T>(PhantomData))?.ok_or_else(one)?;
         let value = T::from_table(&builtin, &mut table)?;
         match table.next_key::<String>()? {
             None => Ok(value),
             Some(_) => Err(one()),
         }
+    }
+}
+
+/// The key of a table with one key. It is judged where it is read, so that an error has its place.
+struct BuiltinName<T>(PhantomData<T>);
+
+impl<'de, T: FromNode> DeserializeSeed<'de> for BuiltinName<T> {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        if T::BUILTINS.contains(&name.as_str()) {
+            return Ok(name);
+        }
+        let help = suggestion(&name, T::BUILTINS);
+        Err(de::Error::custom(format!("expected {}, found the key `{name}`{HELP}{help}", T::EXPECTED)))
     }
 }
 
@@ -185,7 +198,10 @@ impl FromNode for Label {
     }
 
     fn from_text(text: &str) -> Result<Self, String> {
-        Label::parse(text, &package()).map_err(|error| error.to_string())
+        Label::parse(text, &package()).map_err(|error| {
+            let name = text.trim_start_matches('/');
+            format!("{error}{HELP}write `:{name}` for a target of this package, `//package:name` for one of another")
+        })
     }
 
     fn from_table<'de, A: MapAccess<'de>>(_: &str, _: &mut A) -> Result<Self, A::Error> {

@@ -189,7 +189,7 @@ pub struct Archive {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Copy {
-    /// The image or target that holds the files. (`from` is a reserved word of Starlark.)
+    /// The image or target that holds the files.
     pub image: Spanned<Base>,
     /// A list of paths in that image, or a map `{destination: source}`, in which a destination that ends in `/` keeps
     /// the file's name.

@@ -17,8 +17,8 @@ pub enum Value {
     List(Vec<Spanned<Value>>),
     /// In the order written.
     Map(Vec<(Spanned<String>, Spanned<Value>)>),
-    /// What another builtin returned.
-    Node(Node),
+    /// What another builtin returned, with the place of its call.
+    Node(Box<Spanned<Node>>),
 }
 
 /// What a builtin returns, to be given to another.
@@ -60,7 +60,7 @@ impl Value {
             Value::String(s) => format!("the string `{s}`"),
             Value::List(_) => "a list".into(),
             Value::Map(_) => "a map".into(),
-            Value::Node(node) => format!("the value of `{}(...)`", node.builtin()),
+            Value::Node(node) => format!("the value of `{}(...)`", node.value.builtin()),
         }
     }
 }

@@ -57,8 +57,8 @@ fn packages_come_in_order_however_many_threads_evaluate_them() {
     let mut spec = Spec::empty().file("lib.star", "def name(n):\n    text = 'image-' + str(n)\n    return text\n");
     let mut expected = Vec::new();
     for n in 0..40 {
-        let build = format!("load('//:lib.star', 'name')\nfor n in range(3):\n    image(name = name(n))\n");
-        spec = spec.file(&format!("p{n:02}/BUILD.star"), &build);
+        let build = "load('//:lib.star', 'name')\nfor n in range(3):\n    image(name = name(n))\n";
+        spec = spec.file(&format!("p{n:02}/BUILD.star"), build);
         expected.extend((0..3).map(|m| format!("//p{n:02}:image-{m}")));
     }
     for _ in 0..3 {

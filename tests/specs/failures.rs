@@ -1,6 +1,5 @@
 //! Specs that are wrong, and the reports that say so: each is a file here, read as a user would read it.
 
-use ocify::eval::Notes;
 use std::os::unix::fs::symlink;
 
 use super::{Spec, check_file};
@@ -184,7 +183,7 @@ fn a_package_without_its_file() {
     let spec = Spec::empty();
     let workspace = spec.workspace();
     let packages = [ocify::path::WorkspacePath::parse("shop").unwrap()];
-    let error = ocify::eval::evaluate(&workspace, &packages, &Default::default(), &spec.args, &mut Notes::default());
+    let error = ocify::eval::evaluate(&workspace, &packages, &Default::default(), &spec.args, &mut Default::default());
     check("missing_package", &super::report(&error.unwrap_err()));
 }
 
@@ -242,4 +241,18 @@ fn toml_duplicate_target() {
 #[test]
 fn toml_bad_value() {
     check("toml_bad_value", &Spec::toml("compression = \"gzp\"\n").toml_error());
+}
+
+/// The evaluator inlines a function of one expression where it is called; the report must show both places all the same.
+#[test]
+fn an_error_inside_a_macro_of_one_expression() {
+    let spec = Spec::build("load(\":lib.star\", \"service\")\n\nservice(name = \"web\")\n")
+        .file("lib.star", "def service(name):\n    return image(name = name, user = 80)\n");
+    check("macro_one_expression", &spec.error());
+}
+
+#[test]
+fn toml_nested_too_deep() {
+    let error = Spec::toml(&format!("name = {}{}\n", "[".repeat(10_000), "]".repeat(10_000))).toml_error();
+    assert!(error.contains("syntax error") && error.contains("recursion depth"), "{error}");
 }

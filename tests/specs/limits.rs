@@ -77,7 +77,7 @@ fn nesting_that_is_allowed() {
         format!("x = {}1", "1 + ".repeat(490)),
         format!("x = {}1{}", "[1 for y in ".repeat(190), "]".repeat(190)),
         format!("{}{}pass\n", (0..60).map(|n| format!("{}if 1:\n", " ".repeat(n))).collect::<String>(), " ".repeat(60)),
-        format!("if 0:\n  pass\n{}", "elif 0:\n  pass\n".repeat(250)),
+        format!("if 0:\n  pass\n{}", "elif 0:\n  pass\n".repeat(990)),
         format!("x = [{}]", "1, ".repeat(20_000)),
     ] {
         if let Err(error) = Spec::build(&build).file("lib.star", &build).evaluate() {

@@ -6,7 +6,6 @@ mod method;
 mod operator;
 mod size;
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use starlark::environment::{Globals, GlobalsBuilder, LibraryExtension};
@@ -21,8 +20,8 @@ pub const PREFIX: &str = "_ocify_";
 
 /// Replaces the binary operators of a module by calls of their guards.
 pub fn replace(ast: &mut AstModule) {
-    // Only looked up, never walked, so the order of the map reaches nothing.
-    static REPLACEMENTS: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
+    #[expect(clippy::disallowed_types, reason = "the parser wants one, and only looks names up in it")]
+    static REPLACEMENTS: LazyLock<std::collections::HashMap<String, String>> = LazyLock::new(|| {
         let named = |(operator, guard): &(&str, &str)| ((*operator).to_owned(), format!("{PREFIX}{guard}"));
         operator::OPERATORS.iter().map(named).collect()
     });
