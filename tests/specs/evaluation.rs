@@ -1,6 +1,5 @@
 //! What evaluation does with specs that are right.
 
-use ocify::eval::Notes;
 use ocify::target::{Base, LayerSpec, Rule, Target};
 
 use super::Spec;
@@ -68,21 +67,21 @@ fn packages_come_in_order_however_many_threads_evaluate_them() {
 
 #[test]
 fn a_module_is_evaluated_once() {
-    let mut notes = Notes::default();
+    let mut printed = Vec::new();
     let spec = Spec::empty()
         .file("a.star", "print('once')\na = 1\n")
         .file("b.star", "load(':a.star', 'a')\nb = a\n")
         .file("x/BUILD.star", "load('//:a.star', 'a')\nload('//:b.star', 'b')\nprint('x', a, b)\n")
         .file("y/BUILD.star", "load('//:b.star', 'b')\nprint('y', b)\n");
-    spec.evaluate_noting(&mut notes).unwrap();
-    assert_eq!(notes.printed, ["once", "x 1 1", "y 1"]);
+    spec.evaluate_printing(&mut printed).unwrap();
+    assert_eq!(printed, ["once", "x 1 1", "y 1"]);
 }
 
 #[test]
 fn what_was_printed_is_not_lost_when_evaluation_fails() {
-    let mut notes = Notes::default();
-    Spec::build("print('before')\nfail('no')").evaluate_noting(&mut notes).unwrap_err();
-    assert_eq!(notes.printed, ["before"]);
+    let mut printed = Vec::new();
+    Spec::build("print('before')\nfail('no')").evaluate_printing(&mut printed).unwrap_err();
+    assert_eq!(printed, ["before"]);
 }
 
 #[test]
