@@ -288,3 +288,78 @@ fn usage_errors_end_with_two() {
     }
     assert!(!workspace.path("x.tar").exists());
 }
+
+#[test]
+fn a_damaged_blob_is_found_and_the_next_build_mends_it() {
+    let workspace = Workspace::new().file("BUILD.star", "image(name = 'x', layers = [write('/a', 'a')])");
+    let digest = workspace.build("//:x");
+    workspace.ok(&["inspect", "//:x", "--check"]);
+    let manifest: serde_json::Value = serde_json::from_str(&workspace.ok(&["inspect", "//:x", "--raw"])).unwrap();
+    let layer = manifest["layers"][0]["digest"].as_str().unwrap().strip_prefix("sha256:").unwrap();
+    let blob = workspace.store().join("blobs/sha256").join(layer);
+    let mut bytes = fs::read(&blob).unwrap();
+    bytes[40] ^= 1;
+    fs::remove_file(&blob).unwrap();
+    fs::write(&blob, bytes).unwrap();
+
+    let error = workspace.fails(1, &["inspect", "//:x", "--check"]);
+    assert!(error.contains(layer), "{error}");
+    assert!(!blob.exists(), "a damaged blob is moved out of the way");
+    assert_eq!(workspace.build("//:x"), digest);
+    workspace.ok(&["inspect", "//:x", "--check"]);
+}
+
+#[test]
+fn fetched_files_become_files_and_archives() {
+    let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+    let mut header = tar::Header::new_ustar();
+    header.set_size(3);
+    header.set_mode(0o644);
+    tar.append_data(&mut header, "lib/a", &b"abc"[..]).unwrap();
+    let tar = tar.into_inner().unwrap().finish().unwrap();
+    let sum = |bytes: &[u8]| ocify::digest::Digest::of(bytes).hex();
+    let spec = format!(
+        "image(name = 'x', layers = [
+    files(srcs = [fetch(url = 'file://vendor/tool', sha256 = '{0}', executable = True)], dest = '/usr/bin'),
+    files(srcs = {{'/opt/tool': fetch(urls = ['file://vendor/gone', 'file://vendor/tool'], sha256 = '{0}')}}),
+    archive(src = fetch(url = 'file://vendor/lib.tar.gz', sha256 = '{1}'), dest = '/usr'),
+])
+image(name = 'wrong', layers = [files(srcs = [fetch(url = 'file://vendor/tool', sha256 = '{1}')])])",
+        sum(b"tool"),
+        sum(&tar)
+    );
+    let workspace =
+        Workspace::new().file("vendor/tool", "tool").file("vendor/lib.tar.gz", tar).file("BUILD.star", spec);
+    assert_eq!(
+        workspace.tree("//:x"),
+        [
+            "opt/ 0755 0:0",
+            "opt/tool 0644 0:0 tool",
+            "usr/ 0755 0:0",
+            "usr/bin/ 0755 0:0",
+            "usr/bin/tool 0755 0:0 tool",
+            "usr/lib/ 0755 0:0",
+            "usr/lib/a 0644 0:0 abc",
+        ]
+    );
+    let error = workspace.run(&["build", "//:wrong"]);
+    // The archive of that digest is in the store by now, so a fresh one is asked.
+    assert_eq!(error.code, 0, "{}", error.stderr);
+    let fresh = workspace.path("fresh-store").display().to_string();
+    let error = workspace.fails(1, &["build", "//:wrong", "--store", &fresh]);
+    assert!(error.contains(&sum(b"tool")) && error.contains("BUILD.star:6"), "{error}");
+}
+
+#[test]
+fn a_failed_build_leaves_outputs_and_references_as_they_were() {
+    let workspace = Workspace::new().file("BUILD.star", "image(name = 'x', layers = [write('/a', 'old')])");
+    workspace.ok(&["build", "//:x", "-o", "oci-archive:x.tar"]);
+    let (archive, index) =
+        (fs::read(workspace.path("x.tar")).unwrap(), fs::read(workspace.store().join("index.json")).unwrap());
+    workspace.write("BUILD.star", "image(name = 'x', layers = [write('/a', 'new'), files(srcs = ['nope'])])");
+    workspace.fails(2, &["build", "//:x", "-o", "oci-archive:x.tar"]);
+    assert_eq!(fs::read(workspace.path("x.tar")).unwrap(), archive);
+    assert_eq!(fs::read(workspace.store().join("index.json")).unwrap(), index);
+    let ingest = fs::read_dir(workspace.store().join("ingest")).unwrap().count();
+    assert_eq!(ingest, 0, "nothing half-written is left");
+}

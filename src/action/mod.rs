@@ -66,7 +66,7 @@ impl Action {
     pub fn title(&self) -> Option<String> {
         match self {
             Action::Import { base, .. } => Some(format!("import {}", base.value.title())),
-            Action::Fetch { fetch } => Some(format!("fetch {}", fetch.value.file_name())),
+            Action::Fetch { fetch } => Some(format!("fetch {}", fetch.value.title())),
             Action::Compose { layer, .. } => Some(layer.value.title()),
             Action::Image { label, .. } => Some(format!("image {label}")),
             Action::Index { label, .. } => Some(format!("index {label}")),

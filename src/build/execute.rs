@@ -114,6 +114,11 @@ fn run(
             let image = image::assemble(base, spec, added.collect(), settings)
                 .map_err(|error| Diagnostic::spec(format!("image `{label}`: {error}")).at(span.clone()))?;
             image.save(store).map_err(|error| unwritable().caused_by(error))?;
+            let problems = image::validate_documents(store, &image).into_iter();
+            let mut problems = problems.map(|problem| Diagnostic::failure(problem.to_string()));
+            if let Some(first) = problems.next() {
+                return Err(first.at(span.clone()).and(problems));
+            }
             Ok(Output::Image(Arc::new(image)))
         }
         Action::Index { label, span, spec, images } => {

@@ -15,7 +15,8 @@ use super::{environment, print};
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   ocify inspect //examples/hello
-  ocify inspect sha256:... --config")]
+  ocify inspect sha256:... --config
+  ocify inspect example.com/web:1.4 --check")]
 pub(super) struct Arguments {
     /// A name as `ocify images` lists it, a label, or a digest
     #[arg(value_name = "IMAGE")]
@@ -26,11 +27,17 @@ pub(super) struct Arguments {
     /// Print only the manifest or index, byte for byte
     #[arg(long)]
     raw: bool,
+    /// Compute every digest, size and diff ID anew, and fail with all that is wrong
+    #[arg(long)]
+    check: bool,
 }
 
 pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -> Result<(), Diagnostic> {
     let store = environment.store()?;
     let digest = find(&arguments.name, &store)?;
+    if arguments.check {
+        check(&digest, &store)?;
+    }
     let loaded = image::load(&store, &digest)
         .map_err(|error| Diagnostic::failure(format!("{digest} cannot be read")).caused_by(error))?;
     match &loaded {
@@ -45,6 +52,16 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
             "config": parsed(image.config_bytes()),
         })),
         ImageOrIndex::Index(index) => print_json(&json!({ "digest": digest, "index": parsed(index.bytes()) })),
+    }
+}
+
+/// Validates the image or index; the first problem leads, the others follow it.
+fn check(digest: &Digest, store: &Store) -> Result<(), Diagnostic> {
+    let problems = image::validate(store, digest).into_iter();
+    let mut problems = problems.map(|problem| Diagnostic::failure(problem.to_string()));
+    match problems.next() {
+        None => Ok(()),
+        Some(first) => Err(first.and(problems).help("build or copy the image again; damaged blobs are in quarantine")),
     }
 }
 

@@ -21,8 +21,6 @@ pub enum FetchError {
     #[error("URL `{url}` {reason}")]
     Url { url: String, reason: String },
     /// The spec is wrong.
-    #[error("`{name}` cannot be the name of a fetched file")]
-    Name { name: String },
     /// Each URL, in the order tried, with its failure.
     #[error("cannot fetch {digest}:{}", listed(.failures))]
     Failed { digest: Digest, failures: Vec<(String, Failure)> },
@@ -69,7 +67,6 @@ impl FetchError {
                  user name or password"
                     .into(),
             ),
-            FetchError::Name { .. } => Some("set `name` to a plain file name".into()),
             FetchError::Failed { failures, .. } => failures.iter().find_map(|(url, failure)| match failure {
                 Failure::WrongDigest { found, .. } => Some(format!(
                     "the file at {url} is not the one that the spec names; if it was changed on purpose, and you trust \
@@ -86,7 +83,7 @@ impl FetchError {
 
     /// True if the spec is wrong, whatever the network does.
     pub fn is_spec_error(&self) -> bool {
-        matches!(self, FetchError::NoUrls | FetchError::Url { .. } | FetchError::Name { .. })
+        matches!(self, FetchError::NoUrls | FetchError::Url { .. })
     }
 }
 

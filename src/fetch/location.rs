@@ -3,7 +3,6 @@
 use ureq::http::Uri;
 
 use crate::path::WorkspacePath;
-use crate::target::Fetch;
 
 use super::error::FetchError;
 
@@ -29,25 +28,6 @@ impl Location {
         }
         parse_http(url).map(Location::Http).map_err(|reason| fail(reason.into()))
     }
-}
-
-/// The name of the file that `fetch` gives: its `name`, else the last component of the first URL's path.
-///
-/// # Errors
-/// That is not a plain file name.
-pub fn file_name(fetch: &Fetch) -> Result<String, FetchError> {
-    let name = match &fetch.name {
-        Some(name) => name.as_str(),
-        None => {
-            let url = fetch.urls.first().ok_or(FetchError::NoUrls)?;
-            let (_, rest) = url.split_once("://").unwrap_or(("", url));
-            let path = rest.split(['?', '#']).next().unwrap_or("");
-            let local = url.starts_with("file://") && !path.contains('/');
-            if local { path } else { path.rsplit_once('/').map_or("", |(_, name)| name) }
-        }
-    };
-    let plain = !matches!(name, "" | "." | "..") && !name.contains(['/', '\\']) && !name.contains(char::is_control);
-    if plain { Ok(name.to_owned()) } else { Err(FetchError::Name { name: name.to_owned() }) }
 }
 
 /// Parses an absolute `https://` or `http://` URL without credentials.
@@ -123,7 +103,6 @@ fn authority(url: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::Digest;
 
     fn package() -> WorkspacePath {
         WorkspacePath::parse("p").unwrap()
@@ -182,33 +161,5 @@ mod tests {
         let plain: Uri = "http://a.example".parse().unwrap();
         assert_eq!(redirected(&plain, "z").unwrap(), "http://a.example/z");
         assert_eq!(redirected(&plain, "https://a.example/z").unwrap(), "https://a.example/z");
-    }
-
-    #[test]
-    fn a_file_is_named_after_its_first_url() {
-        let fetch = |url: &str, name: Option<&str>| Fetch {
-            package: package(),
-            urls: vec![url.to_owned(), "https://other.example/other".to_owned()],
-            sha256: Digest::of(b""),
-            name: name.map(str::to_owned),
-            executable: false,
-        };
-        for (url, name) in [
-            ("https://a.example/x/tool-1.0.tar.gz?sig=/y#z", "tool-1.0.tar.gz"),
-            ("file://tool", "tool"),
-            ("file://vendor/tool", "tool"),
-        ] {
-            assert_eq!(file_name(&fetch(url, None)).unwrap(), name);
-        }
-        assert_eq!(file_name(&fetch("https://a.example/", Some("x"))).unwrap(), "x");
-        for (url, name) in [
-            ("https://a.example", None),
-            ("https://a.example/", None),
-            ("https://a.example/..", None),
-            ("https://a.example/x", Some("../x")),
-            ("https://a.example/x", Some("")),
-        ] {
-            assert!(matches!(file_name(&fetch(url, name)), Err(FetchError::Name { .. })), "{url}");
-        }
     }
 }

@@ -16,5 +16,4 @@ mod resolver;
 
 pub use client::Client;
 pub use error::{Failure, FetchError};
-pub use location::file_name;
 pub use options::Options;

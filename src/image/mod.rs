@@ -24,7 +24,7 @@ pub use import::{import_docker_archive, import_layout, import_oci_archive};
 pub use index::{ImageIndex, ImageOrIndex};
 pub use layer::Layer;
 pub use load::{load, load_image};
-pub use validate::{Problem, validate, validate_digest, validate_documents};
+pub use validate::{Problem, validate, validate_documents};
 
 use std::sync::Arc;
 

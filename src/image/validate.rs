@@ -47,23 +47,23 @@ pub enum Problem {
     OtherReader { digest: Digest, complaint: String },
 }
 
-/// Checks an image in the store: every digest, size and diff ID is computed anew from the bytes, and counts, media types
-/// and platform are compared. An empty list means that nothing is wrong.
+/// Checks the image or index `digest` in the store, which may be too damaged to be loaded: every digest, size and diff ID
+/// is computed anew from the bytes, and counts, media types and platform are compared. An empty list means that nothing
+/// is wrong.
 ///
 /// Every layer is read and unpacked. [`validate_documents`] does the same without that.
-pub fn validate(store: &Store, image: &Image) -> Vec<Problem> {
-    Validation::new(store, Scope::Everything).run(&image.descriptor())
-}
-
-/// As [`validate`], but of the layers' blobs only presence and size are checked.
-pub fn validate_documents(store: &Store, image: &Image) -> Vec<Problem> {
-    Validation::new(store, Scope::Documents).run(&image.descriptor())
-}
-
-/// As [`validate`], for an image or index that may be too damaged to be loaded.
-pub fn validate_digest(store: &Store, digest: &Digest) -> Vec<Problem> {
+pub fn validate(store: &Store, digest: &Digest) -> Vec<Problem> {
     let mut validation = Validation::new(store, Scope::Everything);
     validation.document(digest, None, 0);
+    validation.problems
+}
+
+/// As [`validate`], but of the layers' blobs only presence and size are checked: quick enough for every image that is
+/// made.
+pub fn validate_documents(store: &Store, image: &Image) -> Vec<Problem> {
+    let mut validation = Validation::new(store, Scope::Documents);
+    let root = image.descriptor();
+    validation.document(&root.digest, Some(&root), 0);
     validation.problems
 }
 
@@ -83,11 +83,6 @@ struct Validation<'a> {
 impl<'a> Validation<'a> {
     fn new(store: &'a Store, scope: Scope) -> Self {
         Validation { store, scope, documents: 0, problems: Vec::new() }
-    }
-
-    fn run(mut self, root: &Descriptor) -> Vec<Problem> {
-        self.document(&root.digest, Some(root), 0);
-        self.problems
     }
 
     fn document(&mut self, digest: &Digest, descriptor: Option<&Descriptor>, depth: usize) {

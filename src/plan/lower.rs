@@ -102,7 +102,7 @@ impl Lowering<'_> {
 
     fn compose(&mut self, layer: &Spanned<LayerSpec>, below: Option<ActionId>, platform: &Platform) -> ActionId {
         let fetches = layer.value.fetches();
-        let fetched = fetches.into_iter().map(|fetch| self.graph.add(Action::Fetch { fetch: fetch.clone() })).collect();
+        let fetched = fetches.into_iter().map(|fetch| self.graph.add(Action::Fetch { fetch })).collect();
         let from = match &layer.value {
             LayerSpec::Copy(copy) => self.base_tree(&copy.image, platform),
             _ => None,

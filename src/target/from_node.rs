@@ -6,7 +6,6 @@ use std::marker::PhantomData;
 use serde::de::{self, DeserializeSeed, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::diagnostic::Spanned;
 use crate::path::WorkspacePath;
 
 use super::base::{Base, DockerArchive, OciArchive, OciLayout};
@@ -172,7 +171,7 @@ impl FromNode for FileSource {
 
     fn from_node(node: Node) -> Option<Self> {
         match node {
-            Node::Fetch(fetch) => Some(FileSource::Fetch(Spanned { value: fetch, span: None })),
+            Node::Fetch(fetch) => Some(FileSource::Fetch(fetch)),
             _ => None,
         }
     }
@@ -182,7 +181,7 @@ impl FromNode for FileSource {
     }
 
     fn from_table<'de, A: MapAccess<'de>>(_: &str, table: &mut A) -> Result<Self, A::Error> {
-        Ok(FileSource::Fetch(Spanned { value: table.next_value::<Fetch>()?, span: None }))
+        Ok(FileSource::Fetch(table.next_value::<Fetch>()?))
     }
 }
 

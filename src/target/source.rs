@@ -17,7 +17,7 @@ pub enum FileSource {
     /// A path relative to the package.
     Path(WorkspacePath),
     /// A file from elsewhere.
-    Fetch(Spanned<Fetch>),
+    Fetch(Fetch),
 }
 
 /// A list of sources, or a map from the path in the image to the source.
@@ -83,6 +83,28 @@ fn url_or_urls(schema: &mut Schema) {
     }
 }
 
+impl Fetch {
+    /// The file's name: `name`, else the last component of the first URL's path; `None` if that is not a plain name.
+    pub fn file_name(&self) -> Option<&str> {
+        let name = match &self.name {
+            Some(name) => name,
+            None => {
+                let url = self.urls.first()?;
+                let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+                let path = rest.split(['?', '#']).next().unwrap_or("");
+                match path.rsplit_once('/') {
+                    Some((_, name)) => name,
+                    // What stands there is a host, but in a path relative to the package.
+                    None if scheme == "file" => path,
+                    None => "",
+                }
+            }
+        };
+        let plain = !matches!(name, "" | "." | "..") && !name.contains(['/', '\\']) && !name.contains(char::is_control);
+        plain.then_some(name)
+    }
+}
+
 /// A digest without its algorithm, as people paste it from a checksum file.
 mod hex {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
@@ -96,5 +118,38 @@ mod hex {
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
         let text = String::deserialize(deserializer)?;
         Digest::from_hex(text.strip_prefix("sha256:").unwrap_or(&text)).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_named_after_its_first_url() {
+        let fetch = |url: &str, name: Option<&str>| Fetch {
+            package: WorkspacePath::root(),
+            urls: vec![url.to_owned(), "https://other.example/other".to_owned()],
+            sha256: Digest::of(b""),
+            name: name.map(str::to_owned),
+            executable: false,
+        };
+        for (url, name) in [
+            ("https://a.example/x/tool-1.0.tar.gz?sig=/y#z", "tool-1.0.tar.gz"),
+            ("file://tool", "tool"),
+            ("file://vendor/tool", "tool"),
+        ] {
+            assert_eq!(fetch(url, None).file_name(), Some(name));
+        }
+        assert_eq!(fetch("https://a.example/", Some("x")).file_name(), Some("x"));
+        for (url, name) in [
+            ("https://a.example", None),
+            ("https://a.example/", None),
+            ("https://a.example/..", None),
+            ("https://a.example/x", Some("../x")),
+            ("https://a.example/x", Some("")),
+        ] {
+            assert_eq!(fetch(url, name).file_name(), None, "{url}");
+        }
     }
 }

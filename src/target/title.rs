@@ -38,41 +38,34 @@ impl LayerSpec {
         }
     }
 
-    /// The fetches among the layer's sources, in the order of their appearance.
-    pub fn fetches(&self) -> Vec<&Spanned<Fetch>> {
-        match self {
-            LayerSpec::Files(files) => files.srcs.iter().filter_map(|source| source.value.fetch()).collect(),
-            LayerSpec::Archive(archive) => archive.src.value.fetch().into_iter().collect(),
+    /// The fetches among the layer's sources, in the order of their appearance, each with its place.
+    pub fn fetches(&self) -> Vec<Spanned<Fetch>> {
+        let sources: Vec<&Spanned<FileSource>> = match self {
+            LayerSpec::Files(files) => files.srcs.iter().collect(),
+            LayerSpec::Archive(archive) => vec![&archive.src],
             _ => Vec::new(),
-        }
+        };
+        let fetch = |source: &Spanned<FileSource>| match &source.value {
+            FileSource::Path(_) => None,
+            FileSource::Fetch(fetch) => Some(Spanned { value: fetch.clone(), span: source.span.clone() }),
+        };
+        sources.into_iter().filter_map(fetch).collect()
     }
 }
 
 impl FileSource {
-    /// The fetch, if the source is one.
-    pub fn fetch(&self) -> Option<&Spanned<Fetch>> {
-        match self {
-            FileSource::Path(_) => None,
-            FileSource::Fetch(fetch) => Some(fetch),
-        }
-    }
-
     fn title(&self) -> String {
         match self {
             FileSource::Path(path) => path.to_string(),
-            FileSource::Fetch(fetch) => fetch.value.file_name().to_owned(),
+            FileSource::Fetch(fetch) => fetch.title(),
         }
     }
 }
 
 impl Fetch {
-    /// The name that the file gets where none is said: the last component of the first URL's path.
-    pub fn file_name(&self) -> &str {
-        if let Some(name) = &self.name {
-            return name;
-        }
-        let path = self.urls.first().map_or("", |url| url.split(['?', '#']).next().unwrap_or(""));
-        path.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("download")
+    /// The file in a few words: its name, where it has one.
+    pub fn title(&self) -> String {
+        self.file_name().unwrap_or("a file").to_owned()
     }
 }
 

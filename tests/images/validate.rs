@@ -2,7 +2,7 @@
 
 use ocify::digest::Digest;
 use ocify::format::Compression;
-use ocify::image::{Layer, Problem, validate, validate_digest, validate_documents};
+use ocify::image::{Layer, Problem, validate, validate_documents};
 use ocify::oci::{Descriptor, MediaType};
 use serde_json::{Value, json};
 
@@ -66,7 +66,7 @@ fn every_kind_of_damage_in_one_image_is_reported_together() {
     let blob = fixture.store.root().join("blobs/sha256").join(gone.descriptor.digest.hex());
     std::fs::remove_file(blob).unwrap();
 
-    let problems = validate_digest(&fixture.store, &digest);
+    let problems = validate(&fixture.store, &digest);
     let expected = [
         "compression",
         "diff id",
@@ -89,7 +89,7 @@ fn a_sound_image_has_no_problems_whatever_its_layers_are() {
     let layers = [Compression::Gzip, Compression::Zstd, Compression::None];
     let layers = layers.map(|compression| fixture.compressed_layer(&[("a/b", "text")], compression));
     let image = fixture.image("{}", layers.into());
-    assert!(validate(&fixture.store, &image).is_empty());
+    assert!(validate(&fixture.store, &image.digest()).is_empty());
     assert!(validate_documents(&fixture.store, &image).is_empty());
 }
 
@@ -100,7 +100,7 @@ fn documents_can_be_checked_without_unpacking_layers() {
     let image = fixture.image("{}", vec![layer.clone()]);
     fixture.damage(&layer.descriptor.digest);
     assert!(validate_documents(&fixture.store, &image).is_empty());
-    assert_eq!(kinds(&validate(&fixture.store, &image)), ["store"]);
+    assert_eq!(kinds(&validate(&fixture.store, &image.digest())), ["store"]);
     assert_eq!(kinds(&validate_documents(&fixture.store, &image)), ["missing"], "it is in quarantine now");
 }
 
@@ -109,10 +109,10 @@ fn damaged_documents_are_problems_and_not_the_end() {
     let fixture = Fixture::new();
     let image = fixture.image("{}", vec![fixture.layer(&[("a", "text")])]);
     fixture.damage(&image.id());
-    assert_eq!(kinds(&validate(&fixture.store, &image)), ["store"]);
+    assert_eq!(kinds(&validate(&fixture.store, &image.digest())), ["store"]);
     fixture.damage(&image.digest());
-    assert_eq!(kinds(&validate(&fixture.store, &image)), ["store"]);
-    assert_eq!(kinds(&validate(&fixture.store, &image)), ["missing"]);
+    assert_eq!(kinds(&validate(&fixture.store, &image.digest())), ["store"]);
+    assert_eq!(kinds(&validate(&fixture.store, &image.digest())), ["missing"]);
 }
 
 #[test]
@@ -129,6 +129,6 @@ fn an_index_that_lies_about_its_images_is_found_out() {
     let missing = Descriptor::new(MediaType::from("application/vnd.oci.image.manifest.v1+json"), gone, 1);
     let index = fixture.put(&json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
         "manifests": [entry("arm64", size), entry("amd64", size + 1), missing]}));
-    let problems = validate_digest(&fixture.store, &index);
+    let problems = validate(&fixture.store, &index);
     assert_eq!(kinds(&problems), ["missing", "other platform", "size"], "{problems:#?}");
 }

@@ -38,13 +38,17 @@ pub(super) fn compose(files: &Files, composition: &Composition) -> Result<Change
                 }
             }
             FileSource::Fetch(fetch) => {
-                let name = ImagePath::parse(fetch.value.file_name()).map_err(|e| Diagnostic::spec(e.to_string()))?;
+                let name = fetch.file_name().ok_or_else(|| {
+                    let error = Diagnostic::spec("the fetched file has no plain name in its URL");
+                    error.help("give it one with `name`").at(source.span.clone())
+                })?;
+                let name = ImagePath::parse(name).map_err(|error| Diagnostic::spec(error.to_string()))?;
                 let place = match destination {
                     Some(destination) => placement.of_mapped(destination, &name)?,
                     None => join(&files.dest, &name)?,
                 };
                 let content = Content::clone(fetched.next().expect("the plan fetches what the layer names"));
-                insert(&mut changes, look.file(place, content, fetch.value.executable))?;
+                insert(&mut changes, look.file(place, content, fetch.executable))?;
             }
         }
         Ok(())
