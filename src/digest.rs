@@ -201,6 +201,11 @@ digest_newtype! {
     ChainId
 }
 
+digest_newtype! {
+    /// The digest of everything that decides what an action gives; see [`crate::action::key`].
+    CacheKey
+}
+
 impl ChainId {
     /// The chain ID of a single layer: its diff ID.
     pub fn first(diff_id: DiffId) -> Self {

@@ -11,6 +11,8 @@
 //! `Compose` looks at the tree below, so all layers of an image are encoded in parallel.
 
 mod graph;
+pub mod key;
+pub mod miss;
 
 pub use graph::{ActionGraph, ActionId};
 
@@ -41,11 +43,21 @@ pub enum Action {
     /// A tree with a layer on top. Gives a tree.
     Merge { below: Option<ActionId>, layer: ActionId },
     /// Writes a composed layer into the store. Gives a layer.
-    Encode { layer: ActionId, compression: Compression },
+    Encode { step: Step, layer: ActionId, compression: Compression },
     /// Puts layers on a base and writes config and manifest. Gives an image.
     Image { label: Label, span: Option<Span>, spec: Box<ImageSpec>, base: Option<ActionId>, layers: Vec<ActionId> },
     /// Lists images under one name. Gives an index.
     Index { label: Label, span: Option<Span>, spec: IndexSpec, images: Vec<ActionId> },
+}
+
+/// A layer of a target, as a person counts them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Step {
+    pub target: Label,
+    /// Counted from 1.
+    pub number: usize,
+    /// The layer in a few words ([`LayerSpec::title`]).
+    pub title: String,
 }
 
 impl Action {
@@ -67,10 +79,10 @@ impl Action {
         match self {
             Action::Import { base, .. } => Some(format!("import {}", base.value.title())),
             Action::Fetch { fetch } => Some(format!("fetch {}", fetch.value.title())),
-            Action::Compose { layer, .. } => Some(layer.value.title()),
+            Action::Encode { step, .. } => Some(step.title.clone()),
             Action::Image { label, .. } => Some(format!("image {label}")),
             Action::Index { label, .. } => Some(format!("index {label}")),
-            Action::Tree { .. } | Action::Merge { .. } | Action::Encode { .. } => None,
+            Action::Tree { .. } | Action::Merge { .. } | Action::Compose { .. } => None,
         }
     }
 }

@@ -18,9 +18,10 @@ use crate::store::Store;
 use crate::target::{Base, Label, Settings};
 use crate::tree::Changeset;
 
+use super::cache::{Found, Request};
 use super::compose::{Composition, compose};
 use super::filesystem::FileSystem;
-use super::schedule::{self, Progress, Results};
+use super::schedule::{self, How, Progress, Results};
 
 /// What a build works on.
 pub struct Context<'a> {
@@ -54,7 +55,7 @@ enum Output {
     Index(Arc<ImageIndex>),
     Files(FileSystem),
     Content(Content),
-    Composed { changes: Arc<Changeset>, title: String },
+    Composed(Arc<Changeset>),
     Layer(Box<(Layer, History)>),
 }
 
@@ -73,40 +74,48 @@ fn run(
     results: &Results<Output>,
     context: &Context,
     client: &LazyLock<Client>,
-) -> Result<Output, Diagnostic> {
+) -> Result<(Output, How), Diagnostic> {
     let files = |id: &Option<ActionId>| match id {
         Some(id) => input!(results, id, Output::Files(files) => files.clone()),
         None => FileSystem::default(),
     };
     let Context { workspace, settings, store, .. } = context;
-    match action {
-        Action::Import { base, platform } => Ok(Output::Image(Arc::new(import(base, platform, context)?))),
+    let output = match action {
+        Action::Import { base, platform } => Output::Image(Arc::new(import(base, platform, context)?)),
         Action::Tree { image } => {
             let image = input!(results, image, Output::Image(image) => image);
-            Ok(Output::Files(FileSystem::of_image(store, image)?))
+            Output::Files(FileSystem::of_image(store, image)?)
         }
         Action::Fetch { fetch: Spanned { value, span } } => {
             let content = client.fetch(value, workspace, store).map_err(Diagnostic::from);
-            content.map(Output::Content).at(span.as_ref())
+            Output::Content(content.at(span.as_ref())?)
         }
         Action::Compose { layer, below, from, fetched } => {
             let (below, from) = (files(below), files(from));
             let fetched = fetched.iter().map(|id| input!(results, id, Output::Content(content) => content)).collect();
             let epoch = i64::from(settings.epoch);
             let composition = Composition { workspace, store, epoch, below: &below, from: &from, fetched };
-            let changes = Arc::new(compose(layer, &composition)?);
-            Ok(Output::Composed { changes, title: layer.value.title() })
+            Output::Composed(Arc::new(compose(layer, &composition)?))
         }
         Action::Merge { below, layer } => {
-            let changes = input!(results, layer, Output::Composed { changes, .. } => changes);
-            Ok(Output::Files(files(below).with(changes)?))
+            let changes = input!(results, layer, Output::Composed(changes) => changes);
+            Output::Files(files(below).with(changes)?)
         }
-        Action::Encode { layer, compression } => {
-            let (changes, title) = input!(results, layer, Output::Composed { changes, title } => (changes, title));
+        Action::Encode { step, layer, compression } => {
+            let changes = input!(results, layer, Output::Composed(changes) => changes);
             let entries = changes.entries(i64::from(settings.epoch));
-            let layer = write_layer(entries, *compression, store)?;
-            let history = History { created_by: Some(format!("ocify: {title}")), ..History::default() };
-            Ok(Output::Layer(Box::new((layer, history))))
+            let request = Request::new(step, &entries, *compression, workspace, store);
+            let (layer, how) = match request.find()? {
+                Found::Hit(layer) => (layer, How::Hit),
+                Found::Miss(miss) => {
+                    let layer = write_layer(entries.clone(), *compression, store)?;
+                    request.store(&layer)?;
+                    (layer, How::Miss(miss.to_string()))
+                }
+            };
+            request.remember(&layer)?;
+            let history = History { created_by: Some(format!("ocify: {}", step.title)), ..History::default() };
+            return Ok((Output::Layer(Box::new((layer, history))), how));
         }
         Action::Image { label, span, spec, base, layers } => {
             let base = base.as_ref().map(|id| input!(results, id, Output::Image(image) => image.as_ref()));
@@ -119,7 +128,7 @@ fn run(
             if let Some(first) = problems.next() {
                 return Err(first.at(span.clone()).and(problems));
             }
-            Ok(Output::Image(Arc::new(image)))
+            Output::Image(Arc::new(image))
         }
         Action::Index { label, span, spec, images } => {
             let images: Vec<Image> =
@@ -127,9 +136,10 @@ fn run(
             let index = image::assemble_index(&images, spec, settings)
                 .map_err(|error| Diagnostic::spec(format!("index `{label}`: {error}")).at(span.clone()))?;
             index.save(store).map_err(|error| unwritable().caused_by(error))?;
-            Ok(Output::Index(Arc::new(index)))
+            Output::Index(Arc::new(index))
         }
-    }
+    };
+    Ok((output, How::Done))
 }
 
 fn import(base: &Spanned<Base>, platform: &Platform, context: &Context) -> Result<Image, Diagnostic> {

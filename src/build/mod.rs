@@ -1,9 +1,10 @@
 //! Runs a plan: each action as soon as its inputs are there, in parallel, its result into the store.
 
+mod cache;
 mod compose;
 mod execute;
 mod filesystem;
 mod schedule;
 
 pub use execute::{Context, build};
-pub use schedule::Progress;
+pub use schedule::{How, Progress};

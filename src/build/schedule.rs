@@ -12,7 +12,18 @@ pub trait Progress: Sync {
     fn started(&self, title: &str);
 
     /// An action with a title is done.
-    fn finished(&self, title: &str);
+    fn finished(&self, title: &str, how: &How);
+}
+
+/// How an action came to its result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum How {
+    /// It is of a kind that is always done.
+    Done,
+    /// The store had the result.
+    Hit,
+    /// The store did not have the result, for this reason.
+    Miss(String),
 }
 
 /// Runs every action of `graph` on rayon's threads and returns the results in the graph's order. `run` gets the action
@@ -24,7 +35,7 @@ pub trait Progress: Sync {
 pub(super) fn run<T, F>(graph: &ActionGraph, progress: &dyn Progress, run: F) -> Result<Vec<T>, Diagnostic>
 where
     T: Send + Sync,
-    F: Fn(&Action, &Results<T>) -> Result<T, Diagnostic> + Sync,
+    F: Fn(&Action, &Results<T>) -> Result<(T, How), Diagnostic> + Sync,
 {
     let schedule = Schedule {
         graph,
@@ -73,7 +84,7 @@ struct Schedule<'a, T, F> {
 impl<'a, T, F> Schedule<'a, T, F>
 where
     T: Send + Sync,
-    F: Fn(&Action, &Results<T>) -> Result<T, Diagnostic> + Sync,
+    F: Fn(&Action, &Results<T>) -> Result<(T, How), Diagnostic> + Sync,
 {
     fn start<'scope>(&'scope self, id: ActionId, scope: &rayon::Scope<'scope>) {
         if self.errors().is_some() {
@@ -83,8 +94,8 @@ where
         let title = action.title();
         title.iter().for_each(|title| self.progress.started(title));
         match (self.run)(action, &self.results) {
-            Ok(result) => {
-                title.iter().for_each(|title| self.progress.finished(title));
+            Ok((result, how)) => {
+                title.iter().for_each(|title| self.progress.finished(title, &how));
                 // An action runs once: only its last input starts it.
                 let _ = self.results.0[id.index()].set(result);
                 for &consumer in &self.consumers[id.index()] {
@@ -119,7 +130,7 @@ mod tests {
 
     impl Progress for Silent {
         fn started(&self, _: &str) {}
-        fn finished(&self, _: &str) {}
+        fn finished(&self, _: &str, _: &How) {}
     }
 
     fn import(graph: &mut ActionGraph) -> ActionId {
@@ -135,7 +146,7 @@ mod tests {
         let trees: Vec<ActionId> = (0..50).map(|_| graph.add(Action::Tree { image })).collect();
         let merged = graph.add(Action::Merge { below: Some(trees[0]), layer: trees[49] });
         let results = run(&graph, &Silent, |action, results: &Results<usize>| {
-            Ok(1 + action.inputs().iter().map(|&input| results.get(input)).sum::<usize>())
+            Ok((1 + action.inputs().iter().map(|&input| results.get(input)).sum::<usize>(), How::Done))
         });
         assert_eq!(results.unwrap()[merged.index()], 5);
     }

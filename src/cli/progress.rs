@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::sync::Mutex;
 
-use crate::build::Progress;
+use crate::build::{How, Progress};
 
 /// Tells a person what a build does.
 pub(super) struct Reporter {
@@ -57,13 +57,17 @@ impl Progress for Reporter {
         });
     }
 
-    fn finished(&self, title: &str) {
+    fn finished(&self, title: &str, how: &How) {
         self.change(|state| {
             state.done += 1;
             if let Some(at) = state.running.iter().position(|running| running == title) {
                 state.running.remove(at);
             }
-            Some(title.to_owned())
+            Some(match how {
+                How::Done => title.to_owned(),
+                How::Hit => format!("{title} (cached)"),
+                How::Miss(reason) => format!("{title} ({reason})"),
+            })
         });
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::action::{Action, ActionGraph, ActionId};
+use crate::action::{Action, ActionGraph, ActionId, Step};
 use crate::diagnostic::Spanned;
 use crate::platform::Platform;
 use crate::target::{Base, ImageSpec, Label, LayerSpec, Rule, Settings, Target};
@@ -89,10 +89,11 @@ impl Lowering<'_> {
         let compression = spec.compression.unwrap_or(self.settings.compression);
         let mut encoded = Vec::new();
         let mut files = spec.base.clone().map_or(Files::Tree(None), Files::OfBase);
-        for layer in &spec.layers {
+        for (index, layer) in spec.layers.iter().enumerate() {
             let below = self.merged(files, &wanted);
             let composed = self.compose(layer, below, &wanted);
-            encoded.push(self.graph.add(Action::Encode { layer: composed, compression }));
+            let step = Step { target: target.label.clone(), number: index + 1, title: layer.value.title() };
+            encoded.push(self.graph.add(Action::Encode { step, layer: composed, compression }));
             files = Files::Unmerged { below, layer: composed };
         }
         let (label, span, spec) = (target.label.clone(), target.span.clone(), Box::new(spec.clone()));

@@ -21,6 +21,7 @@ pub(super) const LAYOUT_FILE: &str = "oci-layout";
 pub(super) const INDEX_FILE: &str = "index.json";
 pub(super) const BLOBS: &str = "blobs/sha256";
 pub(super) const LAYERS: &str = "layers";
+pub(super) const ACTIONS: &str = "actions";
 pub(super) const INGEST: &str = "ingest";
 pub(super) const LOCKS: &str = "locks";
 pub(super) const INDEX_LOCK: &str = "locks/index.lock";
@@ -28,7 +29,7 @@ pub(super) const QUARANTINE: &str = "quarantine";
 pub(super) const QUARANTINE_LOCK: &str = "locks/quarantine.lock";
 
 /// In the order of their creation. `locks` is first: it tells an unfinished store from somebody else's directory.
-const DIRECTORIES: [&str; 6] = [LOCKS, INGEST, "blobs", BLOBS, LAYERS, QUARANTINE];
+const DIRECTORIES: [&str; 7] = [LOCKS, INGEST, "blobs", BLOBS, LAYERS, ACTIONS, QUARANTINE];
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

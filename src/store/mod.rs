@@ -6,6 +6,7 @@
 //! ├── index.json            image index; one manifest an entry, named by org.opencontainers.image.ref.name
 //! ├── blobs/sha256/HEX      blobs, mode 0444, named after their content
 //! ├── layers/HEX            directory index of the layer with this diff ID; may be missing, see `layer_index`
+//! ├── actions/HEX           result of the action with this cache key; may be missing, see `action`
 //! ├── ingest/               what is being written; each file is locked (flock) by the process that writes it
 //! ├── locks/index.lock      held while index.json is replaced
 //! ├── locks/quarantine.lock held while a damaged blob is moved
@@ -25,6 +26,7 @@
 //!   written still serves.
 //! - What is read is verified. A damaged blob is moved away and reported; after that it is a miss.
 
+mod action;
 mod blob;
 mod error;
 mod ingest;
@@ -35,6 +37,7 @@ mod quarantine;
 mod reference;
 mod temporary;
 
+pub use action::ActionRecord;
 pub use blob::BlobReader;
 pub use error::StoreError;
 pub use ingest::Ingest;
