@@ -109,7 +109,10 @@ fn a_step_that_was_never_built_says_so() {
 #[test]
 fn two_targets_with_the_same_layer_share_it() {
     let workspace = built();
-    workspace.write("BUILD.star", format!("{SPEC}\nimage(name = 'y', layers = [files(srcs = ['src'], dest = '/app', owner = '1:2')])"));
+    workspace.write(
+        "BUILD.star",
+        format!("{SPEC}\nimage(name = 'y', layers = [files(srcs = ['src'], dest = '/app', owner = '1:2')])"),
+    );
     let run = workspace.run(&["build", "//:y"]);
     assert!(run.stderr.contains("files /app (cached)"), "{}", run.stderr);
 }
@@ -132,4 +135,31 @@ fn a_result_that_is_gone_or_damaged_is_made_again() {
     }
     assert_eq!(said(&workspace, "files /app"), "(not built before)");
     assert_eq!(workspace.build("//:x"), digest);
+}
+
+#[test]
+fn explain_names_the_changed_file_old_and_new_and_builds_nothing() {
+    let workspace = built();
+    assert_eq!(workspace.ok(&["explain", "//:x"]), "//:x 1 files /app: hit\n//:x 2 symlink /link: hit\n");
+    workspace.write("src/a", "longer");
+    workspace.write("src/new", "");
+    let digest = |text: &str| ocify::digest::Digest::of(text.as_bytes());
+    let expected = format!(
+        "//:x 1 files /app: miss: content of /app/src/a changed, and 1 more
+  ~ /app/src/a
+    content: file of 1 bytes, {} -> file of 6 bytes, {}
+  + /app/src/new
+//:x 2 symlink /link: hit
+",
+        digest("a"),
+        digest("longer")
+    );
+    for _ in 0..2 {
+        assert_eq!(workspace.ok(&["explain", "//:x"]), expected, "explaining changes nothing");
+    }
+    let json = workspace.ok(&["explain", "//:x", "--json"]);
+    let first: serde_json::Value = serde_json::from_str(json.lines().next().unwrap()).unwrap();
+    assert_eq!(first["miss"]["changes"][1]["path"], "/app/src/new");
+    assert_eq!(first["miss"]["changes"][1]["change"], "added");
+    assert_eq!(first["target"], "//:x");
 }

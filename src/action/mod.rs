@@ -16,6 +16,8 @@ pub mod miss;
 
 pub use graph::{ActionGraph, ActionId};
 
+use serde::Serialize;
+
 use crate::diagnostic::{Span, Spanned};
 use crate::format::Compression;
 use crate::platform::Platform;
@@ -51,7 +53,7 @@ pub enum Action {
 }
 
 /// A layer of a target, as a person counts them.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Step {
     pub target: Label,
     /// Counted from 1.

@@ -20,6 +20,7 @@ use crate::tree::Changeset;
 
 use super::cache::{Found, Request};
 use super::compose::{Composition, compose};
+use super::explain::Explanation;
 use super::filesystem::FileSystem;
 use super::schedule::{self, How, Progress, Results};
 
@@ -49,6 +50,34 @@ pub fn build(plan: &Plan, context: &Context) -> Result<Vec<(Label, ImageOrIndex)
     Ok(plan.roots.iter().map(|(label, id)| (label.clone(), built(id))).collect())
 }
 
+/// What [`build`] would do at each step of the plan, in the plan's order. Nothing is encoded; bases are imported and files
+/// fetched, as what a layer holds may depend on them.
+///
+/// # Errors
+/// As [`build`].
+pub fn explain(plan: &Plan, context: &Context) -> Result<Vec<Explanation>, Diagnostic> {
+    let client: LazyLock<Client> = LazyLock::new(|| Client::new(fetch::Options::default()));
+    let results = schedule::run(&plan.graph, context.progress, |action, results| match action {
+        Action::Encode { step, layer, compression } => {
+            let entries = composed(results, layer, context);
+            let request = Request::new(step, &entries, *compression, context.workspace, context.store);
+            let miss = match request.find()? {
+                Found::Hit(_) => None,
+                Found::Miss(miss) => Some(miss),
+            };
+            Ok((Output::Explained(Explanation { step: step.clone(), miss }), How::Done))
+        }
+        // Nothing that a layer's content depends on takes these.
+        Action::Image { .. } | Action::Index { .. } => Ok((Output::Skipped, How::Done)),
+        _ => run(action, results, context, &client),
+    })?;
+    let explained = results.into_iter().filter_map(|output| match output {
+        Output::Explained(explanation) => Some(explanation),
+        _ => None,
+    });
+    Ok(explained.collect())
+}
+
 /// What an action gives.
 enum Output {
     Image(Arc<Image>),
@@ -57,6 +86,8 @@ enum Output {
     Content(Content),
     Composed(Arc<Changeset>),
     Layer(Box<(Layer, History)>),
+    Explained(Explanation),
+    Skipped,
 }
 
 /// Takes an input's result apart. The plan never connects an action to one that gives something else.
@@ -102,8 +133,7 @@ fn run(
             Output::Files(files(below).with(changes)?)
         }
         Action::Encode { step, layer, compression } => {
-            let changes = input!(results, layer, Output::Composed(changes) => changes);
-            let entries = changes.entries(i64::from(settings.epoch));
+            let entries = composed(results, layer, context);
             let request = Request::new(step, &entries, *compression, workspace, store);
             let (layer, how) = match request.find()? {
                 Found::Hit(layer) => (layer, How::Hit),
@@ -140,6 +170,12 @@ fn run(
         }
     };
     Ok((output, How::Done))
+}
+
+/// The entries of a composed layer.
+fn composed(results: &Results<Output>, layer: &ActionId, context: &Context) -> Vec<Entry> {
+    let changes = input!(results, layer, Output::Composed(changes) => changes);
+    changes.entries(i64::from(context.settings.epoch))
 }
 
 fn import(base: &Spanned<Base>, platform: &Platform, context: &Context) -> Result<Image, Diagnostic> {

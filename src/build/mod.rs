@@ -3,8 +3,10 @@
 mod cache;
 mod compose;
 mod execute;
+mod explain;
 mod filesystem;
 mod schedule;
 
-pub use execute::{Context, build};
+pub use execute::{Context, build, explain};
+pub use explain::Explanation;
 pub use schedule::{How, Progress};

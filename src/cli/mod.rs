@@ -6,6 +6,7 @@
 mod build;
 mod completions;
 mod environment;
+mod explain;
 mod images;
 mod inspect;
 mod output;
@@ -36,6 +37,7 @@ pub struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Build(build::Arguments),
+    Explain(explain::Arguments),
     Query(query::Arguments),
     Schema(schema::Arguments),
     #[command(alias = "ls")]
@@ -71,6 +73,7 @@ impl Cli {
         let environment = &self.environment;
         match &self.command {
             Command::Build(arguments) => build::run(arguments, environment),
+            Command::Explain(arguments) => explain::run(arguments, environment),
             Command::Query(arguments) => query::run(arguments),
             Command::Schema(arguments) => schema::run(arguments),
             Command::Images(arguments) => images::run(arguments, environment),
