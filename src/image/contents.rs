@@ -38,14 +38,26 @@ pub fn layer_entries(store: &Store, layer: &Layer) -> Result<Vec<Entry>, ImageEr
     Ok(contents.entries)
 }
 
+/// Entries that the layers of one image may have together: four times those of the largest archive that is read. The
+/// same entries in each of many layers make no large tree but take their time.
+const MAX_ENTRIES: usize = 8_000_000;
+
 /// The file tree that the image's layers amount to.
 ///
 /// # Errors
-/// As [`layer_entries`]; also if a layer does not fit on those below it.
+/// As [`layer_entries`]; also if a layer does not fit on those below it, or if all have more than 8,000,000 entries.
 pub fn tree(store: &Store, image: &Image) -> Result<Tree, ImageError> {
+    merged(store, image.layers(), MAX_ENTRIES)
+}
+
+fn merged(store: &Store, layers: &[Layer], limit: usize) -> Result<Tree, ImageError> {
     let mut tree = Tree::new();
-    for layer in image.layers() {
-        let changes = Changeset::from_layer(layer_entries(store, layer)?);
+    let mut left = limit;
+    for layer in layers {
+        let entries = layer_entries(store, layer)?;
+        let too_many = || ImageError::TooManyEntries { digest: layer.descriptor.digest, limit };
+        left = left.checked_sub(entries.len()).ok_or_else(too_many)?;
+        let changes = Changeset::from_layer(entries);
         let applied = changes.and_then(|changes| tree.apply(&changes));
         applied.map_err(|source| ImageError::Tree { digest: layer.descriptor.digest, source })?;
     }
@@ -104,4 +116,28 @@ pub(super) fn open(store: &Store, layer: &Layer) -> Result<BlobReader, ImageErro
 
 pub(super) fn layer_error(layer: &Layer, source: ReadError) -> ImageError {
     ImageError::Layer { digest: layer.descriptor.digest, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+    use crate::entry::Metadata;
+    use crate::format::{Compression, MediaTypes};
+    use crate::oci::{Descriptor, MediaType};
+    use crate::path::ImagePath;
+
+    #[test]
+    fn the_same_layer_many_times_is_counted_each_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path().join("store")).unwrap();
+        let media_type = MediaType::layer(MediaTypes::Oci, Compression::None);
+        let layer = Layer { descriptor: Descriptor::of(media_type, b""), diff_id: DiffId(Digest::of(b"")) };
+        let path = |name: &str| ImagePath::parse(name).unwrap();
+        let entry = |name| Entry { path: path(name), metadata: Metadata::root_owned(0o755, 0), kind: Kind::Directory };
+        store.put_layer_index(&layer.diff_id, &[entry("a"), entry("b")]).unwrap();
+        let layers = vec![layer; 5];
+        assert_eq!(merged(&store, &layers, 10).unwrap().len(), 2);
+        assert!(matches!(merged(&store, &layers, 9), Err(ImageError::TooManyEntries { limit: 9, .. })));
+    }
 }

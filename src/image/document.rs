@@ -22,6 +22,10 @@ pub const MAX_CONFIG: u64 = 16 << 20;
 /// How many indexes may stand above an image.
 pub const MAX_DEPTH: usize = 4;
 
+/// How many layers an image may have: as many as Linux's overlayfs puts on top of each other (`OVL_MAX_STACK`). A
+/// manifest of 4 MiB can list 25,000, all of them the same small blob.
+pub const MAX_LAYERS: usize = 500;
+
 /// Why a manifest, index or config is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentError {
@@ -45,6 +49,8 @@ pub enum DocumentError {
     Digest { expected: Digest, found: Digest },
     #[error("{layers} layers but {diff_ids} diff IDs")]
     LayerCount { layers: usize, diff_ids: usize },
+    #[error("{found} layers, of which at most {MAX_LAYERS} can be put on top of each other")]
+    TooManyLayers { found: usize },
     #[error("`rootfs.type` is `{found}` instead of `layers`")]
     RootFs { found: String },
     #[error("layer {digest} is to be downloaded from `{url}`; such foreign layers are not supported")]
@@ -158,6 +164,9 @@ pub fn pair_layers(manifest: &Manifest, config: &ImageConfig) -> Result<Vec<Laye
     let diff_ids = &config.rootfs.diff_ids;
     if manifest.layers.len() != diff_ids.len() {
         return Err(DocumentError::LayerCount { layers: manifest.layers.len(), diff_ids: diff_ids.len() });
+    }
+    if diff_ids.len() > MAX_LAYERS {
+        return Err(DocumentError::TooManyLayers { found: diff_ids.len() });
     }
     let pair = |(descriptor, &diff_id): (&Descriptor, _)| Layer { descriptor: descriptor.clone(), diff_id };
     Ok(manifest.layers.iter().zip(diff_ids).map(pair).collect())

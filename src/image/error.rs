@@ -36,6 +36,8 @@ pub enum ImageError {
     Layer { digest: Digest, source: ReadError },
     #[error("layer {digest} does not fit on the layers below it")]
     Tree { digest: Digest, source: TreeError },
+    #[error("the layers up to {digest} have more than {limit} entries together")]
+    TooManyEntries { digest: Digest, limit: usize },
     #[error(
         "a content was asked for from the tar stream {diff_id}, which is of none of the layers given; this is a defect in ocify"
     )]

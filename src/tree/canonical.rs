@@ -38,8 +38,9 @@ impl Changeset {
     /// first. Marks that remove nothing from `below` are dropped, as they would need parents that nobody has.
     ///
     /// # Errors
-    /// [`TreeError::ParentNotDirectory`].
+    /// [`TreeError::ParentNotDirectory`]; [`TreeError::TooLarge`].
     pub fn add_parents(&mut self, below: &Tree, mtime: i64) -> Result<(), TreeError> {
+        below.check_size(self)?;
         self.whiteouts.retain(|path| below.get(path).is_some());
         self.opaque.retain(|directory| below.names().below(directory).next().is_some());
         let base = below.without_marked(self);

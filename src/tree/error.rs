@@ -1,6 +1,7 @@
 //! What can be wrong with a layer, or with a path in a tree.
 
 use crate::path::{ImagePath, ImagePathError};
+use crate::tree::merge::Tree;
 
 /// Why entries do not form a layer, why a layer does not fit a tree, or why a path leads nowhere.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +26,12 @@ pub enum TreeError {
     SymlinkLoop { path: ImagePath },
     #[error("`{path}` does not exist in the image")]
     NotFound { path: ImagePath },
+    #[error(
+        "up to `{path}`, the tree has more than {} entries or {} bytes of paths, directories that nobody declares included",
+        Tree::MAX_ENTRIES,
+        Tree::MAX_BYTES
+    )]
+    TooLarge { path: ImagePath },
     #[error(transparent)]
     Path(#[from] ImagePathError),
 }

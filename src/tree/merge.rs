@@ -6,7 +6,7 @@ use crate::entry::{Entry, Kind};
 use crate::path::ImagePath;
 use crate::tree::changeset::Changeset;
 use crate::tree::error::TreeError;
-use crate::tree::names::{Names, Slot, entries};
+use crate::tree::names::{Names, Slot, entries, prefixes};
 use crate::tree::node::Node;
 use crate::tree::placement::{Links, place};
 use crate::tree::walk::walk;
@@ -23,6 +23,12 @@ pub struct Tree {
 }
 
 impl Tree {
+    /// More entries than this no tree has: twice those of the largest archive that is read.
+    pub const MAX_ENTRIES: usize = 4_000_000;
+    /// More bytes than this the paths of a tree never have together. An archive's own paths are counted when it is
+    /// read, but each may stand for 255 directories that no entry declares, or lie behind a link with a long text.
+    pub const MAX_BYTES: usize = 512 << 20;
+
     /// The empty tree.
     pub fn new() -> Self {
         Tree::default()
@@ -42,10 +48,11 @@ impl Tree {
     ///
     /// # Errors
     /// The layer does not fit: a path through a file or a loop of links, or a hard link to what is missing or a
-    /// directory. The tree is then unchanged.
+    /// directory; or the tree would be too large. The tree is then unchanged.
     pub fn apply(&mut self, layer: &Changeset) -> Result<(), TreeError> {
         // Everything that can fail is in here; what follows only writes.
         let layer = place(layer, self, Links::Replace)?;
+        self.check_size(&layer)?;
         self.remove_marked(&layer);
         let names = Arc::make_mut(&mut self.names);
         let mut links = Vec::new();
@@ -133,6 +140,31 @@ impl Tree {
         tree
     }
 
+    /// Checks that this tree with `layer`, whose paths are where they come to lie, is not too large with all the
+    /// directories that are made on the way. What the layer's marks remove counts all the same.
+    pub(super) fn check_size(&self, layer: &Changeset) -> Result<(), TreeError> {
+        let mut entries = self.names.len() + layer.names.len();
+        let mut bytes = self.names.bytes() + layer.names.bytes();
+        let mut last: &[u8] = b"";
+        for (path, _) in layer.names.iter() {
+            // What lies above a name that is there, or above the path before, is there or was counted.
+            let is_counted = |parent: &[u8]| {
+                last.strip_prefix(parent).is_some_and(|rest| rest.first() == Some(&b'/'))
+                    || layer.names.get(parent).is_some()
+                    || self.names.get(parent).is_some()
+            };
+            for parent in prefixes(path.as_bytes()).rev().take_while(|parent| !is_counted(parent)) {
+                entries += 1;
+                bytes += parent.len();
+            }
+            if entries > Self::MAX_ENTRIES || bytes > Self::MAX_BYTES {
+                return Err(TreeError::TooLarge { path: path.clone() });
+            }
+            last = path.as_bytes();
+        }
+        Ok(())
+    }
+
     fn remove_marked(&mut self, layer: &Changeset) {
         if layer.whiteouts.is_empty() && layer.opaque.is_empty() {
             return;
@@ -182,6 +214,26 @@ fn add_missing_parents(names: &mut Names, path: &ImagePath) {
 mod tests {
     use super::*;
     use crate::tree::sample::{directory, file, hard_link, layer, link, path, paths, tree, with_mode};
+
+    #[test]
+    fn directories_that_nobody_declares_have_a_limit() {
+        let below = |name: u32| file(&format!("{name:07}/{}", ["x".repeat(15).as_str(); 255].join("/")), "");
+        assert_eq!(tree([below(0)]).len(), 256);
+        let many = layer((0..1500).map(below));
+        let mut merged = Tree::new();
+        assert!(matches!(merged.apply(&many), Err(TreeError::TooLarge { .. })));
+        assert!(merged.is_empty());
+        assert!(matches!(many.clone().add_parents(&merged, 0), Err(TreeError::TooLarge { .. })));
+    }
+
+    #[test]
+    #[ignore = "takes a minute in a debug build"]
+    fn paths_that_grow_through_a_link_have_a_limit() {
+        let far = ["x".repeat(250).as_str(); 16].join("/");
+        let through = (0..140_000).map(|name| file(&format!("l/{name}"), ""));
+        let many = layer([link("l", &far)].into_iter().chain(through));
+        assert!(matches!(Tree::of([&many]), Err(TreeError::TooLarge { .. })));
+    }
 
     #[test]
     fn removing_or_replacing_one_name_leaves_the_other_hard_links() {

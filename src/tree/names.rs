@@ -35,15 +35,19 @@ impl Slot {
 
 /// Names in bytewise order.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Names(BTreeMap<ImagePath, Slot>);
+pub(super) struct Names {
+    slots: BTreeMap<ImagePath, Slot>,
+    /// Bytes of all paths together.
+    bytes: usize,
+}
 
 impl Names {
     pub fn get(&self, path: &[u8]) -> Option<&Slot> {
-        self.0.get(path)
+        self.slots.get(path)
     }
 
     pub fn get_mut(&mut self, path: &[u8]) -> Option<&mut Slot> {
-        self.0.get_mut(path)
+        self.slots.get_mut(path)
     }
 
     pub fn kind(&self, path: &[u8]) -> Option<&Kind> {
@@ -51,42 +55,56 @@ impl Names {
     }
 
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&ImagePath, &Slot)> + Clone {
-        self.0.iter()
+        self.slots.iter()
     }
 
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.slots.len()
+    }
+
+    /// Bytes of all paths together.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.slots.is_empty()
     }
 
     /// What lies below `directory` at any depth, without itself.
     pub fn below(&self, directory: &ImagePath) -> impl Iterator<Item = (&ImagePath, &Slot)> + Clone {
         let (start, end) = bounds_below(directory);
-        self.0.range::<[u8], _>((as_slice(&start), as_slice(&end)))
+        self.slots.range::<[u8], _>((as_slice(&start), as_slice(&end)))
     }
 
     /// Sets a name. What lies below it goes unless it is, and stays, a directory. Returns how many names went, the
     /// name's own former node not counted.
     pub fn replace(&mut self, path: ImagePath, slot: Slot) -> usize {
         let gone = if slot.node.kind.is_directory() { 0 } else { self.remove_below(&path) };
-        self.0.insert(path, slot);
+        let len = path.as_bytes().len();
+        if self.slots.insert(path, slot).is_none() {
+            self.bytes += len;
+        }
         gone
     }
 
     /// Removes a name and all below it.
     pub fn remove(&mut self, path: &ImagePath) {
-        self.0.remove(path);
+        self.remove_one(path);
         self.remove_below(path);
     }
 
     /// Removes what lies below `directory` and returns how many names that were.
     pub fn remove_below(&mut self, directory: &ImagePath) -> usize {
         let gone: Vec<ImagePath> = self.below(directory).map(|(path, _)| path.clone()).collect();
-        gone.iter().for_each(|path| drop(self.0.remove(path)));
+        gone.iter().for_each(|path| self.remove_one(path));
         gone.len()
+    }
+
+    fn remove_one(&mut self, path: &ImagePath) {
+        if self.slots.remove(path).is_some() {
+            self.bytes -= path.as_bytes().len();
+        }
     }
 
     /// Every name as an entry, in bytewise order.
@@ -109,7 +127,7 @@ pub(super) fn entries<'a>(
 }
 
 /// The directories above `path`, outermost first, without the root and without the path itself.
-pub(super) fn prefixes(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn prefixes(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
     path.iter().enumerate().filter(|&(_, &byte)| byte == b'/').map(|(end, _)| &path[..end])
 }
 

@@ -115,6 +115,9 @@ fn place_through_links(
             return Err(TreeError::ParentNotDirectory { path, parent: found, kind: kind.name() });
         }
         placed.put(found, slot);
+        if placed.names.bytes() > Tree::MAX_BYTES {
+            return Err(TreeError::TooLarge { path });
+        }
     }
     Ok(())
 }

@@ -84,6 +84,13 @@ fn endless_entries_meet_a_cap() {
     let (_, fault) = refused_within(Again { bytes: &named, at: 0 }, &limits);
     assert_eq!(fault, Fault::TooMuchMetadata { limit: 1 << 20 });
 
+    // Many small attributes: what they take besides their bytes counts.
+    let names: Vec<String> = (0..1000).map(|n| format!("SCHILY.xattr.user.{n}")).collect();
+    let records: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "")).collect();
+    let limits = Limits { metadata: 32 << 10, ..Limits::default() };
+    let (_, fault) = refused_within(&Tarball::new().pax(&records).file("a", "").end()[..], &limits);
+    assert_eq!(fault, Fault::TooMuchMetadata { limit: 32 << 10 });
+
     // Nothing of a global header is kept, and extension headers without an end are ended by the cap on bytes.
     let global = Tarball::new().extension(b'g', "").without_end();
     let limits = Limits { bytes: 1 << 20, ..Limits::default() };

@@ -251,6 +251,18 @@ fn an_index_that_contains_itself_cannot_be_written_but_by_breaking_its_digest() 
 }
 
 #[test]
+fn one_layer_thousands_of_times() {
+    let layout = Layout::new();
+    let layer = layout.put([0; 1024]);
+    let manifest = |layers: usize| {
+        let (listed, diff_ids) = (vec![layout.descriptor(LAYER, layer); layers], vec![layer; layers]);
+        layout.json(json!({"schemaVersion": 2, "config": layout.config(&diff_ids), "layers": listed}))
+    };
+    import_layout(&layout.path, &manifest(500), &amd64(), &layout.fixture.store).unwrap();
+    refused_as!(layout.refused(manifest(501)), DocumentError::TooManyLayers { found: 501 });
+}
+
+#[test]
 fn a_manifest_of_many_megabytes() {
     let layout = Layout::new();
     let padding = " ".repeat(5 << 20);

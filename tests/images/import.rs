@@ -190,6 +190,7 @@ fn docker_archives_that_lie_are_refused() {
         ("a layer that is not there", list("c", &["m"]), &good, &layer),
         ("fewer layers than diff IDs", list("c", &[]), &good, &layer),
         ("more layers than diff IDs", list("c", &["l", "l"]), &good, &layer),
+        ("one layer 501 times", list("c", &["l"; 501]), &config("amd64", &[&layer[..]; 501]), &layer),
         ("a layer of another diff ID", list("c", &["l"]), &config("amd64", &[b"x"]), &layer),
         ("a config that is none", list("c", &["l"]), &b"[]".to_vec(), &layer),
         ("a layer that is no tar", list("c", &["l"]), &config("amd64", &[b"no tar"]), &b"no tar".to_vec()),

@@ -64,7 +64,9 @@ impl Heading {
             Some(Kind::HardLink { target }) => target.as_bytes().len(),
             _ => 0,
         };
-        let xattrs: usize = self.metadata.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum();
+        // An attribute of one byte takes many times its length; a header has room for 40,000 of them.
+        let attribute = |(name, value): (&String, &Vec<u8>)| name.len() + value.len() + size_of::<(String, Vec<u8>)>();
+        let xattrs: usize = self.metadata.xattrs.iter().map(attribute).sum();
         (self.path.as_bytes().len() + link + xattrs) as u64
     }
 }

@@ -11,7 +11,7 @@ use crate::digest::Digest;
 use crate::entry::Content;
 use crate::format::{Compression, MediaTypes};
 use crate::image::contents::layer_entries;
-use crate::image::document::{self, MAX_CONFIG, MAX_MANIFEST};
+use crate::image::document::{self, DocumentError, MAX_CONFIG, MAX_LAYERS, MAX_MANIFEST};
 use crate::image::{Image, ImageError, Layer};
 use crate::oci::{Descriptor, Manifest, MediaType, canonical_json};
 use crate::platform::Platform;
@@ -52,6 +52,11 @@ pub fn import(file: &Path, image_id: Option<&Digest>, platform: &Platform, store
     let config = read_config(&files, item, config)?;
 
     let diff_ids = document::parse_config(&config).map_err(ImageError::document(chosen))?.rootfs.diff_ids;
+    // Before any is read, and perhaps the same one thousands of times.
+    let found = item.layers.iter().flatten().count();
+    if found > MAX_LAYERS {
+        return Err(ImageError::Document { digest: chosen, problem: DocumentError::TooManyLayers { found } });
+    }
     let mut layers = Vec::new();
     for (at, name) in item.layers.iter().flatten().enumerate() {
         let content = files.get(name).ok_or_else(|| not_one(format!("it has no file `{name}`")))?;
