@@ -12,6 +12,7 @@ mod properties;
 mod reference;
 mod reproducible;
 mod specs;
+mod stat_cache;
 mod store;
 mod workspace;
 

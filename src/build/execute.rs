@@ -13,7 +13,7 @@ use crate::oci::{Descriptor, History, MediaType};
 use crate::path::WorkspacePath;
 use crate::plan::Plan;
 use crate::platform::Platform;
-use crate::source::Workspace;
+use crate::source::{StatCache, Workspace};
 use crate::store::Store;
 use crate::target::{Base, Label, Settings};
 use crate::tree::Changeset;
@@ -40,8 +40,13 @@ pub struct Context<'a> {
 /// the store, where it harms nobody.
 pub fn build(plan: &Plan, context: &Context) -> Result<Vec<(Label, ImageOrIndex)>, Diagnostic> {
     let client: LazyLock<Client> = LazyLock::new(|| Client::new(fetch::Options::default()));
-    let results =
-        schedule::run(&plan.graph, context.progress, |action, results| run(action, results, context, &client))?;
+    let digests = StatCache::open(context.store, context.workspace);
+    let results = schedule::run(&plan.graph, context.progress, |action, results| {
+        run(action, results, context, &digests, &client)
+    });
+    // Also after a failure: what was hashed need not be hashed again.
+    digests.save();
+    let results = results?;
     let built = |id: &ActionId| match &results[id.index()] {
         Output::Image(image) => ImageOrIndex::Image(Image::clone(image)),
         Output::Index(index) => ImageOrIndex::Index(ImageIndex::clone(index)),
@@ -57,6 +62,7 @@ pub fn build(plan: &Plan, context: &Context) -> Result<Vec<(Label, ImageOrIndex)
 /// As [`build`].
 pub fn explain(plan: &Plan, context: &Context) -> Result<Vec<Explanation>, Diagnostic> {
     let client: LazyLock<Client> = LazyLock::new(|| Client::new(fetch::Options::default()));
+    let digests = StatCache::open(context.store, context.workspace);
     let results = schedule::run(&plan.graph, context.progress, |action, results| match action {
         Action::Encode { step, layer, compression } => {
             let entries = composed(results, layer, context);
@@ -69,8 +75,10 @@ pub fn explain(plan: &Plan, context: &Context) -> Result<Vec<Explanation>, Diagn
         }
         // Nothing that a layer's content depends on takes these.
         Action::Image { .. } | Action::Index { .. } => Ok((Output::Skipped, How::Done)),
-        _ => run(action, results, context, &client),
-    })?;
+        _ => run(action, results, context, &digests, &client),
+    });
+    digests.save();
+    let results = results?;
     let explained = results.into_iter().filter_map(|output| match output {
         Output::Explained(explanation) => Some(explanation),
         _ => None,
@@ -104,6 +112,7 @@ fn run(
     action: &Action,
     results: &Results<Output>,
     context: &Context,
+    digests: &StatCache,
     client: &LazyLock<Client>,
 ) -> Result<(Output, How), Diagnostic> {
     let files = |id: &Option<ActionId>| match id {
@@ -125,7 +134,7 @@ fn run(
             let (below, from) = (files(below), files(from));
             let fetched = fetched.iter().map(|id| input!(results, id, Output::Content(content) => content)).collect();
             let epoch = i64::from(settings.epoch);
-            let composition = Composition { workspace, store, epoch, below: &below, from: &from, fetched };
+            let composition = Composition { workspace, digests, store, epoch, below: &below, from: &from, fetched };
             Output::Composed(Arc::new(compose(layer, &composition)?))
         }
         Action::Merge { below, layer } => {

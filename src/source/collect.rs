@@ -9,6 +9,7 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, FileType, OFlags, Stat};
 use rustix::io::Errno;
 
+use crate::entry::Stamp;
 use crate::path::{ImagePath, WorkspacePath};
 
 use super::error::{SourceError, shown};
@@ -22,6 +23,8 @@ pub struct SourceFile {
     /// Relative to the workspace's root. Bytes, as a directory may hold names that are not UTF-8.
     pub path: ImagePath,
     pub kind: SourceKind,
+    /// The stamp of a regular file when it was collected.
+    pub(super) seen: Option<Stamp>,
 }
 
 /// What a source file is.
@@ -96,10 +99,28 @@ fn source_file(
         path: shown(path),
         reason: "is longer than 4096 bytes with its directories",
     })?;
-    Ok(SourceFile { path, kind })
+    let seen = matches!(kind, SourceKind::File { .. }).then(|| stamp(status));
+    Ok(SourceFile { path, kind, seen })
+}
+
+/// As [`Stamp::of`].
+fn stamp(status: &Stat) -> Stamp {
+    let nanoseconds = |seconds: i128, nanos: i128| seconds * 1_000_000_000 + nanos;
+    Stamp {
+        device: status.st_dev,
+        inode: status.st_ino,
+        size: status.st_size as u64,
+        mtime: nanoseconds(status.st_mtime.into(), status.st_mtime_nsec.into()),
+        ctime: nanoseconds(status.st_ctime.into(), status.st_ctime_nsec.into()),
+    }
 }
 
 impl SourceFile {
+    /// A regular file that is named by a spec and was not looked at yet.
+    pub fn named(path: ImagePath) -> Self {
+        SourceFile { path, kind: SourceKind::File { executable: false }, seen: None }
+    }
+
     /// The path as this machine's file system takes it.
     pub(super) fn on_disk(&self) -> &Path {
         Path::new(OsStr::from_bytes(self.path.as_bytes()))
@@ -117,6 +138,14 @@ mod tests {
     fn collect(root: &Path, path: &str) -> Result<Vec<(String, SourceKind)>, SourceError> {
         let files = Workspace::at(root).unwrap().collect(&WorkspacePath::parse(path).unwrap())?;
         Ok(files.into_iter().map(|file| (file.path.to_string(), file.kind)).collect())
+    }
+
+    #[test]
+    fn both_ways_to_stat_give_the_same_stamp() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("f"), "content").unwrap();
+        let files = Workspace::at(root.path()).unwrap().collect(&WorkspacePath::parse("f").unwrap()).unwrap();
+        assert_eq!(files[0].seen, Some(Stamp::of(&fs::metadata(root.path().join("f")).unwrap())));
     }
 
     const PLAIN: SourceKind = SourceKind::File { executable: false };

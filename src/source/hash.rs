@@ -4,17 +4,19 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use rayon::prelude::*;
 use rustix::fs::OFlags;
 
-use crate::digest::Hasher;
+use crate::digest::{Digest, Hasher};
 use crate::entry::{Content, DiskFile, Kind, Origin, Stamp};
 
 use super::beneath::{self, Links};
+use super::clock::{TICK, is_coarse};
 use super::collect::{SourceFile, SourceKind};
 use super::error::{SourceError, shown};
+use super::stat_cache::StatCache;
 use super::workspace::Workspace;
 
 /// How often a file is read before it counts as one that never rests.
@@ -23,26 +25,43 @@ const ATTEMPTS: u32 = 3;
 /// Bytes read at once.
 const BUFFER: usize = 128 << 10;
 
-/// Longer than a tick of the kernel's clock, from which it takes the times of files: 10 ms at 100 Hz.
-const TICK: Duration = Duration::from_millis(20);
-
 impl Workspace {
-    /// What each of `files` is in a layer, in their order, with the contents of regular files hashed in parallel.
-    /// Memory does not grow with the size of the files.
+    /// What each of `files` is in a layer, in their order. The contents of regular files are hashed in parallel, but for
+    /// those that `digests` knows, which are not even opened. Memory does not grow with the size of the files.
     ///
     /// # Errors
     /// A file is gone, is no longer a file, cannot be read, or is written all the while. Of several errors, the one of
     /// the first file.
-    pub fn hash_all(&self, files: &[SourceFile]) -> Result<Vec<Kind>, SourceError> {
+    pub fn hash_all(&self, files: &[SourceFile], digests: &StatCache) -> Result<Vec<Kind>, SourceError> {
+        let bulk = Bulk { workspace: self, digests, begun: Instant::now() };
         let kinds: Vec<Result<Kind, SourceError>> = files
             .par_iter()
             .map_init(Vec::new, |buffer, file| match &file.kind {
-                SourceKind::File { .. } => Ok(Kind::File { content: self.hash(file, buffer, |_| {})? }),
+                SourceKind::File { .. } => {
+                    let known = bulk.known(file).map_or_else(|| bulk.hash(file, buffer, |_| {}), Ok);
+                    Ok(Kind::File { content: known? })
+                }
                 SourceKind::Directory => Ok(Kind::Directory),
                 SourceKind::Symlink { target } => Ok(Kind::Symlink { target: target.clone() }),
             })
             .collect();
         kinds.into_iter().collect()
+    }
+}
+
+/// Files that are hashed together.
+struct Bulk<'a> {
+    workspace: &'a Workspace,
+    digests: &'a StatCache,
+    /// No file was looked at later than this when it was collected.
+    begun: Instant,
+}
+
+impl Bulk<'_> {
+    /// The content of a file that is as it was when it was hashed once.
+    fn known(&self, source: &SourceFile) -> Option<Content> {
+        let stamp = source.seen?;
+        Some(self.content(source, stamp, self.digests.get(&stamp)?))
     }
 
     /// `meanwhile` is called after each read, for tests that write to the file.
@@ -52,13 +71,20 @@ impl Workspace {
         let fail = |source| SourceError::Io { path: shown(path), source };
         for attempt in 1..=ATTEMPTS {
             let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-            let file = beneath::open(self.directory(), path, flags, Links::Inside)
+            let file = beneath::open(self.workspace.directory(), path, flags, Links::Inside)
                 .map_err(|errno| SourceError::from_errno(path, errno))?;
             let mut file = File::from(file);
-            if file.metadata().map_err(fail)?.is_dir() {
+            let metadata = file.metadata().map_err(fail)?;
+            if metadata.is_dir() {
                 return Err(SourceError::NotAFile { path: shown(path), kind: "directory" });
             }
-            let before = settled(&file).map_err(fail)?;
+            let found = Stamp::of(&metadata);
+            if source.seen != Some(found)
+                && let Some(digest) = self.digests.get(&found)
+            {
+                return Ok(self.content(source, found, digest));
+            }
+            let Settled { stamp: before, for_good } = self.settle(&file, source, found).map_err(fail)?;
             let mut hasher = Hasher::new();
             let mut size = 0;
             loop {
@@ -71,28 +97,48 @@ impl Workspace {
                 meanwhile(attempt);
             }
             if size == before.size && Stamp::of(&file.metadata().map_err(fail)?) == before {
-                let disk = DiskFile { path: self.root().join(path), stamp: before };
-                return Ok(Content { size, digest: hasher.finish(), origin: Origin::Disk(Arc::new(disk)) });
+                let digest = hasher.finish();
+                if for_good {
+                    self.digests.put(&before, &digest);
+                }
+                return Ok(self.content(source, before, digest));
             }
         }
         Err(SourceError::Changed { path: shown(path), attempts: ATTEMPTS })
     }
+
+    /// Waits until each later write to the file would change its stamp: until the clock that made the stamp has moved
+    /// on. Files wait together, as the time runs from when they were looked at first.
+    fn settle(&self, file: &File, source: &SourceFile, found: Stamp) -> io::Result<Settled> {
+        let clock = self.digests.clock();
+        if clock.made(&found) && clock.has_passed(&found) {
+            return Ok(Settled { stamp: found, for_good: true });
+        }
+        let mut since = if source.seen == Some(found) { self.begun } else { Instant::now() };
+        let mut stamp = found;
+        for _ in 0..ATTEMPTS {
+            thread::sleep(TICK.saturating_sub(since.elapsed()));
+            let again = Stamp::of(&file.metadata()?);
+            if again == stamp {
+                let told_apart = clock.made(&stamp) || !is_coarse(&stamp);
+                return Ok(Settled { stamp, for_good: told_apart && self.digests.has_passed(&stamp) });
+            }
+            (stamp, since) = (again, Instant::now());
+        }
+        Err(io::Error::other("it is being written all the while"))
+    }
+
+    fn content(&self, source: &SourceFile, stamp: Stamp, digest: Digest) -> Content {
+        let disk = DiskFile { path: self.workspace.root().join(source.on_disk()), stamp };
+        Content { size: stamp.size, digest, origin: Origin::Disk(Arc::new(disk)) }
+    }
 }
 
-/// The stamp of a file that was not written within the clock's last tick, after waiting for that tick to pass. A write
-/// in the same tick as an earlier one leaves size and times as they were; git calls such a file "racily clean". The
-/// clock decides only how long to wait.
-fn settled(file: &File) -> io::Result<Stamp> {
-    for _ in 0..ATTEMPTS {
-        let stamp = Stamp::of(&file.metadata()?);
-        #[allow(clippy::disallowed_methods, reason = "decides only how long to wait; no output sees it")]
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i128);
-        if !(0..TICK.as_nanos() as i128).contains(&(now - stamp.ctime)) {
-            return Ok(stamp);
-        }
-        thread::sleep(TICK);
-    }
-    Err(io::Error::other("it is being written all the while"))
+/// The stamp of a file that may be hashed.
+struct Settled {
+    stamp: Stamp,
+    /// It tells a later write for good, not only while this build runs.
+    for_good: bool,
 }
 
 #[cfg(test)]
@@ -101,15 +147,40 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::path::Path;
 
-    use crate::digest::Digest;
+    use tempfile::TempDir;
+
     use crate::path::WorkspacePath;
+    use crate::store::Store;
 
     use super::*;
 
-    fn file(root: &Path, name: &str) -> (Workspace, SourceFile) {
-        let workspace = Workspace::at(root).unwrap();
-        let file = workspace.collect(&WorkspacePath::parse(name).unwrap()).unwrap().remove(0);
-        (workspace, file)
+    /// A workspace, and a store beside it.
+    struct Fixture {
+        workspace: Workspace,
+        digests: StatCache,
+        _store: TempDir,
+    }
+
+    impl Fixture {
+        fn new(root: &Path) -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let workspace = Workspace::at(root).unwrap();
+            let digests = StatCache::open(&Store::open(directory.path().join("store")).unwrap(), &workspace);
+            Fixture { workspace, digests, _store: directory }
+        }
+
+        fn file(&self, name: &str) -> SourceFile {
+            self.workspace.collect(&WorkspacePath::parse(name).unwrap()).unwrap().remove(0)
+        }
+
+        fn hash_all(&self, files: &[SourceFile]) -> Result<Vec<Kind>, SourceError> {
+            self.workspace.hash_all(files, &self.digests)
+        }
+
+        fn hash(&self, source: &SourceFile, meanwhile: impl Fn(u32)) -> Result<Content, SourceError> {
+            let bulk = Bulk { workspace: &self.workspace, digests: &self.digests, begun: Instant::now() };
+            bulk.hash(source, &mut Vec::new(), meanwhile)
+        }
     }
 
     #[test]
@@ -122,8 +193,8 @@ mod tests {
         symlink("000", root.path().join("link")).unwrap();
         let big: Vec<u8> = (0..3 * BUFFER + 7).map(|i| i as u8).collect();
         fs::write(root.path().join("big"), &big).unwrap();
-        let workspace = Workspace::at(root.path()).unwrap();
-        let kinds = workspace.hash_all(&workspace.collect(&WorkspacePath::root()).unwrap()).unwrap();
+        let fixture = Fixture::new(root.path());
+        let kinds = fixture.hash_all(&fixture.workspace.collect(&WorkspacePath::root()).unwrap()).unwrap();
         assert_eq!(kinds[0], Kind::Directory);
         for (i, kind) in kinds[1..101].iter().enumerate() {
             assert_eq!(*kind, Kind::File { content: Content::inline(format!("content {i}").into_bytes()) });
@@ -137,19 +208,59 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("f");
         fs::write(&path, "old").unwrap();
-        let (workspace, source) = file(root.path(), "f");
+        let fixture = Fixture::new(root.path());
+        let source = fixture.file("f");
         let once = |attempt| {
             if attempt == 1 {
                 fs::write(&path, "new").unwrap();
             }
         };
-        let content = workspace.hash(&source, &mut Vec::new(), once).unwrap();
+        let content = fixture.hash(&source, once).unwrap();
         assert_eq!(content.digest, Digest::of(b"new"));
         assert_eq!(content.read_all(10).unwrap(), b"new");
 
         let always = |attempt: u32| fs::write(&path, attempt.to_string()).unwrap();
-        let error = workspace.hash(&source, &mut Vec::new(), always).unwrap_err();
+        let error = Fixture::new(root.path()).hash(&source, always).unwrap_err();
         assert!(matches!(&error, SourceError::Changed { path, attempts: 3 } if path == "f"), "{error}");
+    }
+
+    #[test]
+    fn what_is_known_is_not_read() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("f");
+        fs::write(&path, "bytes").unwrap();
+        let fixture = Fixture::new(root.path());
+        let hash = || fixture.hash_all(&[fixture.file("f"), SourceFile::named(fixture.file("f").path)]).unwrap();
+        let digests = |kinds: Vec<Kind>| {
+            kinds.into_iter().map(|kind| match kind {
+                Kind::File { content } => content.digest,
+                kind => panic!("{kind:?}"),
+            })
+        };
+        assert!(digests(hash()).eq([Digest::of(b"bytes"); 2]));
+        let known = fixture.file("f").seen.unwrap();
+        assert_eq!(fixture.digests.get(&known), Some(Digest::of(b"bytes")), "remembered after a tick");
+        // A lie, to see that nobody looks.
+        fixture.digests.put(&known, &Digest::of(b"lie"));
+        assert!(digests(hash()).eq([Digest::of(b"lie"); 2]));
+        fs::write(&path, "other").unwrap();
+        assert!(digests(hash()).eq([Digest::of(b"other"); 2]));
+    }
+
+    #[test]
+    fn what_was_written_meanwhile_is_remembered_as_it_became() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("f");
+        fs::write(&path, "old").unwrap();
+        let fixture = Fixture::new(root.path());
+        let before = fixture.file("f");
+        let always = |_| fs::write(&path, "new").unwrap();
+        fixture.hash(&before, always).unwrap_err();
+        assert_eq!(fixture.digests.get(&before.seen.unwrap()), None);
+        assert_eq!(fixture.digests.get(&fixture.file("f").seen.unwrap()), None);
+        fixture.hash(&before, |_| {}).unwrap();
+        assert_eq!(fixture.digests.get(&before.seen.unwrap()), None);
+        assert_eq!(fixture.digests.get(&fixture.file("f").seen.unwrap()), Some(Digest::of(b"new")));
     }
 
     /// A write directly after the hash, of the same length and within one tick of the kernel's clock.
@@ -157,10 +268,10 @@ mod tests {
     fn what_was_hashed_is_never_read_as_something_else() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("f");
+        let fixture = Fixture::new(root.path());
         for round in 0..20 {
             fs::write(&path, "old").unwrap();
-            let (workspace, source) = file(root.path(), "f");
-            let content = workspace.hash(&source, &mut Vec::new(), |_| {}).unwrap();
+            let content = fixture.hash(&fixture.file("f"), |_| {}).unwrap();
             fs::write(&path, "new").unwrap();
             let error = content.read_all(10).expect_err("bytes that were not hashed");
             assert!(error.to_string().contains("changed"), "{error}, round {round}");
@@ -172,14 +283,14 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("f");
         fs::write(&path, "").unwrap();
-        let (workspace, source) = file(root.path(), "f");
+        let fixture = Fixture::new(root.path());
+        let files = [fixture.file("f")];
         fs::remove_file(&path).unwrap();
-        let files = [source];
-        assert!(matches!(workspace.hash_all(&files), Err(SourceError::NotFound { .. })));
+        assert!(matches!(fixture.hash_all(&files), Err(SourceError::NotFound { .. })));
         symlink("/etc/passwd", &path).unwrap();
-        assert!(matches!(workspace.hash_all(&files), Err(SourceError::Loop { .. })));
+        assert!(matches!(fixture.hash_all(&files), Err(SourceError::Loop { .. })));
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
-        assert!(matches!(workspace.hash_all(&files), Err(SourceError::NotAFile { .. })));
+        assert!(matches!(fixture.hash_all(&files), Err(SourceError::NotAFile { .. })));
     }
 }

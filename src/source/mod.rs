@@ -6,14 +6,18 @@
 //! (a sub-directory with its own `ocify.toml`) are no part of the workspace's globs and packages.
 
 mod beneath;
+mod clock;
 mod collect;
 mod error;
 mod glob;
 mod hash;
 mod packages;
+mod stat_cache;
+mod stat_table;
 mod walk;
 mod workspace;
 
 pub use collect::{SourceFile, SourceKind};
 pub use error::SourceError;
+pub use stat_cache::StatCache;
 pub use workspace::{PathKind, Workspace};

@@ -26,10 +26,11 @@ pub(super) const INGEST: &str = "ingest";
 pub(super) const LOCKS: &str = "locks";
 pub(super) const INDEX_LOCK: &str = "locks/index.lock";
 pub(super) const QUARANTINE: &str = "quarantine";
+pub(super) const STAT: &str = "stat";
 pub(super) const QUARANTINE_LOCK: &str = "locks/quarantine.lock";
 
 /// In the order of their creation. `locks` is first: it tells an unfinished store from somebody else's directory.
-const DIRECTORIES: [&str; 7] = [LOCKS, INGEST, "blobs", BLOBS, LAYERS, ACTIONS, QUARANTINE];
+const DIRECTORIES: [&str; 8] = [LOCKS, INGEST, "blobs", BLOBS, LAYERS, ACTIONS, QUARANTINE, STAT];
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -7,6 +7,7 @@
 //! ├── blobs/sha256/HEX      blobs, mode 0444, named after their content
 //! ├── layers/HEX            directory index of the layer with this diff ID; may be missing, see `layer_index`
 //! ├── actions/HEX           result of the action with this cache key; may be missing, see `action`
+//! ├── stat/HEX              file digests of the workspace whose root has this SHA-256; may be missing, see `stat_file`
 //! ├── ingest/               what is being written; each file is locked (flock) by the process that writes it
 //! ├── locks/index.lock      held while index.json is replaced
 //! ├── locks/quarantine.lock held while a damaged blob is moved
@@ -35,12 +36,14 @@ mod layout;
 mod lock;
 mod quarantine;
 mod reference;
+mod stat_file;
 mod temporary;
 
 pub use action::ActionRecord;
 pub use blob::BlobReader;
 pub use error::StoreError;
 pub use ingest::Ingest;
+pub use stat_file::StatFile;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -46,10 +46,22 @@ impl Temporary {
         sync_parent(path)
     }
 
+    /// As [`Temporary::persist`], but puts nothing on the disk: after a crash of the machine the file may be anything.
+    pub(super) fn persist_unflushed(mut self, path: &Path, mode: u32) -> Result<(), StoreError> {
+        self.rename(path, mode).map_err(StoreError::write("write", path))?;
+        self.file.get_mut().disable_cleanup(true);
+        Ok(())
+    }
+
     fn publish(&mut self, path: &Path, mode: u32) -> io::Result<()> {
         self.file.flush()?;
+        self.file.get_ref().as_file().sync_all()?;
+        self.rename(path, mode)
+    }
+
+    fn rename(&mut self, path: &Path, mode: u32) -> io::Result<()> {
+        self.file.flush()?;
         let named = self.file.get_ref();
-        named.as_file().sync_all()?;
         named.as_file().set_permissions(Permissions::from_mode(mode))?;
         fs::rename(named.path(), path)
     }

@@ -8,7 +8,7 @@ use crate::archive::read::{Limits, Spool, decompress, is_zip, read_tar, read_zip
 use crate::diagnostic::{At, Diagnostic};
 use crate::entry::{Content, Entry, Kind};
 use crate::path::{ImagePath, WorkspacePath};
-use crate::source::{SourceFile, SourceKind};
+use crate::source::SourceFile;
 use crate::target::{Archive, FileSource};
 use crate::tree::{Changeset, Tree};
 
@@ -44,11 +44,8 @@ pub(super) fn compose(archive: &Archive, composition: &Composition) -> Result<Ch
 
 /// The archive as a content whose file can be opened.
 fn hash(path: &WorkspacePath, composition: &Composition) -> Result<Content, Diagnostic> {
-    let file = SourceFile {
-        path: ImagePath::parse(path.as_str()).map_err(|error| Diagnostic::spec(error.to_string()))?,
-        kind: SourceKind::File { executable: false },
-    };
-    match composition.workspace.hash_all(&[file])?.pop() {
+    let path = ImagePath::parse(path.as_str()).map_err(|error| Diagnostic::spec(error.to_string()))?;
+    match composition.workspace.hash_all(&[SourceFile::named(path)], composition.digests)?.pop() {
         Some(Kind::File { content }) => Ok(content),
         _ => unreachable!("a regular file is hashed to one"),
     }

@@ -58,7 +58,7 @@ pub(super) fn compose(files: &Files, composition: &Composition) -> Result<Change
         Sources::Map(sources) => sources.iter().try_for_each(|(to, source)| take(Some(to), source))?,
     }
 
-    let kinds = composition.workspace.hash_all(&found)?;
+    let kinds = composition.workspace.hash_all(&found, composition.digests)?;
     for ((path, file), kind) in places.into_iter().zip(&found).zip(kinds) {
         let entry = match (&file.kind, kind) {
             (SourceKind::File { executable }, Kind::File { content }) => look.file(path, content, *executable),

@@ -11,7 +11,7 @@ mod select;
 
 use crate::diagnostic::{At, Diagnostic, Spanned};
 use crate::entry::{Content, Entry};
-use crate::source::Workspace;
+use crate::source::{StatCache, Workspace};
 use crate::store::Store;
 use crate::target::LayerSpec;
 use crate::tree::Changeset;
@@ -21,6 +21,8 @@ use super::filesystem::FileSystem;
 /// What a layer is composed from.
 pub(super) struct Composition<'a> {
     pub(super) workspace: &'a Workspace,
+    /// The digests of the workspace's files, as far as they are known.
+    pub(super) digests: &'a StatCache,
     pub(super) store: &'a Store,
     /// Seconds since 1970: the time of what is made here, and the latest time of what is taken from elsewhere.
     pub(super) epoch: i64,
