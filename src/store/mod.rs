@@ -37,7 +37,7 @@ mod temporary;
 
 pub use blob::BlobReader;
 pub use error::StoreError;
-pub use ingest::Ingest;
+pub use ingest::{Draft, Ingest};
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
