@@ -211,10 +211,10 @@ fn import(base: &Spanned<Base>, platform: &Platform, context: &Context) -> Resul
 
 /// Encodes a layer into the store and keeps its directory index, so that nobody has to read it again.
 fn write_layer(mut entries: Vec<Entry>, compression: Compression, store: &Store) -> Result<Layer, Diagnostic> {
-    let mut ingest = store.ingest().map_err(|error| unwritable().caused_by(error))?;
-    let encoded = encode(&entries, &Encoding { compression }, &mut ingest)
+    let mut draft = store.draft().map_err(|error| unwritable().caused_by(error))?;
+    let encoded = encode(&entries, &Encoding { compression }, &mut draft)
         .map_err(|error| Diagnostic::failure("the layer cannot be written").caused_by(error))?;
-    ingest.commit_expecting(&encoded.digest, Some(encoded.size)).map_err(|error| unwritable().caused_by(error))?;
+    draft.commit(&encoded.digest, encoded.size).map_err(|error| unwritable().caused_by(error))?;
     for (entry, offset) in entries.iter_mut().zip(&encoded.offsets) {
         if let Kind::File { content } = &mut entry.kind {
             content.origin = Origin::Layer { diff_id: encoded.diff_id, offset: *offset };

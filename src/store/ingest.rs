@@ -15,9 +15,16 @@ const BLOB_MODE: u32 = 0o444;
 /// A blob that is being written. It becomes part of the store when it is committed; dropped before that, it is gone.
 #[must_use]
 pub struct Ingest {
+    draft: Draft,
+    hasher: Hasher,
+}
+
+/// As [`Ingest`], for a writer of our own that knows the digest of what it wrote, as the encoder of layers does: the
+/// bytes are not hashed a second time. Never for bytes that come from elsewhere.
+#[must_use]
+pub struct Draft {
     store: Store,
     temporary: Temporary,
-    hasher: Hasher,
     size: u64,
     /// A write failed. What came before it could be committed, but is not what the caller wanted to store.
     failed: bool,
@@ -26,18 +33,23 @@ pub struct Ingest {
 impl Store {
     /// Begins a blob whose digest is not known yet.
     pub fn ingest(&self) -> Result<Ingest, StoreError> {
+        Ok(Ingest { draft: self.draft()?, hasher: Hasher::new() })
+    }
+
+    /// Begins a blob that its writer hashes.
+    pub fn draft(&self) -> Result<Draft, StoreError> {
         let temporary = Temporary::create(&self.path(layout::INGEST))?;
-        Ok(Ingest { store: self.clone(), temporary, hasher: Hasher::new(), size: 0, failed: false })
+        Ok(Draft { store: self.clone(), temporary, size: 0, failed: false })
     }
 
     /// Stores `bytes`; does nothing if the store has them.
     pub fn put_blob(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
         let digest = Digest::of(bytes);
-        if self.contains(&digest) != Some(bytes.len() as u64) {
-            let mut ingest = self.ingest()?;
-            let path = self.blob_path(&digest);
-            ingest.write_all(bytes).map_err(StoreError::write("write", &path))?;
-            ingest.commit_expecting(&digest, Some(bytes.len() as u64))?;
+        let size = bytes.len() as u64;
+        if self.contains(&digest) != Some(size) {
+            let mut draft = self.draft()?;
+            draft.write_all(bytes).map_err(StoreError::write("write", &self.blob_path(&digest)))?;
+            draft.commit(&digest, size)?;
         }
         Ok(digest)
     }
@@ -46,54 +58,81 @@ impl Store {
 impl Ingest {
     /// Stores what was written, and returns its digest and its size in bytes.
     pub fn commit(self) -> Result<(Digest, u64), StoreError> {
-        let Ingest { store, mut temporary, hasher, size, failed } = self;
-        let digest = hasher.finish();
-        let path = store.blob_path(&digest);
-        if failed {
-            return Err(StoreError::write("write", &path)(io::Error::other("an earlier write of it failed")));
-        }
-        let length = temporary.flush().map_err(StoreError::write("write", &path))?;
-        if length != size {
-            return Err(StoreError::WrongSize { digest, expected: size, found: length });
-        }
-        if store.contains(&digest) != Some(size) {
-            // One of the wrong size may lie there; a rename over it would destroy the evidence.
-            if let Ok(bad) = fs::symlink_metadata(&path)
-                && bad.len() != size
-            {
-                quarantine::move_away(&store, &digest, &bad)?;
-            }
-            temporary.persist(&path, BLOB_MODE)?;
-        }
+        let (digest, size) = (self.hasher.finish(), self.draft.size);
+        self.draft.commit(&digest, size)?;
         Ok((digest, size))
     }
 
     /// As [`Ingest::commit`], but only if what was written has this digest, and this size where it is known. Returns
     /// the size.
     pub fn commit_expecting(self, digest: &Digest, size: Option<u64>) -> Result<u64, StoreError> {
-        if let Some(expected) = size.filter(|&size| size != self.size) {
-            return Err(StoreError::WrongSize { digest: *digest, expected, found: self.size });
+        let written = self.draft.size;
+        if let Some(expected) = size.filter(|&size| size != written) {
+            return Err(StoreError::WrongSize { digest: *digest, expected, found: written });
         }
-        let found = self.hasher.clone().finish();
+        let found = self.hasher.finish();
         if found != *digest {
             return Err(StoreError::WrongDigest { expected: *digest, found });
         }
-        Ok(self.commit()?.1)
+        self.draft.commit(digest, written)?;
+        Ok(written)
+    }
+}
+
+impl Draft {
+    /// Stores what was written, whose digest is `digest` and whose size is `size` bytes.
+    pub fn commit(self, digest: &Digest, size: u64) -> Result<(), StoreError> {
+        let Draft { store, mut temporary, size: written, failed } = self;
+        let path = store.blob_path(digest);
+        if failed {
+            return Err(StoreError::write("write", &path)(io::Error::other("an earlier write of it failed")));
+        }
+        let length = temporary.flush().map_err(StoreError::write("write", &path))?;
+        if let Some(&found) = [written, length].iter().find(|&&found| found != size) {
+            return Err(StoreError::WrongSize { digest: *digest, expected: size, found });
+        }
+        if store.contains(digest) != Some(size) {
+            // One of the wrong size may lie there; a rename over it would destroy the evidence.
+            if let Ok(bad) = fs::symlink_metadata(&path)
+                && bad.len() != size
+            {
+                quarantine::move_away(&store, digest, &bad)?;
+            }
+            temporary.persist(&path, BLOB_MODE)?;
+        }
+        Ok(())
     }
 }
 
 impl fmt::Debug for Ingest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Ingest({} bytes)", self.size)
+        write!(f, "Ingest({} bytes)", self.draft.size)
+    }
+}
+
+impl fmt::Debug for Draft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Draft({} bytes)", self.size)
     }
 }
 
 impl Write for Ingest {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = self.draft.write(bytes)?;
+        self.hasher.update(&bytes[..n]);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.draft.flush()
+    }
+}
+
+impl Write for Draft {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let result = self.temporary.write(bytes);
         self.failed |= result.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::Interrupted);
         let n = result?;
-        self.hasher.update(&bytes[..n]);
         self.size += n as u64;
         Ok(n)
     }

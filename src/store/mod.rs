@@ -42,7 +42,7 @@ mod temporary;
 pub use action::ActionRecord;
 pub use blob::BlobReader;
 pub use error::StoreError;
-pub use ingest::Ingest;
+pub use ingest::{Draft, Ingest};
 pub use stat_file::StatFile;
 
 use std::fs::File;

@@ -1,11 +1,17 @@
-//! The ordered writing of chunks that are packed in parallel.
+//! The pipeline that makes a layer of planned chunks.
+//!
+//! Every chunk passes three stations. It is packed, which includes the reading of files, on any thread and beside
+//! others. Then two [lanes](Lane) take it in order, each beside the other: one hashes the uncompressed stream, one
+//! hashes and writes the compressed one. As soon as a chunk has left both, the next one is begun: threads idle only
+//! when both lanes are busy, which means that hashing or writing is what bounds the speed.
 
 use std::io::Write;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use rayon::prelude::*;
+use rayon::ScopeFifo;
 
 use super::error::EncodeError;
+use super::lane::Lane;
 use super::pack::Packer;
 use super::plan::{Chunk, Plan};
 use super::stream::{assemble, identity};
@@ -14,120 +20,178 @@ use crate::digest::{DiffId, Digest, Hasher};
 use crate::entry::Entry;
 use crate::format::Compression;
 
-/// Chunks are packed in batches of about this many uncompressed bytes; with its compressed bytes, and what is left of
-/// the batch that is being written, this bounds the memory. No part of the encoding: it does not reach the output.
-const BATCH: u64 = 24 << 20;
+/// Chunks under way have this many uncompressed bytes at most; with their compressed bytes and the packers' buffers,
+/// this bounds the memory. No part of the encoding: it does not reach the output.
+const WINDOW: u64 = 48 << 20;
 
-/// A chunk that is ready to be written.
-struct Packed {
-    identity: Digest,
-    offset: u64,
-    bytes: Vec<u8>,
-    /// `None` when it is written as it is.
-    packed: Option<Vec<u8>>,
-}
-
-/// Writes the planned chunks: while one batch is hashed and written, the next one is read and packed.
+/// Makes the planned chunks and writes them.
 pub(super) fn write(
     entries: &[Entry],
     plan: Plan,
     compression: Compression,
     out: &mut (impl Write + Send),
 ) -> Result<EncodedLayer, EncodeError> {
-    let mut writer = LayerWriter::new(out);
-    let packers = Packers { compression, idle: Mutex::default() };
-    let mut ready = Vec::new();
-    for batch in batches(&plan.chunks) {
-        let (written, next) = rayon::join(|| writer.write(ready), || pack(entries, batch, &packers));
-        written?;
-        ready = next?;
-    }
-    writer.write(ready)?;
-    Ok(writer.finish(plan))
-}
-
-/// Consecutive chunks of about [`BATCH`] bytes.
-fn batches(chunks: &[Chunk]) -> impl Iterator<Item = &[Chunk]> {
-    chunks.chunk_by(|a, b| a.offset / BATCH == b.offset / BATCH)
-}
-
-/// Packers that no chunk uses at the moment: each is made once and goes from chunk to chunk.
-struct Packers {
-    compression: Compression,
-    idle: Mutex<Vec<Packer>>,
-}
-
-impl Packers {
-    fn pack(&self, bytes: &[u8]) -> Option<Vec<u8>> {
-        let idle = || self.idle.lock().expect("nothing panics while it holds this lock");
-        let packer = idle().pop();
-        let mut packer = packer.unwrap_or_else(|| Packer::new(self.compression));
-        let packed = packer.pack(bytes);
-        idle().push(packer);
-        packed
-    }
-}
-
-fn pack(entries: &[Entry], batch: &[Chunk], packers: &Packers) -> Result<Vec<Packed>, EncodeError> {
-    let pack = |chunk: &Chunk| {
-        let bytes = assemble(entries, chunk)?;
-        let packed = packers.pack(&bytes);
-        Ok(Packed { identity: identity(entries, chunk, packers.compression)?, offset: chunk.offset, bytes, packed })
+    let pipeline = Pipeline {
+        entries,
+        chunks: &plan.chunks,
+        compression,
+        intake: Mutex::default(),
+        packers: Mutex::default(),
+        hashing: Lane::new(Hasher::new()),
+        writing: Lane::new(LayerWriter { out, compressed: None, size: 0, chunks: Vec::new() }),
     };
-    // Collected by index, so the order is the plan's whichever thread was first: for reproducibility. Of several
-    // errors the first in order is reported, too.
-    let packed: Vec<Result<Packed, EncodeError>> = batch.par_iter().with_max_len(1).map(pack).collect();
-    packed.into_iter().collect()
+    rayon::scope_fifo(|scope| pipeline.refill(0, scope));
+
+    let Pipeline { intake, hashing, writing, .. } = pipeline;
+    if let Some((_, error)) = intake.into_inner().expect(UNPOISONED).failure {
+        return Err(error);
+    }
+    let (hasher, writer) = (hashing.into_worker(), writing.into_worker());
+    let (hasher, writer) = hasher.zip(writer).expect("a worker that failed has left its error");
+    let diff_id = hasher.finish();
+    Ok(EncodedLayer {
+        diff_id: DiffId(diff_id),
+        uncompressed_size: plan.size,
+        digest: writer.compressed.map_or(diff_id, Hasher::finish),
+        size: writer.size,
+        offsets: plan.offsets,
+        chunks: writer.chunks,
+    })
 }
 
-/// Writes chunks in order and hashes both streams.
+/// A chunk that is ready to be hashed and written.
+struct Packed {
+    identity: Digest,
+    bytes: Vec<u8>,
+    /// `None` when it is written as it is.
+    packed: Option<Vec<u8>>,
+}
+
+struct Pipeline<'a, W> {
+    entries: &'a [Entry],
+    chunks: &'a [Chunk],
+    compression: Compression,
+    intake: Mutex<Intake>,
+    /// Those that no chunk uses at the moment: each is made once and goes from chunk to chunk.
+    packers: Mutex<Vec<Packer>>,
+    hashing: Lane<Hasher, Arc<Packed>>,
+    writing: Lane<LayerWriter<'a, W>, Arc<Packed>>,
+}
+
+/// What has been begun.
+#[derive(Default)]
+struct Intake {
+    /// The chunk that is begun next.
+    next: usize,
+    /// Uncompressed bytes of the chunks that are under way.
+    under_way: u64,
+    /// The error of the first chunk in order that has one: all before it have been begun, so it does not depend on
+    /// which thread was first.
+    failure: Option<(usize, EncodeError)>,
+}
+
+impl<W: Write + Send> Pipeline<'_, W> {
+    /// Begins the chunks for which there is room, after one of `left` bytes has left both lanes.
+    fn refill<'scope>(&'scope self, left: u64, scope: &ScopeFifo<'scope>) {
+        let mut intake = self.intake();
+        intake.under_way -= left;
+        while let Some(chunk) = self.chunks.get(intake.next)
+            && (intake.under_way == 0 || intake.under_way + chunk.len <= WINDOW)
+            && intake.failure.is_none()
+        {
+            let index = intake.next;
+            intake.next += 1;
+            intake.under_way += chunk.len;
+            scope.spawn_fifo(move |scope| self.pass(index, scope));
+        }
+    }
+
+    /// Takes one chunk through.
+    fn pass<'scope>(&'scope self, index: usize, scope: &ScopeFifo<'scope>) {
+        match self.pack(&self.chunks[index]) {
+            Ok(packed) => {
+                // Both lanes have it before this thread does a lane's work: others may take it meanwhile.
+                let packed = Arc::new(packed);
+                self.hashing.deliver(index, packed.clone());
+                self.writing.deliver(index, packed);
+            }
+            Err(error) => self.fail(index, error),
+        }
+        let hashed = self.hashing.run(|hasher, _, chunk| {
+            hasher.update(&chunk.bytes);
+            self.leave(chunk, scope);
+            Ok(())
+        });
+        let written = self.writing.run(|writer, index, chunk| {
+            writer.write(&self.chunks[index], &chunk).map_err(|error| (index, error))?;
+            self.leave(chunk, scope);
+            Ok(())
+        });
+        if let Err((index, error)) = hashed.and(written) {
+            self.fail(index, error);
+        }
+    }
+
+    fn pack(&self, chunk: &Chunk) -> Result<Packed, EncodeError> {
+        let bytes = assemble(self.entries, chunk)?;
+        let packer = self.packers().pop();
+        let mut packer = packer.unwrap_or_else(|| Packer::new(self.compression));
+        let packed = packer.pack(&bytes);
+        self.packers().push(packer);
+        Ok(Packed { identity: identity(self.entries, chunk, self.compression)?, bytes, packed })
+    }
+
+    /// A lane is done with `chunk`. If it is the second one, there is room for others.
+    fn leave<'scope>(&'scope self, chunk: Arc<Packed>, scope: &ScopeFifo<'scope>) {
+        if let Some(chunk) = Arc::into_inner(chunk) {
+            let len = chunk.bytes.len() as u64;
+            drop(chunk);
+            self.refill(len, scope);
+        }
+    }
+
+    fn fail(&self, index: usize, error: EncodeError) {
+        let mut intake = self.intake();
+        if intake.failure.as_ref().is_none_or(|(first, _)| index < *first) {
+            intake.failure = Some((index, error));
+        }
+    }
+
+    fn intake(&self) -> MutexGuard<'_, Intake> {
+        self.intake.lock().expect(UNPOISONED)
+    }
+
+    fn packers(&self) -> MutexGuard<'_, Vec<Packer>> {
+        self.packers.lock().expect(UNPOISONED)
+    }
+}
+
+const UNPOISONED: &str = "nothing panics while it holds this lock";
+
+/// Writes the compressed stream and hashes it.
 struct LayerWriter<'a, W> {
     out: &'a mut W,
-    uncompressed: Hasher,
     /// `None` as long as all chunks are written as they are: the digest is then the diff ID.
     compressed: Option<Hasher>,
     size: u64,
     chunks: Vec<ChunkRecord>,
 }
 
-impl<'a, W: Write + Send> LayerWriter<'a, W> {
-    fn new(out: &'a mut W) -> Self {
-        LayerWriter { out, uncompressed: Hasher::new(), compressed: None, size: 0, chunks: Vec::new() }
-    }
-
-    fn write(&mut self, batch: Vec<Packed>) -> Result<(), EncodeError> {
-        let LayerWriter { out, uncompressed, compressed, size, chunks } = self;
-        let hash = || batch.iter().for_each(|chunk| uncompressed.update(&chunk.bytes));
-        let write = || -> Result<(), EncodeError> {
-            for chunk in &batch {
-                let bytes = chunk.packed.as_ref().unwrap_or(&chunk.bytes);
-                if chunk.packed.is_some() {
-                    compressed.get_or_insert_default().update(bytes);
-                }
-                out.write_all(bytes).map_err(EncodeError::Write)?;
-                chunks.push(ChunkRecord {
-                    identity: chunk.identity,
-                    offset: chunk.offset,
-                    len: chunk.bytes.len() as u64,
-                    packed_offset: *size,
-                    packed_len: bytes.len() as u64,
-                });
-                *size += bytes.len() as u64;
-            }
-            Ok(())
-        };
-        rayon::join(hash, write).1
-    }
-
-    fn finish(self, plan: Plan) -> EncodedLayer {
-        let diff_id = self.uncompressed.finish();
-        EncodedLayer {
-            diff_id: DiffId(diff_id),
-            uncompressed_size: plan.size,
-            digest: self.compressed.map_or(diff_id, Hasher::finish),
-            size: self.size,
-            offsets: plan.offsets,
-            chunks: self.chunks,
+impl<W: Write> LayerWriter<'_, W> {
+    fn write(&mut self, chunk: &Chunk, Packed { identity, bytes, packed }: &Packed) -> Result<(), EncodeError> {
+        if let Some(packed) = packed {
+            self.compressed.get_or_insert_default().update(packed);
         }
+        let out = packed.as_ref().unwrap_or(bytes);
+        self.out.write_all(out).map_err(EncodeError::Write)?;
+        self.chunks.push(ChunkRecord {
+            identity: *identity,
+            offset: chunk.offset,
+            len: chunk.len,
+            packed_offset: self.size,
+            packed_len: out.len() as u64,
+        });
+        self.size += out.len() as u64;
+        Ok(())
     }
 }

@@ -10,6 +10,7 @@
 mod error;
 mod gzip;
 mod header;
+mod lane;
 mod layer;
 mod pack;
 mod plan;
