@@ -14,6 +14,7 @@ pub struct Finished {
 }
 
 /// Runs a command and asks the kernel for its peak memory, which the standard library does not.
+#[expect(clippy::zombie_processes, reason = "wait4 waits for it, where clippy looks for `wait`")]
 pub fn run(command: &mut Command) -> Finished {
     let start = Instant::now();
     let child = command.spawn().unwrap();

@@ -44,10 +44,11 @@ fn main() {
         if arguments.selects(name) {
             let root = TempDir::new().unwrap();
             measure(root.path(), arguments.rounds, &mut table);
+            // After each, so that a run that is cut short leaves what it has measured.
+            if let Some(file) = &arguments.markdown {
+                fs::write(file, page::page(&table, arguments.rounds)).unwrap();
+            }
         }
-    }
-    if let Some(file) = &arguments.markdown {
-        fs::write(file, page::page(&table, arguments.rounds)).unwrap();
     }
 }
 
