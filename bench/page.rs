@@ -1,5 +1,6 @@
 //! docs/performance.md, made from a run.
 
+use std::fs;
 use std::path::Path;
 
 use crate::contender::output_of;
@@ -15,8 +16,8 @@ pub fn page(table: &Table, rounds: usize) -> String {
 
 Builds are measured against what people use today, on workloads that are generated from a seed. The contenders of a row take
 turns, {rounds} rounds in one run; a ratio is the median of the rounds' ratios, with the least and the greatest beside it, and
-what is below 1 is faster than the peer. Only ratios mean something on another machine; this one had {processors}
-processor{plural}.
+what is below 1 is faster than the peer. Only ratios mean something on another machine. This one had {processors}
+processor{plural}{load}.
 
 - **W1**: 20,000 text files of 2 to 16 KB in 500 directories, about 160 MB, as compressible as source code.
 - **W2**: 1 GiB in 40 files; 60 % is taken from /usr/lib and /usr/bin, 40 % can't be compressed.
@@ -26,12 +27,24 @@ processor{plural}.
 
 *Cold* means an empty store, with the files in the page cache. What ocify writes is the store, which is an OCI image layout, synced
 to disk; the peers don't sync. umoci adds a layer to a layout, the pipelines write a file, and buildah builds with `--layers` in
-an overlay storage of its own and, where the row says so, pushes to a layout. Peers: {peers}.
+an overlay storage of its own and, where the row says so, pushes to a layout.
+
+Peers: {peers}.
 
 {table}",
+        load = load(),
         peers = versions(),
         table = table.markdown(),
     )
+}
+
+/// What else the machine was doing, as far as it tells: a time taken beside other work says little by itself.
+fn load() -> String {
+    let averages = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let last = averages.split(' ').nth(2).and_then(|average| average.parse::<f64>().ok());
+    last.map_or_else(String::new, |last| {
+        format!(" and, over the last 15 minutes of the run, {last:.0} processes on average that wanted one")
+    })
 }
 
 /// Names and versions of what was measured against.
