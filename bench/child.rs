@@ -9,7 +9,8 @@ pub struct Finished {
     pub success: bool,
     /// From before the start to the end of the process.
     pub seconds: f64,
-    /// The largest resident set of the process or of any child that it waited for, in KiB.
+    /// The largest resident set of the process or of any child that it waited for, in KiB. The kernel counts what the
+    /// process was before exec(2), so it is at least the bench's own: keep that small.
     pub peak_kib: u64,
 }
 
