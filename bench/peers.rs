@@ -1,0 +1,81 @@
+//! `cargo bench --bench peers [-- [--quick] [--markdown FILE] [W1 ... W5]]`: how long builds take, as ratios to what people
+//! use today, on seeded workloads in a temporary directory. The contenders of a row take turns, so what else the machine does
+//! falls on all of them; a row gives the median of its rounds' ratios and their range. A peer that isn't installed is named as
+//! missing. What is not met is marked, and is no failure, as machines differ.
+
+mod buildah;
+mod child;
+mod contender;
+mod file_on_base;
+mod many_images;
+mod many_targets;
+mod mixed_files;
+mod page;
+mod random;
+mod source_text;
+mod system_files;
+mod table;
+mod text_files;
+mod tree;
+mod workspace;
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use tempfile::TempDir;
+
+use crate::table::Table;
+
+type Measure = fn(&Path, usize, &mut Table);
+
+const WORKLOADS: [(&str, Measure); 5] = [
+    ("W1", text_files::measure),
+    ("W2", mixed_files::measure),
+    ("W3", file_on_base::measure),
+    ("W4", many_images::measure),
+    ("W5", many_targets::measure),
+];
+
+fn main() {
+    let arguments = Arguments::parse(env::args().skip(1));
+    let mut table = Table::default();
+    table.print_header();
+    for (name, measure) in WORKLOADS {
+        if arguments.selects(name) {
+            let root = TempDir::new().unwrap();
+            measure(root.path(), arguments.rounds, &mut table);
+            // After each, so that a run that is cut short leaves what it has measured.
+            if let Some(file) = &arguments.markdown {
+                fs::write(file, page::page(&table, arguments.rounds)).unwrap();
+            }
+        }
+    }
+}
+
+struct Arguments {
+    rounds: usize,
+    markdown: Option<PathBuf>,
+    /// Names of workloads; none means all.
+    workloads: Vec<String>,
+}
+
+impl Arguments {
+    fn parse(mut words: impl Iterator<Item = String>) -> Self {
+        let mut arguments = Arguments { rounds: 5, markdown: None, workloads: Vec::new() };
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "--quick" => arguments.rounds = 3,
+                "--markdown" => arguments.markdown = Some(words.next().expect("--markdown FILE").into()),
+                // cargo adds it.
+                "--bench" => {}
+                name if WORKLOADS.iter().any(|(known, _)| *known == name) => arguments.workloads.push(word),
+                _ => panic!("{word}: expected --quick, --markdown FILE or W1 to W5"),
+            }
+        }
+        arguments
+    }
+
+    fn selects(&self, name: &str) -> bool {
+        self.workloads.is_empty() || self.workloads.iter().any(|workload| workload == name)
+    }
+}
