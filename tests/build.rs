@@ -363,3 +363,37 @@ fn a_failed_build_leaves_outputs_and_references_as_they_were() {
     let ingest = fs::read_dir(workspace.store().join("ingest")).unwrap().count();
     assert_eq!(ingest, 0, "nothing half-written is left");
 }
+
+#[test]
+fn an_image_archive_that_readers_would_disagree_about_is_refused() {
+    let workspace = Workspace::new().file("BUILD.star", "image(name = 'base', layers = [write('/a', 'a')])");
+    workspace.ok(&["build", "//:base", "-o", "docker-archive:docker.tar"]);
+    let mut doubled = tar::Builder::new(fs::read(workspace.path("docker.tar")).unwrap());
+    // Behind the end blocks nobody looks, so the second manifest goes in front of them.
+    let end = doubled.get_ref().len() - 1024;
+    doubled.get_mut().truncate(end);
+    let mut header = tar::Header::new_ustar();
+    header.set_size(2);
+    doubled.append_data(&mut header, "manifest.json", &b"[]"[..]).unwrap();
+    workspace.write("docker.tar", doubled.into_inner().unwrap());
+    workspace.write("BUILD.star", "image(name = 'x', base = docker_archive('docker.tar'))");
+    let error = workspace.fails(1, &["build", "//:x"]);
+    assert!(error.contains("it has `/manifest.json` twice"), "{error}");
+}
+
+#[test]
+fn what_is_odd_about_an_archive_is_told() {
+    let mut tar = tar::Builder::new(Vec::new());
+    for content in ["first", "second"] {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, "a", content.as_bytes()).unwrap();
+    }
+    let workspace = Workspace::new()
+        .file("twice.tar", tar.into_inner().unwrap())
+        .file("BUILD.star", "image(name = 'x', layers = [archive(src = 'twice.tar')])");
+    let run = workspace.run(&["build", "//:x", "--quiet"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.stderr.starts_with("warning: ") && run.stderr.contains("/a"), "{}", run.stderr);
+}

@@ -135,6 +135,15 @@ fn entries(tree: &Tree) -> Vec<Entry> {
     tree.entries().collect()
 }
 
+/// True for a layer that has `l/x` where `l` is a link below, and with another path comes to lie at `l` itself. What such a
+/// layer means depends on the order in which its entries are applied, in every engine.
+fn replaces_a_link_it_goes_through(layer: &[Entry], below: &Tree) -> bool {
+    layer.iter().any(|entry| {
+        let found = below.locate(&entry.path).ok().filter(|found| *found != entry.path);
+        found.and_then(|found| below.get(&found)).is_some_and(|node| matches!(node.kind, Kind::Symlink { .. }))
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -142,6 +151,9 @@ proptest! {
     fn merging_agrees_with_the_model(layers in vec(layer(), 1..5)) {
         let (mut tree, mut disk) = (Tree::new(), Disk::new());
         for layer in layers {
+            if replaces_a_link_it_goes_through(&layer, &tree) {
+                continue;
+            }
             let mut next = disk.clone();
             let modelled = next.apply_set(&layer);
             if modelled == Err(Refusal::TwoEntriesOfOneLayerAtOnePath) {

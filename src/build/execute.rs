@@ -119,7 +119,7 @@ fn run(
         Some(id) => input!(results, id, Output::Files(files) => files.clone()),
         None => FileSystem::default(),
     };
-    let Context { workspace, settings, store, .. } = context;
+    let Context { workspace, settings, store, progress } = *context;
     let output = match action {
         Action::Import { base, platform } => Output::Image(Arc::new(import(base, platform, context)?)),
         Action::Tree { image } => {
@@ -134,7 +134,8 @@ fn run(
             let (below, from) = (files(below), files(from));
             let fetched = fetched.iter().map(|id| input!(results, id, Output::Content(content) => content)).collect();
             let epoch = i64::from(settings.epoch);
-            let composition = Composition { workspace, digests, store, epoch, below: &below, from: &from, fetched };
+            let composition =
+                Composition { workspace, digests, store, progress, epoch, below: &below, from: &from, fetched };
             Output::Composed(Arc::new(compose(layer, &composition)?))
         }
         Action::Merge { below, layer } => {

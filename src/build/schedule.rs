@@ -11,6 +11,9 @@ pub trait Progress: Sync {
     /// An action with a title starts.
     fn started(&self, title: &str);
 
+    /// Something is odd, but no reason to stop.
+    fn warned(&self, text: &str);
+
     /// An action with a title is done.
     fn finished(&self, title: &str, how: &How);
 }
@@ -130,6 +133,7 @@ mod tests {
 
     impl Progress for Silent {
         fn started(&self, _: &str) {}
+        fn warned(&self, _: &str) {}
         fn finished(&self, _: &str, _: &How) {}
     }
 

@@ -57,6 +57,12 @@ impl Progress for Reporter {
         });
     }
 
+    /// Warnings are shown even to those who asked for silence: nobody else will tell them.
+    fn warned(&self, text: &str) {
+        self.clear();
+        let _ = writeln!(io::stderr(), "warning: {text}");
+    }
+
     fn finished(&self, title: &str, how: &How) {
         self.change(|state| {
             state.done += 1;

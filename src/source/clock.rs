@@ -11,6 +11,10 @@ use crate::store::Store;
 /// Longer than a tick of the kernel's clock, from which it takes the times of files: 10 ms at 100 Hz.
 pub(super) const TICK: Duration = Duration::from_millis(20);
 
+/// How long to wait until [`Clock::has_passed`] says so: by then the file system's clock, which may be one tick of at most
+/// 10 ms behind, shows that more than [`TICK`] went by.
+pub(super) const WAIT: Duration = Duration::from_millis(32);
+
 /// Longer than the two seconds between the times that FAT can tell apart, the coarsest of all file systems.
 const COARSE_TICK: Duration = Duration::from_millis(2020);
 

@@ -13,7 +13,7 @@ use crate::digest::{Digest, Hasher};
 use crate::entry::{Content, DiskFile, Kind, Origin, Stamp};
 
 use super::beneath::{self, Links};
-use super::clock::{TICK, is_coarse};
+use super::clock::{WAIT, is_coarse};
 use super::collect::{SourceFile, SourceKind};
 use super::error::{SourceError, shown};
 use super::stat_cache::StatCache;
@@ -117,7 +117,7 @@ impl Bulk<'_> {
         let mut since = if source.seen == Some(found) { self.begun } else { Instant::now() };
         let mut stamp = found;
         for _ in 0..ATTEMPTS {
-            thread::sleep(TICK.saturating_sub(since.elapsed()));
+            thread::sleep(WAIT.saturating_sub(since.elapsed()));
             let again = Stamp::of(&file.metadata()?);
             if again == stamp {
                 let told_apart = clock.made(&stamp) || !is_coarse(&stamp);

@@ -54,7 +54,8 @@ impl LayerSpec {
 }
 
 impl FileSource {
-    fn title(&self) -> String {
+    /// The source in a few words.
+    pub fn title(&self) -> String {
         match self {
             FileSource::Path(path) => path.to_string(),
             FileSource::Fetch(fetch) => fetch.title(),

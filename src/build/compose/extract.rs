@@ -30,6 +30,8 @@ pub(super) fn compose(archive: &Archive, composition: &Composition) -> Result<Ch
     };
     let unreadable = || Diagnostic::failure("the archive cannot be extracted");
     let changes = Changeset::from_archive(entries(&content, composition)?).map_err(|e| unreadable().caused_by(e))?;
+    let name = archive.src.value.title();
+    changes.warnings().iter().for_each(|text| composition.progress.warned(&format!("{name}: {text}")));
     let mut tree = Tree::new();
     tree.apply(&changes).map_err(|error| unreadable().caused_by(error))?;
 
@@ -64,6 +66,7 @@ fn entries(content: &Content, composition: &Composition) -> Result<Vec<Entry>, D
     let tar = decompress(BufReader::with_capacity(1 << 16, file), &limits)
         .and_then(|stream| read_tar(stream, &limits, Some(&mut spool)))
         .map_err(|error| unreadable().caused_by(error))?;
+    tar.warnings.iter().for_each(|text| composition.progress.warned(text));
     Ok(tar.entries)
 }
 

@@ -17,6 +17,7 @@ use crate::target::LayerSpec;
 use crate::tree::Changeset;
 
 use super::filesystem::FileSystem;
+use super::schedule::Progress;
 
 /// What a layer is composed from.
 pub(super) struct Composition<'a> {
@@ -24,6 +25,8 @@ pub(super) struct Composition<'a> {
     /// The digests of the workspace's files, as far as they are known.
     pub(super) digests: &'a StatCache,
     pub(super) store: &'a Store,
+    /// Who is told what is odd.
+    pub(super) progress: &'a dyn Progress,
     /// Seconds since 1970: the time of what is made here, and the latest time of what is taken from elsewhere.
     pub(super) epoch: i64,
     /// What lies below the layer.

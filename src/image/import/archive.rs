@@ -1,12 +1,13 @@
 //! The files of an archive, without extracting it.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use crate::archive::read::{Limits, Spool, decompress, read_tar};
 use crate::digest::Digest;
-use crate::entry::{Content, Kind};
+use crate::entry::{Content, Entry, Kind};
 use crate::image::document::DocumentError;
 use crate::image::load::Documents;
 use crate::image::{ImageError, document};
@@ -23,6 +24,16 @@ pub struct ArchiveFiles {
     tree: Tree,
 }
 
+/// A name that stands for different things in one archive: some readers take the first, some the last, and so would
+/// see another image.
+fn disputed(entries: &[Entry]) -> Option<&ImagePath> {
+    let mut kinds = BTreeMap::new();
+    entries
+        .iter()
+        .find(|entry| *kinds.entry(&entry.path).or_insert(&entry.kind) != &entry.kind)
+        .map(|entry| &entry.path)
+}
+
 impl ArchiveFiles {
     /// Reads the archive at `path`.
     pub fn read(path: &Path, store: &Store) -> Result<Self, ImageError> {
@@ -32,12 +43,12 @@ impl ArchiveFiles {
         let unpacked = decompress(BufReader::new(file), &limits);
         let contents = unpacked.and_then(|stream| read_tar(stream, &limits, Some(&mut spool)));
         let contents = contents.map_err(|source| ImageError::Archive { path: path.to_owned(), source })?;
+        let refuse = |problem| ImageError::NotA { path: path.to_owned(), what: "an image archive", problem };
+        if let Some(name) = disputed(&contents.entries) {
+            return Err(refuse(format!("it has `{name}` twice, with different content")));
+        }
         let files = Changeset::from_archive(contents.entries).and_then(|files| Tree::of([&files]));
-        let tree = files.map_err(|error| ImageError::NotA {
-            path: path.to_owned(),
-            what: "an image archive",
-            problem: error.to_string(),
-        })?;
+        let tree = files.map_err(|error| refuse(error.to_string()))?;
         Ok(ArchiveFiles { path: path.to_owned(), tree })
     }
 
