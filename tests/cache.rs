@@ -11,6 +11,9 @@ const SPEC: &str = "image(name = 'x', layers = [
     symlink('/link', 'app'),
 ])";
 
+/// What is changed between two builds.
+type Change = Box<dyn Fn(&Workspace)>;
+
 fn built() -> Workspace {
     let workspace = Workspace::new().file("BUILD.star", SPEC).file("src/a", "a").file("src/b", "b");
     workspace.build("//:x");
@@ -32,7 +35,7 @@ fn each_input_of_the_key_is_a_miss_that_names_it() {
     let spec = |from: &'static str, to: &'static str| {
         move |workspace: &Workspace| workspace.write("BUILD.star", SPEC.replace(from, to))
     };
-    let change: Vec<(&str, Box<dyn Fn(&Workspace)>, &str)> = vec![
+    let change: Vec<(&str, Change, &str)> = vec![
         ("files /app", Box::new(|w| w.write("src/a", "A")), "(content of /app/src/a changed)"),
         ("files /app", Box::new(|w| w.write("src/new", "n")), "(/app/src/new is new)"),
         ("files /app", Box::new(|w| fs::remove_file(w.path("src/b")).unwrap()), "(/app/src/b is gone)"),
@@ -62,7 +65,7 @@ fn each_input_of_the_key_is_a_miss_that_names_it() {
 #[test]
 fn what_is_not_in_the_key_is_a_hit() {
     let spec = |to: &'static str| move |workspace: &Workspace| workspace.write("BUILD.star", to);
-    let change: Vec<(&str, Box<dyn Fn(&Workspace)>)> = vec![
+    let change: Vec<(&str, Change)> = vec![
         ("nothing", Box::new(|_| ())),
         (
             "times of the checkout",

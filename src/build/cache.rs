@@ -25,7 +25,7 @@ pub(super) struct Request<'a> {
 
 /// What the store had.
 pub(super) enum Found {
-    Hit(Layer),
+    Hit(Box<Layer>),
     Miss(Miss),
 }
 
@@ -79,7 +79,7 @@ impl<'a> Request<'a> {
         if let Some(ActionRecord { result, .. }) = record
             && self.store.contains(&result.digest) == Some(result.size)
         {
-            return Ok(Found::Hit(self.layer(result)));
+            return Ok(Found::Hit(Box::new(self.layer(result))));
         }
         let Some(last) = self.last_build()? else { return Ok(Found::Miss(Miss::NotBuiltBefore)) };
         let before = self.store.layer_index(&last.layer.diff_id).map_err(unreadable)?;

@@ -146,7 +146,7 @@ fn run(
             let entries = composed(results, layer, context);
             let request = Request::new(step, &entries, *compression, workspace, store);
             let (layer, how) = match request.find()? {
-                Found::Hit(layer) => (layer, How::Hit),
+                Found::Hit(layer) => (*layer, How::Hit),
                 Found::Miss(miss) => {
                     let layer = write_layer(entries.clone(), *compression, store)?;
                     request.store(&layer)?;
