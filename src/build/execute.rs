@@ -3,13 +3,11 @@
 use std::sync::{Arc, LazyLock};
 
 use crate::action::{Action, ActionId};
-use crate::archive::write::{Encoding, encode};
 use crate::diagnostic::{At, Diagnostic, Spanned};
-use crate::entry::{Content, Entry, Kind, Origin};
+use crate::entry::{Content, Entry};
 use crate::fetch::{self, Client};
-use crate::format::{Compression, MediaTypes};
 use crate::image::{self, Image, ImageIndex, ImageOrIndex, Layer};
-use crate::oci::{Descriptor, History, MediaType};
+use crate::oci::History;
 use crate::path::WorkspacePath;
 use crate::plan::Plan;
 use crate::platform::Platform;
@@ -20,6 +18,7 @@ use crate::tree::Changeset;
 
 use super::cache::{Found, Request};
 use super::compose::{Composition, compose};
+use super::encode::write_layer;
 use super::explain::Explanation;
 use super::filesystem::FileSystem;
 use super::schedule::{self, How, Progress, Results};
@@ -210,22 +209,6 @@ fn import(base: &Spanned<Base>, platform: &Platform, context: &Context) -> Resul
     })
 }
 
-/// Encodes a layer into the store and keeps its directory index, so that nobody has to read it again.
-fn write_layer(mut entries: Vec<Entry>, compression: Compression, store: &Store) -> Result<Layer, Diagnostic> {
-    let mut draft = store.draft().map_err(|error| unwritable().caused_by(error))?;
-    let encoded = encode(&entries, &Encoding { compression }, &mut draft)
-        .map_err(|error| Diagnostic::failure("the layer cannot be written").caused_by(error))?;
-    draft.commit(&encoded.digest, encoded.size).map_err(|error| unwritable().caused_by(error))?;
-    for (entry, offset) in entries.iter_mut().zip(&encoded.offsets) {
-        if let Kind::File { content } = &mut entry.kind {
-            content.origin = Origin::Layer { diff_id: encoded.diff_id, offset: *offset };
-        }
-    }
-    store.put_layer_index(&encoded.diff_id, &entries).map_err(|error| unwritable().caused_by(error))?;
-    let media_type = MediaType::Layer(MediaTypes::Oci, compression);
-    Ok(Layer { descriptor: Descriptor::new(media_type, encoded.digest, encoded.size), diff_id: encoded.diff_id })
-}
-
-fn unwritable() -> Diagnostic {
+pub(super) fn unwritable() -> Diagnostic {
     Diagnostic::failure("the store cannot be written")
 }

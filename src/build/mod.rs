@@ -2,6 +2,7 @@
 
 mod cache;
 mod compose;
+mod encode;
 mod execute;
 mod explain;
 mod filesystem;
