@@ -51,7 +51,7 @@ fn each_input_of_the_key_is_a_miss_that_names_it() {
         (
             "files /app",
             Box::new(|w| w.write("ocify.toml", "compression = 'zstd'")),
-            "(compression changed from Gzip to Zstd)",
+            "(compression changed from gzip to zstd)",
         ),
     ];
     for (title, change, reason) in change {
@@ -143,7 +143,10 @@ fn a_result_that_is_gone_or_damaged_is_made_again() {
 #[test]
 fn explain_names_the_changed_file_old_and_new_and_builds_nothing() {
     let workspace = built();
-    assert_eq!(workspace.ok(&["explain", "//:x"]), "//:x 1 files /app: hit\n//:x 2 symlink /link: hit\n");
+    assert_eq!(
+        workspace.ok(&["explain", "//:x"]),
+        "//:x 1 files /app: hit\n//:x 2 symlink /link: hit\n//:x image: hit\n"
+    );
     workspace.write("src/a", "longer");
     workspace.write("src/new", "");
     let digest = |text: &str| ocify::digest::Digest::of(text.as_bytes());
@@ -153,6 +156,7 @@ fn explain_names_the_changed_file_old_and_new_and_builds_nothing() {
     content: file of 1 bytes, {} -> file of 6 bytes, {}
   + /app/src/new
 //:x 2 symlink /link: hit
+//:x image: miss: depends on layer 1
 ",
         digest("a"),
         digest("longer")
@@ -162,7 +166,192 @@ fn explain_names_the_changed_file_old_and_new_and_builds_nothing() {
     }
     let json = workspace.ok(&["explain", "//:x", "--json"]);
     let first: serde_json::Value = serde_json::from_str(json.lines().next().unwrap()).unwrap();
-    assert_eq!(first["miss"]["changes"][1]["path"], "/app/src/new");
-    assert_eq!(first["miss"]["changes"][1]["change"], "added");
+    assert_eq!(first["miss"]["entries"][1]["path"], "/app/src/new");
+    assert_eq!(first["miss"]["entries"][1]["change"], "added");
     assert_eq!(first["target"], "//:x");
+}
+
+#[test]
+fn each_input_of_an_image_is_a_miss_that_names_it() {
+    let spec = |from: &'static str, to: &'static str| {
+        move |workspace: &Workspace| workspace.write("BUILD.star", SPEC.replace(from, to))
+    };
+    let change: Vec<(Change, &str)> = vec![
+        (Box::new(spec("layers", "user = '7', layers")), "(user is new)"),
+        (Box::new(spec("layers", "env = {'A': 'b'}, layers")), "(env.A is new)"),
+        (Box::new(spec("symlink('/link', 'app'),", "")), "(layers.2.digest is gone, and 1 more)"),
+        (Box::new(|w| w.write("ocify.toml", "media_types = 'docker'")), "(media_types changed from oci to docker)"),
+        (Box::new(|w| w.write("src/a", "A")), "(layers.1.digest changed)"),
+    ];
+    for (change, reason) in change {
+        let workspace = built();
+        change(&workspace);
+        assert_eq!(said(&workspace, "image //:x"), reason);
+        assert_eq!(said(&workspace, "image //:x"), "(cached)", "after {reason}");
+    }
+}
+
+#[test]
+fn tags_name_a_result_and_do_not_reach_it() {
+    let workspace = built();
+    workspace.write("BUILD.star", SPEC.replace("layers", "tags = ['example.com/x:1'], layers"));
+    assert_eq!(said(&workspace, "image //:x"), "(cached)");
+    workspace.write("BUILD.star", SPEC.replace("layers", "tags = ['not a tag'], layers"));
+    assert!(workspace.fails(2, &["build", "//:x"]).contains("not a tag"), "a bad tag is told, though all is there");
+}
+
+/// A workspace with an image that stands on an archive which a first one wrote.
+fn on_an_archive() -> Workspace {
+    let workspace = Workspace::new()
+        .file(
+            "BUILD.star",
+            "image(name = 'base', layers = [write('/etc/passwd', 'me:x:7:8::/:/bin/sh\\n'), write('/big', 'b')])",
+        )
+        .file("ocify.toml", "");
+    workspace.ok(&["build", "//:base", "-o", "oci-archive:base.tar", "-o", "docker-archive:docker.tar"]);
+    workspace.ok(&["build", "//:base", "-o", "tar:root.tar"]);
+    workspace.write(
+        "BUILD.star",
+        "image(name = 'x', base = oci_archive('base.tar'), layers = [
+    write('/file', 'content', owner = 'me'),
+    archive(src = 'root.tar', dest = '/root'),
+    copy(image = docker_archive('docker.tar'), srcs = ['/big'], dest = '/copied'),
+])",
+    );
+    fs::remove_dir_all(workspace.store()).unwrap();
+    workspace
+}
+
+#[test]
+fn bases_and_archives_are_read_once() {
+    let workspace = on_an_archive();
+    assert_eq!(said(&workspace, "import base.tar"), "(not built before)");
+    for step in ["import base.tar", "import docker.tar", "read root.tar"] {
+        assert_eq!(said(&workspace, step), "(cached)", "{step}");
+    }
+    let digest = workspace.build("//:x");
+
+    // The layer is gone, but what the archive holds is known: its files are taken out of it again.
+    let index: serde_json::Value = serde_json::from_str(&workspace.ok(&["inspect", "//:x"])).unwrap();
+    for layer in [2, 3, 4] {
+        let hex = index["manifest"]["layers"][layer]["digest"].as_str().unwrap().strip_prefix("sha256:").unwrap();
+        fs::remove_file(workspace.store().join("blobs/sha256").join(hex)).unwrap();
+    }
+    let run = workspace.run(&["build", "//:x"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.stderr.contains("read root.tar (cached)"), "{}", run.stderr);
+    assert!(run.stderr.contains("archive root.tar /root (its result is no longer in the store)"), "{}", run.stderr);
+    assert_eq!(workspace.build("//:x"), digest);
+}
+
+#[test]
+fn a_base_that_changed_is_read_again_and_one_that_is_gone_from_the_store_too() {
+    let workspace = on_an_archive();
+    let digest = workspace.build("//:x");
+    let archive = fs::read(workspace.path("base.tar")).unwrap();
+    // Another archive of the same image: the image is the same, and so is everything that stands on it.
+    workspace.write("base.tar", [archive, vec![0; 1024]].concat());
+    assert_eq!(said(&workspace, "import base.tar"), "(content changed)");
+    assert_eq!(workspace.build("//:x"), digest);
+
+    let inspected: serde_json::Value = serde_json::from_str(&workspace.ok(&["inspect", "//:x"])).unwrap();
+    let hex = inspected["manifest"]["layers"][0]["digest"].as_str().unwrap().strip_prefix("sha256:").unwrap();
+    fs::remove_file(workspace.store().join("blobs/sha256").join(hex)).unwrap();
+    assert_eq!(said(&workspace, "import base.tar"), "(its result is no longer in the store)");
+    assert_eq!(workspace.build("//:x"), digest);
+}
+
+#[test]
+fn a_damaged_manifest_or_config_is_made_again() {
+    let workspace = built();
+    let digest = workspace.build("//:x");
+    let inspected: serde_json::Value = serde_json::from_str(&workspace.ok(&["inspect", "//:x"])).unwrap();
+    for name in [digest.clone(), inspected["manifest"]["config"]["digest"].as_str().unwrap().to_owned()] {
+        let blob = workspace.store().join("blobs/sha256").join(name.strip_prefix("sha256:").unwrap());
+        let mut bytes = fs::read(&blob).unwrap();
+        bytes[10] ^= 1;
+        fs::set_permissions(&blob, fs::Permissions::from_mode(0o644)).unwrap();
+        fs::write(&blob, bytes).unwrap();
+        assert_eq!(said(&workspace, "image //:x"), "(its result is no longer in the store)");
+        assert_eq!(workspace.build("//:x"), digest);
+    }
+}
+
+#[test]
+fn a_record_explains_on_another_machine_and_after_eviction() {
+    let workspace = built();
+    workspace.ok(&["build", "//:x", "--record", "record.json"]);
+    workspace.write("src/a", "other");
+    fs::remove_dir_all(workspace.store()).unwrap();
+    assert!(workspace.ok(&["explain", "//:x"]).starts_with("//:x 1 files /app: miss: not built before\n"));
+    let explained = workspace.ok(&["explain", "//:x", "--against", "record.json"]);
+    assert!(
+        explained.starts_with("//:x 1 files /app: miss: content of /app/src/a changed\n  ~ /app/src/a\n"),
+        "{explained}"
+    );
+    assert!(explained.contains("//:x 2 symlink /link: miss: its result is no longer in the store\n"), "{explained}");
+
+    workspace.write("record.json", "{\"version\": 9}");
+    let error = workspace.fails(2, &["explain", "//:x", "--against", "record.json"]);
+    assert!(error.contains("it has version 9, and this ocify reads version 1"), "{error}");
+}
+
+#[test]
+fn explain_compares_with_an_earlier_build_by_digest() {
+    let workspace = built();
+    let first = workspace.build("//:x");
+    workspace.write("src/a", "second");
+    workspace.build("//:x");
+    workspace.write("src/b", "third");
+    let against = |build: &str| workspace.ok(&["explain", "//:x", "--against", build]);
+    assert!(against(&first).starts_with("//:x 1 files /app: miss: content of /app/src/a changed, and 1 more\n"));
+    assert!(against("x").starts_with("//:x 1 files /app: miss: content of /app/src/b changed\n"));
+    assert!(workspace.ok(&["explain", "//:x"]).starts_with("//:x 1 files /app: miss: content of /app/src/b changed\n"));
+    let error = workspace.fails(2, &["explain", "//:x", "--against", "nothing"]);
+    assert!(error.contains("name a file that `ocify build --record` wrote"), "{error}");
+}
+
+#[test]
+fn what_does_not_depend_on_a_failure_goes_on_if_asked_to() {
+    let workspace = Workspace::new().file(
+        "BUILD.star",
+        "image(name = 'bad', layers = [files(srcs = ['missing'])])
+image(name = 'on-bad', base = ':bad', layers = [write('/a', 'a')])
+image(name = 'good', layers = [write('/a', 'a')])
+image(name = 'worse', layers = [files(srcs = ['nowhere'])])",
+    );
+    workspace.fails(2, &["build", "//:all", "--jobs", "1"]);
+    let run = workspace.run(&["build", "//:all", "--keep-going"]);
+    assert_eq!(run.code, 2);
+    assert!(run.stdout.starts_with("//:good sha256:"), "{}", run.stdout);
+    assert_eq!(run.stdout.lines().count(), 1);
+    assert!(run.stderr.contains("missing") && run.stderr.contains("nowhere"), "{}", run.stderr);
+    assert!(workspace.ok(&["images"]).contains("good"));
+}
+
+#[test]
+fn builds_at_the_same_time_share_what_both_want() {
+    let workspace = Workspace::new()
+        .file("BUILD.star", "image(name = 'x', layers = [files(srcs = ['src'], dest = '/%d' % n) for n in range(8)])");
+    for n in 0..200 {
+        let text: String = (0..2_000).map(|line| format!("{n} {}\n", line * 7919 % 10_007)).collect();
+        workspace.write(&format!("src/{n}"), text);
+    }
+    let builds: Vec<_> = (0..4)
+        .map(|_| {
+            let mut command = workspace.command(&["build", "//:x"]);
+            command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    let outputs: Vec<_> = builds.into_iter().map(|build| build.wait_with_output().unwrap()).collect();
+    let mut made = 0;
+    for output in &outputs {
+        assert!(output.status.success());
+        assert_eq!(output.stdout, outputs[0].stdout);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let layers = stderr.lines().filter(|line| line.contains("files /"));
+        made += layers.filter(|line| !line.contains("(cached)") && !line.contains("waiting")).count();
+    }
+    assert_eq!(made, 8, "each layer is made by one of the four");
+    assert_eq!(fs::read_dir(workspace.store().join("ingest")).unwrap().count(), 0);
 }

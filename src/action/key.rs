@@ -1,17 +1,25 @@
 //! Keys of actions: what decides a result, and nothing else.
 //!
-//! A [`CacheKey`] is the SHA-256 of a preimage in canonical JSON. The preimage is stored beside the result, so a miss
+//! A [`CacheKey`] is the SHA-256 of a [`Preimage`] in canonical JSON. The preimage is stored beside the result, so a miss
 //! explains itself by the fields in which two preimages differ.
 //!
-//! Of an `Encode` action, which makes a layer's bytes out of the list of its entries:
-//!
-//! | input | in the preimage as |
-//! |---|---|
-//! | this table's version | `version` |
-//! | encoding of the bytes, and so the encoders' versions | `encoding` |
-//! | compression | `compression` |
-//! | of each entry: path, mode, owner, time, extended attributes, kind, link target, device numbers | `entries` |
-//! | of each file: size and SHA-256 of its content | `entries` |
+//! | action | input | in the preimage as |
+//! |---|---|---|
+//! | all | this table's version, and which action it is | `version`, `action` |
+//! | layer: the list of its entries to its bytes | encoding, and so the encoders' versions | `encoding` |
+//! | | compression | `compression` |
+//! | | of each entry: path, mode, owner, time, extended attributes, kind, link target, device numbers | `entries` |
+//! | | of each file: size and SHA-256 of its content | `entries` |
+//! | import: an image of the workspace to one in the store | what kind of place it lies in | `format` |
+//! | | of an archive that is not asked for a digest: SHA-256 of the file | `content` |
+//! | | the digest asked for | `digest` |
+//! | | the platform, which chooses among several images | `platform` |
+//! | archive: a tar or zip file to the list of its entries | SHA-256 of the file | `content` |
+//! | fetch | the digest that the file must have | `sha256` |
+//! | image | the spec's fields but for `base`, `layers`, `tags` and `compression` | `spec` |
+//! | | digest of the base's manifest; digest and title of each layer | `base`, `layers` |
+//! | | the workspace's epoch, media types and platform | `epoch`, `media_types`, `platform` |
+//! | index | the spec's annotations and media types; digests of the images | `spec`, `images`, `media_types` |
 //!
 //! | not in | because |
 //! |---|---|
@@ -20,38 +28,88 @@
 //! | where a content's bytes lie | its digest says what they are |
 //! | which spec, syntax or builtin named the entries | two specs that mean the same layer share it |
 //! | the layers below | what a layer takes over from them, parents and owners, is in its entries |
+//! | content of an image that is asked for by digest | the digest says what it is |
+//! | URLs of a fetch | the digest says what they must hold |
+//! | tags | they name a result and do not reach it |
 //! | number of threads, processor | the encoders give the same bytes under all |
 //! | clock, user, locale, environment | nothing sees them |
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::digest::{CacheKey, Digest, Hasher};
 use crate::entry::{Entry, Kind, Metadata};
-use crate::format::Compression;
+use crate::format::{Compression, MediaTypes};
 use crate::oci::canonical_json;
+use crate::platform::Platform;
+use crate::target::{Base, ImageSpec, IndexSpec, Settings};
 
 /// The version of the table above. Another version is another key.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
-/// Everything that decides the bytes of a layer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LayerPreimage {
+/// Everything that decides the result of an action.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Preimage {
     version: u32,
-    /// The encoding's name and version.
-    pub encoding: String,
-    pub compression: Compression,
-    /// SHA-256 over the entries in their order, in the form that [`LayerPreimage::new`] states. The list itself is the
-    /// layer's directory index, which the store has under the layer's diff ID.
-    pub entries: Digest,
+    #[serde(flatten)]
+    pub inputs: Inputs,
 }
 
-impl LayerPreimage {
+/// The inputs of each kind of action.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum Inputs {
+    Layer {
+        /// The encoding's name and version.
+        encoding: String,
+        compression: Compression,
+        /// SHA-256 over the entries in their order, in the form that [`Preimage::layer`] states. The list itself is the
+        /// layer's directory index, which the store has under the layer's diff ID.
+        entries: Digest,
+    },
+    Import {
+        /// The builtin's name.
+        format: String,
+        content: Option<Digest>,
+        digest: Option<Digest>,
+        platform: Platform,
+    },
+    Archive {
+        content: Digest,
+    },
+    Fetch {
+        sha256: Digest,
+    },
+    Image {
+        spec: Value,
+        base: Option<Digest>,
+        layers: Vec<LayerInput>,
+        epoch: u32,
+        media_types: MediaTypes,
+        platform: Platform,
+    },
+    Index {
+        spec: Value,
+        images: Vec<Digest>,
+        media_types: MediaTypes,
+    },
+}
+
+/// A layer in the preimage of an image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LayerInput {
+    pub digest: Digest,
+    /// It is in the image's history.
+    pub title: String,
+}
+
+impl Preimage {
     /// The preimage of the layer that holds `entries`, written in `encoding`.
     ///
     /// An entry is hashed as its path; mode, owner, group and time; the number of extended attributes and the name and
     /// value of each; a byte for its kind; and what that kind has: size and digest, link text, target, or device
     /// numbers. Numbers are 8 bytes, little-endian; texts are preceded by their length, a number; a digest is 32 bytes.
-    pub fn new(entries: &[Entry], encoding: &str, compression: Compression) -> Self {
+    pub fn layer(entries: &[Entry], encoding: &str, compression: Compression) -> Self {
         let mut hasher = Hasher::new();
         let mut bytes = Vec::new();
         for entry in entries {
@@ -59,13 +117,60 @@ impl LayerPreimage {
             put_entry(&mut bytes, entry);
             hasher.update(&bytes);
         }
-        LayerPreimage { version: VERSION, encoding: encoding.to_owned(), compression, entries: hasher.finish() }
+        Preimage::of(Inputs::Layer { encoding: encoding.to_owned(), compression, entries: hasher.finish() })
+    }
+
+    /// The preimage of importing `base`; `content` is the digest of the archive, where that is what decides.
+    pub fn import(base: &Base, content: Option<Digest>, platform: &Platform) -> Self {
+        let (format, digest) = match base {
+            Base::OciLayout(layout) => ("oci_layout", Some(layout.digest)),
+            Base::OciArchive(archive) => ("oci_archive", archive.digest),
+            Base::DockerArchive(archive) => ("docker_archive", archive.digest),
+            Base::Scratch | Base::Target(_) => ("nothing", None),
+        };
+        Preimage::of(Inputs::Import { format: format.to_owned(), content, digest, platform: platform.clone() })
+    }
+
+    /// The preimage of listing the archive of this digest.
+    pub fn archive(content: Digest) -> Self {
+        Preimage::of(Inputs::Archive { content })
+    }
+
+    /// The preimage of fetching the file of this digest.
+    pub fn fetch(sha256: Digest) -> Self {
+        Preimage::of(Inputs::Fetch { sha256 })
+    }
+
+    /// The preimage of an image.
+    pub fn image(spec: &ImageSpec, base: Option<Digest>, layers: Vec<LayerInput>, settings: &Settings) -> Self {
+        let Settings { epoch, media_types, platform, .. } = settings.clone();
+        let spec = without(spec, &["base", "layers", "tags", "compression"]);
+        Preimage::of(Inputs::Image { spec, base, layers, epoch, media_types, platform })
+    }
+
+    /// The preimage of an index.
+    pub fn index(spec: &IndexSpec, images: Vec<Digest>, settings: &Settings) -> Self {
+        let spec = without(spec, &["images", "tags"]);
+        Preimage::of(Inputs::Index { spec, images, media_types: settings.media_types })
+    }
+
+    fn of(inputs: Inputs) -> Self {
+        Preimage { version: VERSION, inputs }
     }
 
     /// The key.
     pub fn key(&self) -> CacheKey {
         CacheKey(Digest::of(&canonical_json(self)))
     }
+}
+
+/// The spec's fields but for these.
+fn without(spec: &impl Serialize, fields: &[&str]) -> Value {
+    let mut value = serde_json::to_value(spec).expect("a spec has string keys only");
+    if let Value::Object(map) = &mut value {
+        fields.iter().for_each(|field| drop(map.remove(*field)));
+    }
+    value
 }
 
 fn put_entry(bytes: &mut Vec<u8>, entry: &Entry) {
@@ -130,7 +235,7 @@ mod tests {
     }
 
     fn key(entry: Entry) -> CacheKey {
-        LayerPreimage::new(&[entry], "encoding", Compression::Gzip).key()
+        Preimage::layer(&[entry], "encoding", Compression::Gzip).key()
     }
 
     #[test]
@@ -165,8 +270,7 @@ mod tests {
     #[test]
     fn compression_encoding_and_order_are_in_the_key() {
         let (a, b) = (entry(|_| {}), entry(|e| e.metadata.mode = 0));
-        let preimage =
-            |entries: &[Entry], encoding, compression| LayerPreimage::new(entries, encoding, compression).key();
+        let preimage = |entries: &[Entry], encoding, compression| Preimage::layer(entries, encoding, compression).key();
         let keys = [
             preimage(&[a.clone(), b.clone()], "v1", Compression::Gzip),
             preimage(&[b.clone(), a.clone()], "v1", Compression::Gzip),

@@ -5,33 +5,43 @@
 //! ```text
 //! Import ─► Tree ─► Compose ─► Encode ──┐
 //!             └───► Merge ─► Compose ─► Encode ─► Image ─► Index
+//!          Fetch ─► List ──────┘
 //! ```
 //!
 //! `Compose` finds out what a layer holds (paths, metadata, content digests), `Encode` writes its bytes. Only
-//! `Compose` looks at the tree below, so all layers of an image are encoded in parallel.
+//! `Compose` looks at the tree below, so all layers of an image are encoded in parallel. `List` reads what an archive
+//! holds; its files are taken out of it only when a layer is written.
 
 mod graph;
 pub mod key;
 pub mod miss;
+pub mod record;
+mod step;
 
 pub use graph::{ActionGraph, ActionId};
-
-use serde::Serialize;
+pub use step::{Part, Step};
 
 use crate::diagnostic::{Span, Spanned};
 use crate::format::Compression;
 use crate::platform::Platform;
-use crate::target::{Base, Fetch, ImageSpec, IndexSpec, Label, LayerSpec};
+use crate::target::{Archive, Base, Fetch, ImageSpec, IndexSpec, Label, LayerSpec};
 
 /// One step of a build.
 #[derive(Clone, Debug)]
 pub enum Action {
     /// Reads an image of the workspace into the store. Gives an image.
-    Import { base: Spanned<Base>, platform: Platform },
+    Import { target: Label, base: Spanned<Base>, platform: Platform },
     /// The merged tree of an imported image. Gives a tree.
     Tree { image: ActionId },
     /// Brings a file from elsewhere into the store. Gives a content.
-    Fetch { fetch: Spanned<Fetch> },
+    Fetch { target: Label, fetch: Spanned<Fetch> },
+    /// Finds out what an archive holds. Gives a listing.
+    List {
+        target: Label,
+        archive: Spanned<Archive>,
+        /// The fetch that brings the archive; `None` for one of the workspace.
+        fetched: Option<ActionId>,
+    },
     /// Finds out what a layer holds. Gives a changeset.
     Compose {
         layer: Spanned<LayerSpec>,
@@ -39,27 +49,19 @@ pub enum Action {
         below: Option<ActionId>,
         /// The tree from which a `copy` takes; `None` for an empty one and for other layers.
         from: Option<ActionId>,
+        /// What is in the archive of an `archive`; `None` for other layers.
+        listing: Option<ActionId>,
         /// The fetches of the layer, in the order of their appearance in it.
         fetched: Vec<ActionId>,
     },
     /// A tree with a layer on top. Gives a tree.
     Merge { below: Option<ActionId>, layer: ActionId },
     /// Writes a composed layer into the store. Gives a layer.
-    Encode { step: Step, layer: ActionId, compression: Compression },
+    Encode { target: Label, number: usize, title: String, layer: ActionId, compression: Compression },
     /// Puts layers on a base and writes config and manifest. Gives an image.
     Image { label: Label, span: Option<Span>, spec: Box<ImageSpec>, base: Option<ActionId>, layers: Vec<ActionId> },
     /// Lists images under one name. Gives an index.
     Index { label: Label, span: Option<Span>, spec: IndexSpec, images: Vec<ActionId> },
-}
-
-/// A layer of a target, as a person counts them.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Step {
-    pub target: Label,
-    /// Counted from 1.
-    pub number: usize,
-    /// The layer in a few words ([`LayerSpec::title`]).
-    pub title: String,
 }
 
 impl Action {
@@ -68,7 +70,10 @@ impl Action {
         match self {
             Action::Import { .. } | Action::Fetch { .. } => Vec::new(),
             Action::Tree { image } => vec![*image],
-            Action::Compose { below, from, fetched, .. } => below.iter().chain(from).chain(fetched).copied().collect(),
+            Action::List { fetched, .. } => fetched.iter().copied().collect(),
+            Action::Compose { below, from, listing, fetched, .. } => {
+                below.iter().chain(from).chain(listing).chain(fetched).copied().collect()
+            }
             Action::Merge { below, layer } => below.iter().chain([layer]).copied().collect(),
             Action::Encode { layer, .. } => vec![*layer],
             Action::Image { base, layers, .. } => base.iter().chain(layers).copied().collect(),
@@ -76,12 +81,31 @@ impl Action {
         }
     }
 
+    /// The step that the action is; `None` for one that is part of another's work.
+    pub fn step(&self) -> Option<Step> {
+        let (target, part) = match self {
+            Action::Import { target, base, platform } => {
+                (target, Part::Base { title: base.value.title(), platform: platform.clone() })
+            }
+            Action::Fetch { target, fetch } => (target, Part::Fetch { title: fetch.value.title() }),
+            Action::List { target, archive, .. } => (target, Part::Archive { title: archive.value.src.value.title() }),
+            Action::Encode { target, number, title, .. } => {
+                (target, Part::Layer { number: *number, title: title.clone() })
+            }
+            Action::Image { label, .. } => (label, Part::Image),
+            Action::Index { label, .. } => (label, Part::Index),
+            Action::Tree { .. } | Action::Merge { .. } | Action::Compose { .. } => return None,
+        };
+        Some(Step { target: target.clone(), part })
+    }
+
     /// What a person is shown while the action runs; `None` for one that is part of another's work.
     pub fn title(&self) -> Option<String> {
         match self {
             Action::Import { base, .. } => Some(format!("import {}", base.value.title())),
-            Action::Fetch { fetch } => Some(format!("fetch {}", fetch.value.title())),
-            Action::Encode { step, .. } => Some(step.title.clone()),
+            Action::Fetch { fetch, .. } => Some(format!("fetch {}", fetch.value.title())),
+            Action::List { archive, .. } => Some(format!("read {}", archive.value.src.value.title())),
+            Action::Encode { title, .. } => Some(title.clone()),
             Action::Image { label, .. } => Some(format!("image {label}")),
             Action::Index { label, .. } => Some(format!("index {label}")),
             Action::Tree { .. } | Action::Merge { .. } | Action::Compose { .. } => None,

@@ -1,13 +1,20 @@
 //! Runs a plan: each action as soon as its inputs are there, in parallel, its result into the store.
 
+mod assemble;
+mod baseline;
 mod cache;
 mod compose;
 mod encode;
 mod execute;
-mod explain;
 mod filesystem;
+mod import;
+mod listing;
+mod output;
+mod report;
+mod run;
 mod schedule;
 
-pub use execute::{Context, build, explain};
-pub use explain::Explanation;
+pub use execute::Context;
+pub use report::Report;
+pub use run::{Built, Options, build, complete, explain, record_of};
 pub use schedule::{How, Progress};

@@ -1,7 +1,10 @@
-//! The order of work: an action starts as soon as all of its inputs are done.
+//! The order of work: an action starts as soon as all of its inputs are done, those first on which the longest chain of
+//! others waits.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
 
 use crate::action::{Action, ActionGraph, ActionId};
 use crate::diagnostic::Diagnostic;
@@ -10,6 +13,9 @@ use crate::diagnostic::Diagnostic;
 pub trait Progress: Sync {
     /// An action with a title starts.
     fn started(&self, title: &str);
+
+    /// Somebody else does the same, so it is waited for.
+    fn waiting(&self, title: &str);
 
     /// Something is odd, but no reason to stop.
     fn warned(&self, text: &str);
@@ -29,39 +35,56 @@ pub enum How {
     Miss(String),
 }
 
-/// Runs every action of `graph` on rayon's threads and returns the results in the graph's order. `run` gets the action
-/// and a way to look up the results of its inputs.
+/// What became of a graph.
+pub(super) struct Outcome<T> {
+    /// By action; `None` for one that failed or was not begun.
+    pub(super) results: Vec<Option<T>>,
+    /// In the graph's order.
+    pub(super) errors: Vec<Diagnostic>,
+}
+
+/// Runs every action of `graph` on as many threads as rayon has. `run` gets the action and a way to look up the results
+/// of its inputs.
 ///
-/// # Errors
-/// After the first error no further action starts. Of several errors at the same time, the one of the first action in
-/// the graph is returned, so that a person sees the same error again.
-pub(super) fn run<T, F>(graph: &ActionGraph, progress: &dyn Progress, run: F) -> Result<Vec<T>, Diagnostic>
+/// The threads are not rayon's: one that waits there for its share of the work may take up another action meanwhile, and
+/// if that one waits for a claim on the store, the first would hold its own for as long.
+///
+/// After an error no further action starts, or with `keep_going` none that depends on the one that failed. Without
+/// it, of several errors at the same time the one of the first action in the graph is returned, so that a person sees the
+/// same error again.
+pub(super) fn run<T, F>(graph: &ActionGraph, progress: &dyn Progress, keep_going: bool, run: F) -> Outcome<T>
 where
     T: Send + Sync,
     F: Fn(&Action, &Results<T>) -> Result<(T, How), Diagnostic> + Sync,
 {
+    let consumers = graph.consumers();
+    let urgency = urgency(graph, &consumers);
+    let waiting_for: Vec<usize> = graph.iter().map(|(_, action)| action.inputs().len()).collect();
+    let startable = graph.iter().filter(|(id, _)| waiting_for[id.index()] == 0);
+    let ready = startable.map(|(id, _)| (urgency[id.index()], Reverse(id))).collect();
     let schedule = Schedule {
         graph,
         progress,
-        consumers: graph.consumers(),
-        waiting_for: graph.iter().map(|(_, action)| AtomicUsize::new(action.inputs().len())).collect(),
+        keep_going,
+        consumers,
+        urgency,
         results: Results(graph.iter().map(|_| OnceLock::new()).collect()),
-        first_error: Mutex::new(None),
+        state: Mutex::new(State { ready, waiting_for, running: 0, errors: Vec::new(), stopped: false }),
+        changed: Condvar::new(),
         run,
     };
-    rayon::scope(|scope| {
-        for (id, action) in graph.iter() {
-            if action.inputs().is_empty() {
-                let schedule = &schedule;
-                scope.spawn(move |scope| schedule.start(id, scope));
-            }
+    thread::scope(|scope| {
+        for _ in 0..rayon::current_num_threads().min(graph.len()) {
+            scope.spawn(|| schedule.work());
         }
     });
-    if let Some((_, error)) = schedule.first_error.into_inner().expect("no action panics while it holds the lock") {
-        return Err(error);
+    let mut errors = schedule.state.into_inner().unwrap_or_else(PoisonError::into_inner).errors;
+    errors.sort_by_key(|(id, _)| *id);
+    errors.truncate(if keep_going { errors.len() } else { 1 });
+    Outcome {
+        results: schedule.results.0.into_iter().map(OnceLock::into_inner).collect(),
+        errors: errors.into_iter().map(|(_, error)| error).collect(),
     }
-    let done = schedule.results.0.into_iter().map(OnceLock::into_inner);
-    Ok(done.map(|result| result.expect("without an error every action has run")).collect())
 }
 
 /// The results so far, by action.
@@ -74,50 +97,126 @@ impl<T> Results<T> {
     }
 }
 
+/// For each action the length of the longest chain from it to a root. How long an action will take is not known
+/// beforehand; those that read or write whole images are taken to be eight times as long as those that don't.
+fn urgency(graph: &ActionGraph, consumers: &[Vec<ActionId>]) -> Vec<u32> {
+    let mut urgency = vec![0; graph.len()];
+    let actions: Vec<_> = graph.iter().collect();
+    for (id, action) in actions.into_iter().rev() {
+        let own = match action {
+            Action::Import { .. } | Action::Fetch { .. } | Action::List { .. } | Action::Encode { .. } => 8,
+            Action::Tree { .. } | Action::Compose { .. } | Action::Merge { .. } => 1,
+            Action::Image { .. } | Action::Index { .. } => 1,
+        };
+        let after = consumers[id.index()].iter().map(|consumer| urgency[consumer.index()]).max();
+        urgency[id.index()] = own + after.unwrap_or(0);
+    }
+    urgency
+}
+
 struct Schedule<'a, T, F> {
     graph: &'a ActionGraph,
     progress: &'a dyn Progress,
+    keep_going: bool,
     consumers: Vec<Vec<ActionId>>,
-    waiting_for: Vec<AtomicUsize>,
+    urgency: Vec<u32>,
     results: Results<T>,
-    first_error: Mutex<Option<(ActionId, Diagnostic)>>,
+    state: Mutex<State>,
+    /// Something became ready, or all is done.
+    changed: Condvar,
     run: F,
 }
 
-impl<'a, T, F> Schedule<'a, T, F>
+struct State {
+    /// Actions that can start; the most urgent first, of several the first in the graph.
+    ready: BinaryHeap<(u32, Reverse<ActionId>)>,
+    /// For each action how many of its inputs are not done.
+    waiting_for: Vec<usize>,
+    running: usize,
+    errors: Vec<(ActionId, Diagnostic)>,
+    /// Nothing is to be started any more.
+    stopped: bool,
+}
+
+impl<T, F> Schedule<'_, T, F>
 where
     T: Send + Sync,
     F: Fn(&Action, &Results<T>) -> Result<(T, How), Diagnostic> + Sync,
 {
-    fn start<'scope>(&'scope self, id: ActionId, scope: &rayon::Scope<'scope>) {
-        if self.errors().is_some() {
-            return;
+    /// Runs one action after the other, until there are no more.
+    fn work(&self) {
+        while let Some(id) = self.next() {
+            let running = Running(self, id);
+            let action = self.graph.get(id);
+            let title = action.title();
+            title.iter().for_each(|title| self.progress.started(title));
+            let result = (self.run)(action, &self.results);
+            if let (Ok((_, how)), Some(title)) = (&result, &title) {
+                self.progress.finished(title, how);
+            }
+            running.done(result.map(|(result, _)| result));
         }
-        let action = self.graph.get(id);
-        let title = action.title();
-        title.iter().for_each(|title| self.progress.started(title));
-        match (self.run)(action, &self.results) {
-            Ok((result, how)) => {
-                title.iter().for_each(|title| self.progress.finished(title, &how));
-                // An action runs once: only its last input starts it.
-                let _ = self.results.0[id.index()].set(result);
-                for &consumer in &self.consumers[id.index()] {
-                    if self.waiting_for[consumer.index()].fetch_sub(1, Ordering::AcqRel) == 1 {
-                        scope.spawn(move |scope| self.start(consumer, scope));
+    }
+
+    /// The action that is to be run next; `None` when all is done.
+    fn next(&self) -> Option<ActionId> {
+        let mut state = self.state();
+        loop {
+            if state.stopped {
+                return None;
+            }
+            if let Some((_, Reverse(id))) = state.ready.pop() {
+                state.running += 1;
+                return Some(id);
+            }
+            if state.running == 0 {
+                return None;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An action that is running. Also one that panics is not waited for by the other threads.
+struct Running<'a, 'b, T, F>(&'a Schedule<'b, T, F>, ActionId);
+
+impl<T, F> Running<'_, '_, T, F>
+where
+    T: Send + Sync,
+    F: Fn(&Action, &Results<T>) -> Result<(T, How), Diagnostic> + Sync,
+{
+    fn done(self, result: Result<T, Diagnostic>) {
+        let Running(schedule, id) = self;
+        let mut state = schedule.state();
+        match result {
+            Ok(result) => {
+                // An action runs once: only its last input makes it ready.
+                let _ = schedule.results.0[id.index()].set(result);
+                for &consumer in &schedule.consumers[id.index()] {
+                    state.waiting_for[consumer.index()] -= 1;
+                    if state.waiting_for[consumer.index()] == 0 {
+                        state.ready.push((schedule.urgency[consumer.index()], Reverse(consumer)));
                     }
                 }
             }
             Err(error) => {
-                let mut first = self.errors();
-                if first.as_ref().is_none_or(|(other, _)| id < *other) {
-                    *first = Some((id, error));
-                }
+                state.errors.push((id, error));
+                state.stopped |= !schedule.keep_going;
             }
         }
     }
+}
 
-    fn errors(&self) -> std::sync::MutexGuard<'_, Option<(ActionId, Diagnostic)>> {
-        self.first_error.lock().expect("no action panics while it holds the lock")
+impl<T, F> Drop for Running<'_, '_, T, F> {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.running -= 1;
+        state.stopped |= thread::panicking();
+        self.0.changed.notify_all();
     }
 }
 
@@ -127,12 +226,13 @@ mod tests {
     use crate::diagnostic::Spanned;
     use crate::path::WorkspacePath;
     use crate::platform::Platform;
-    use crate::target::{Base, OciArchive};
+    use crate::target::{Base, Label, OciArchive};
 
     struct Silent;
 
     impl Progress for Silent {
         fn started(&self, _: &str) {}
+        fn waiting(&self, _: &str) {}
         fn warned(&self, _: &str) {}
         fn finished(&self, _: &str, _: &How) {}
     }
@@ -140,7 +240,8 @@ mod tests {
     fn import(graph: &mut ActionGraph) -> ActionId {
         let archive = OciArchive { package: WorkspacePath::root(), path: WorkspacePath::root(), digest: None };
         let base = Spanned { value: Base::OciArchive(archive), span: None };
-        graph.add(Action::Import { base, platform: Platform::default_target() })
+        let target = Label::parse("//:x", &WorkspacePath::root()).unwrap();
+        graph.add(Action::Import { target, base, platform: Platform::default_target() })
     }
 
     #[test]
@@ -149,21 +250,61 @@ mod tests {
         let image = import(&mut graph);
         let trees: Vec<ActionId> = (0..50).map(|_| graph.add(Action::Tree { image })).collect();
         let merged = graph.add(Action::Merge { below: Some(trees[0]), layer: trees[49] });
-        let results = run(&graph, &Silent, |action, results: &Results<usize>| {
+        let outcome = run(&graph, &Silent, false, |action, results: &Results<usize>| {
             Ok((1 + action.inputs().iter().map(|&input| results.get(input)).sum::<usize>(), How::Done))
         });
-        assert_eq!(results.unwrap()[merged.index()], 5);
+        assert_eq!(outcome.results[merged.index()], Some(5));
+    }
+
+    /// An import that fails, with what depends on it, and one that doesn't.
+    fn failing(keep_going: bool) -> Outcome<()> {
+        let mut graph = ActionGraph::new();
+        let bad = import(&mut graph);
+        graph.add(Action::Tree { image: bad });
+        let good = import(&mut graph);
+        graph.add(Action::Tree { image: good });
+        let first = Mutex::new(true);
+        run(&graph, &Silent, keep_going, |action, _: &Results<()>| match action {
+            // The first that is asked for, as both are equally urgent.
+            Action::Import { .. } if std::mem::take(&mut *first.lock().unwrap()) => {
+                Err(Diagnostic::failure("no such file"))
+            }
+            _ => Ok(((), How::Done)),
+        })
     }
 
     #[test]
-    fn an_error_stops_what_depends_on_it() {
+    fn an_error_stops_what_depends_on_it_and_everything_that_was_not_begun() {
+        let Outcome { results, errors } = failing(false);
+        assert_eq!(results[1], None);
+        assert_eq!(errors.iter().map(Diagnostic::to_string).collect::<Vec<_>>(), ["no such file"]);
+    }
+
+    #[test]
+    fn what_does_not_depend_on_an_error_can_go_on() {
+        let Outcome { results, errors } = failing(true);
+        assert_eq!(results.iter().flatten().count(), 2);
+        assert_eq!(errors.len(), 1);
+    }
+
+    #[test]
+    fn the_longest_chain_comes_first() {
         let mut graph = ActionGraph::new();
-        let image = import(&mut graph);
-        graph.add(Action::Tree { image });
-        let result = run(&graph, &Silent, |action, _: &Results<()>| match action {
-            Action::Import { .. } => Err(Diagnostic::failure("no such file")),
-            _ => panic!("ran without its input"),
-        });
-        assert_eq!(result.unwrap_err().to_string(), "no such file");
+        let short = import(&mut graph);
+        let long = import(&mut graph);
+        let tree = graph.add(Action::Tree { image: long });
+        graph.add(Action::Merge { below: Some(tree), layer: tree });
+        let urgency = urgency(&graph, &graph.consumers());
+        assert!(urgency[long.index()] > urgency[short.index()], "{urgency:?}");
+    }
+
+    #[test]
+    fn an_action_that_panics_ends_the_others() {
+        let mut graph = ActionGraph::new();
+        for _ in 0..20 {
+            import(&mut graph);
+        }
+        let run = || run(&graph, &Silent, true, |_, _: &Results<()>| panic!("a defect"));
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err());
     }
 }

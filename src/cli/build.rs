@@ -1,17 +1,19 @@
 //! `ocify build`: targets to images.
 
-use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Instant;
 
-use crate::build::{Context, build};
+use crate::build::{Built, Context, Options, build};
 use crate::diagnostic::Diagnostic;
 use crate::image::ImageOrIndex;
 use crate::plan::{Plan, TargetGraph};
-use crate::platform::Platform;
-use crate::target::{Label, Pattern, Rule, Target};
+use crate::store::Store;
+use crate::target::{Label, Rule, Target};
 
 use super::output::Output;
 use super::progress::Reporter;
-use super::{environment, print, shown};
+use super::selection::{Selected, Selection};
+use super::{environment, print, record};
 
 /// Build targets into the store, and print the label and digest of each.
 #[derive(clap::Args)]
@@ -20,21 +22,20 @@ use super::{environment, print, shown};
   ocify build //... --jobs 4
   ocify build :web -o oci-archive:web.tar -o dir:rootfs --arg VERSION=1.4")]
 pub(super) struct Arguments {
-    /// Labels or patterns: //path:name, :name, //path/...
-    #[arg(value_name = "TARGET", default_value = ":all")]
-    targets: Vec<String>,
+    #[command(flatten)]
+    selection: Selection,
     /// Also write the image: oci:DIR, oci-archive:FILE, docker-archive:FILE, dir:DIR or tar:FILE
     #[arg(short, long = "output", value_name = "KIND:PATH")]
     outputs: Vec<Output>,
-    /// Value of a build argument that the spec declares with `arg(...)`
-    #[arg(long = "arg", value_name = "KEY=VALUE", value_parser = key_value)]
-    args: Vec<(String, String)>,
-    /// Platform of images that name none, such as linux/arm64
-    #[arg(long)]
-    platform: Option<Platform>,
     /// How many steps run at the same time; the output does not depend on it [default: one for each processor]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
+    /// After a failure, go on with what does not depend on it
+    #[arg(short, long)]
+    keep_going: bool,
+    /// Write what was built of what to FILE, for `ocify explain --against FILE` here or on another machine
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
     /// Print one JSON object for each target instead of a line
     #[arg(long)]
     json: bool,
@@ -44,11 +45,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -> Result<(), Diagnostic> {
-    let (workspace, here) = environment::workspace()?;
-    let patterns = patterns(&arguments.targets, &here)?;
-    let args: BTreeMap<String, String> = arguments.args.iter().cloned().collect();
-    let (targets, roots) =
-        shown(|notes| TargetGraph::load(&workspace, &patterns, &args, arguments.platform.as_ref(), notes))?;
+    let Selected { workspace, targets, roots } = arguments.selection.load()?;
     check_outputs(&arguments.outputs, &targets, &roots)?;
     let store = environment.store()?;
     if let Some(jobs) = arguments.jobs {
@@ -59,16 +56,43 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     let plan = Plan::new(&targets, &roots);
     let steps = plan.graph.iter().filter(|(_, action)| action.title().is_some()).count();
     let progress = Reporter::new(steps, arguments.quiet);
-    let context = Context { workspace: &workspace, settings: &targets.settings, store: &store, progress: &progress };
-    let built = build(&plan, &context);
+    let begun = Instant::now();
+    let context = Context {
+        workspace: &workspace,
+        settings: &targets.settings,
+        store: &store,
+        progress: &progress,
+        clock: &|| begun.elapsed(),
+        against: None,
+    };
+    let options = Options { keep_going: arguments.keep_going, records: arguments.record.is_some() };
+    let Built { targets: built, records, failure, .. } = build(&plan, &context, options);
     progress.clear();
-    let built = built?;
+    if let Some(error) = failure {
+        // What was asked for is there or not; with `--keep-going` what is there is wanted all the same.
+        if arguments.keep_going {
+            finish(arguments, &targets, &built, &store)?;
+        }
+        return Err(error);
+    }
+    if let Some(file) = &arguments.record {
+        record::write(file, records, &store)?;
+    }
+    finish(arguments, &targets, &built, &store)
+}
 
+/// Writes the outputs, names what was built, and prints it.
+fn finish(
+    arguments: &Arguments,
+    targets: &TargetGraph,
+    built: &[(Label, ImageOrIndex)],
+    store: &Store,
+) -> Result<(), Diagnostic> {
     let mut references = Vec::new();
-    for (label, built) in &built {
-        let names = names(&targets, label);
+    for (label, built) in built {
+        let names = names(targets, label);
         for output in &arguments.outputs {
-            output.write(built, &names, &store)?;
+            output.write(built, &names, store)?;
         }
         let listed = std::iter::once(label.ref_name()).chain(names);
         references.extend(listed.map(|name| (name, built.descriptor())));
@@ -77,12 +101,6 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         .set_references(&references)
         .map_err(|error| Diagnostic::failure("the store's index cannot be written").caused_by(error))?;
     print(&built.iter().map(|(label, built)| line(label, built, arguments.json)).collect::<String>())
-}
-
-/// The patterns of a command line.
-pub(super) fn patterns(texts: &[String], here: &crate::path::WorkspacePath) -> Result<Vec<Pattern>, Diagnostic> {
-    let parse = |text: &String| Pattern::parse(text, here).map_err(|error| Diagnostic::spec(error.to_string()));
-    texts.iter().map(parse).collect()
 }
 
 fn line(label: &Label, built: &ImageOrIndex, json: bool) -> String {
@@ -122,11 +140,4 @@ fn check_outputs(outputs: &[Output], targets: &TargetGraph, roots: &[Label]) -> 
         }
     }
     Ok(())
-}
-
-pub(super) fn key_value(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("it should look like KEY=VALUE".into()),
-    }
 }

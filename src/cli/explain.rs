@@ -1,82 +1,85 @@
 //! `ocify explain`: what the next build would do, and why.
 
-use std::collections::BTreeMap;
+use std::time::Instant;
 
-use crate::action::miss::{ChangeKind, EntryChange, Miss};
-use crate::build::{Context, Explanation, explain};
+use crate::action::miss::{ChangeKind, EntryChange, FieldChange, Miss};
+use crate::build::{Context, Report, explain};
 use crate::diagnostic::Diagnostic;
-use crate::plan::{Plan, TargetGraph};
-use crate::platform::Platform;
+use crate::plan::Plan;
 
 use super::progress::Reporter;
-use super::{build, environment, print, shown};
+use super::selection::{Selected, Selection};
+use super::{environment, print, record};
 
 /// How many changed paths of a layer are listed; `--json` has all.
 const LISTED: usize = 20;
 
-/// Show which layers the store has, and why it lacks the others
+/// Show which steps the store has the result of, and why it lacks the others
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   ocify explain //shop:web
+  ocify explain //shop:web --against record.json
+  ocify explain //shop:web --against sha256:...
   ocify explain //... --json")]
 pub(super) struct Arguments {
-    /// Labels or patterns: //path:name, :name, //path/...
-    #[arg(value_name = "TARGET", default_value = ":all")]
-    targets: Vec<String>,
-    /// Value of a build argument that the spec declares with `arg(...)`
-    #[arg(long = "arg", value_name = "KEY=VALUE", value_parser = build::key_value)]
-    args: Vec<(String, String)>,
-    /// Platform of images that name none, such as linux/arm64
-    #[arg(long)]
-    platform: Option<Platform>,
-    /// Print one JSON object for each layer, with every difference, old and new
+    #[command(flatten)]
+    selection: Selection,
+    /// Compare with this build instead of the last one: a file of `ocify build --record`, or an image in the store
+    #[arg(long, value_name = "BUILD|FILE")]
+    against: Option<String>,
+    /// Print one JSON object for each step, with every difference, old and new
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -> Result<(), Diagnostic> {
-    let (workspace, here) = environment::workspace()?;
-    let patterns = build::patterns(&arguments.targets, &here)?;
-    let args: BTreeMap<String, String> = arguments.args.iter().cloned().collect();
-    let (targets, roots) =
-        shown(|notes| TargetGraph::load(&workspace, &patterns, &args, arguments.platform.as_ref(), notes))?;
+    let Selected { workspace, targets, roots } = arguments.selection.load()?;
     let store = environment.store()?;
-    let plan = Plan::new(&targets, &roots);
-    let progress = Reporter::new(0, true);
-    let context = Context { workspace: &workspace, settings: &targets.settings, store: &store, progress: &progress };
-    let explanations = explain(&plan, &context)?;
+    let against = arguments.against.as_ref().map(|text| record::find(text, &roots, &store)).transpose()?;
+    let begun = Instant::now();
+    let context = Context {
+        workspace: &workspace,
+        settings: &targets.settings,
+        store: &store,
+        progress: &Reporter::new(0, true),
+        clock: &|| begun.elapsed(),
+        against: against.as_deref(),
+    };
+    let reports = explain(&Plan::new(&targets, &roots), &context)?;
     if arguments.json {
-        let line = |explanation: &Explanation| {
-            let object = serde_json::to_value(explanation);
-            object.map(|object| format!("{object}\n"))
-        };
-        let lines: Result<String, _> = explanations.iter().map(line).collect();
+        let line = |report: &Report| serde_json::to_value(report).map(|object| format!("{object}\n"));
+        let lines: Result<String, _> = reports.iter().map(line).collect();
         return print(&lines.map_err(|error| Diagnostic::failure("the explanation is not JSON").caused_by(error))?);
     }
-    print(&explanations.iter().map(text).collect::<String>())
+    print(&reports.iter().map(text).collect::<String>())
 }
 
-/// A line for the step, and one for each path that changed.
-fn text(explanation: &Explanation) -> String {
-    let Explanation { step, miss } = explanation;
+/// A line for the step, and below it what changed.
+fn text(Report { step, miss, .. }: &Report) -> String {
     let said = miss.as_ref().map_or("hit".to_owned(), |miss| format!("miss: {miss}"));
-    let mut text = format!("{} {} {}: {said}\n", step.target, step.number, step.title);
-    if let Some(Miss::Entries { changes }) = miss {
-        text.extend(changes.iter().take(LISTED).map(change));
-        if changes.len() > LISTED {
-            text.push_str(&format!("    and {} more; --json shows all\n", changes.len() - LISTED));
+    let mut text = format!("{step}: {said}\n");
+    if let Some(Miss::Changed { fields, entries }) = miss {
+        text.extend(fields.iter().map(|change| field("  ", change)));
+        text.extend(entries.iter().take(LISTED).map(entry));
+        if entries.len() > LISTED {
+            text.push_str(&format!("    and {} more; --json shows all\n", entries.len() - LISTED));
         }
     }
     text
 }
 
-fn change(change: &EntryChange) -> String {
+fn entry(change: &EntryChange) -> String {
     match &change.kind {
         ChangeKind::Added => format!("  + {}\n", change.path),
         ChangeKind::Removed => format!("  - {}\n", change.path),
         ChangeKind::Changed { fields } => {
-            let fields = fields.iter().map(|f| format!("    {}: {} -> {}\n", f.field, f.old, f.new));
+            let fields = fields.iter().map(|change| field("    ", change));
             format!("  ~ {}\n{}", change.path, fields.collect::<String>())
         }
     }
+}
+
+fn field(indent: &str, FieldChange { field, old, new }: &FieldChange) -> String {
+    let [old, new] = [old, new].map(|value| value.as_deref().unwrap_or("(none)"));
+    format!("{indent}{field}: {old} -> {new}\n")
 }

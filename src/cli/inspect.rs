@@ -66,7 +66,7 @@ fn check(digest: &Digest, store: &Store) -> Result<(), Diagnostic> {
 }
 
 /// The digest that `name` stands for.
-fn find(name: &str, store: &Store) -> Result<Digest, Diagnostic> {
+pub(super) fn find(name: &str, store: &Store) -> Result<Digest, Diagnostic> {
     if let Ok(digest) = name.parse() {
         return Ok(digest);
     }

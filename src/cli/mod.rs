@@ -12,7 +12,9 @@ mod inspect;
 mod output;
 mod progress;
 mod query;
+mod record;
 mod schema;
+mod selection;
 
 use std::io::{self, ErrorKind, IsTerminal};
 use std::process::ExitCode;

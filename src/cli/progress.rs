@@ -57,6 +57,10 @@ impl Progress for Reporter {
         });
     }
 
+    fn waiting(&self, title: &str) {
+        self.change(|_| Some(format!("{title} (waiting for another build that makes it)")));
+    }
+
     /// Warnings are shown even to those who asked for silence: nobody else will tell them.
     fn warned(&self, text: &str) {
         self.clear();

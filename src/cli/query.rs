@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::diagnostic::Diagnostic;
 use crate::plan;
 
-use super::{build, environment, print, shown};
+use super::{environment, print, selection, shown};
 
 /// Print the targets that an expression selects, without building anything.
 #[derive(clap::Args)]
@@ -21,7 +21,7 @@ pub(super) struct Arguments {
     #[arg(long)]
     json: bool,
     /// Value of a build argument that the spec declares with `arg(...)`
-    #[arg(long = "arg", value_name = "KEY=VALUE", value_parser = build::key_value)]
+    #[arg(long = "arg", value_name = "KEY=VALUE", value_parser = selection::key_value)]
     args: Vec<(String, String)>,
 }
 

@@ -35,6 +35,8 @@ pub enum Origin {
     /// Part of the uncompressed tar stream of a layer, beginning at `offset`. Layers are compressed and read from
     /// front to back, so such a content is spooled to a [`Origin::Region`] before anything reads it.
     Layer { diff_id: DiffId, offset: u64 },
+    /// A file in this archive, a content that can be opened: the one with this digest. It is spooled as well.
+    Archive(Arc<Content>),
     /// Not known: the entry is only listed.
     #[default]
     Unknown,
@@ -77,9 +79,9 @@ impl Content {
                 buffer.resize(start + len, 0);
                 file.read_exact_at(&mut buffer[start..], base + offset)
             }
-            Origin::Layer { .. } | Origin::Unknown => Err(io::Error::new(
+            Origin::Layer { .. } | Origin::Archive(_) | Origin::Unknown => Err(io::Error::new(
                 io::ErrorKind::Unsupported,
-                "content inside a layer was read before it was spooled; this is a defect in ocify",
+                "content inside a layer or an archive was read before it was spooled; this is a defect in ocify",
             )),
         }
     }

@@ -126,6 +126,13 @@ impl Image {
         }
     }
 
+    /// True if the store has manifest and config, unharmed, and blobs of the layers' sizes under their digests.
+    pub fn is_in(&self, store: &Store) -> Result<bool, StoreError> {
+        let there = |layer: &Layer| store.contains(&layer.descriptor.digest) == Some(layer.descriptor.size);
+        let documents = store.holds(&self.0.descriptor)? && store.holds(&self.0.manifest.config)?;
+        Ok(documents && self.0.layers.iter().all(there))
+    }
+
     /// Puts manifest and config into the store. Its layers should be there before, as nothing may name what is not.
     pub fn save(&self, store: &Store) -> Result<(), StoreError> {
         store.put_blob(&self.0.config_bytes)?;

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::action::{Action, ActionGraph, ActionId, Step};
+use crate::action::{Action, ActionGraph, ActionId};
 use crate::diagnostic::Spanned;
+use crate::digest::Digest;
+use crate::path::WorkspacePath;
 use crate::platform::Platform;
-use crate::target::{Base, ImageSpec, Label, LayerSpec, Rule, Settings, Target};
+use crate::target::{Archive, Base, Fetch, FileSource, ImageSpec, Label, LayerSpec, Rule, Settings, Target};
 
 use super::targets::TargetGraph;
 
@@ -25,6 +27,8 @@ impl Plan {
             targets: BTreeMap::new(),
             imports: Vec::new(),
             trees: BTreeMap::new(),
+            fetches: BTreeMap::new(),
+            listings: BTreeMap::new(),
         };
         for target in targets.in_build_order(roots) {
             lowering.target(target);
@@ -41,6 +45,10 @@ struct Lowering<'a> {
     /// Imported images and their trees, so that a base is read once however many images stand on it.
     imports: Vec<(Base, Platform, ActionId)>,
     trees: BTreeMap<ActionId, ActionId>,
+    /// Fetches by everything that may decide about them: one of several with the same digest may have a URL that works.
+    fetches: BTreeMap<(Digest, WorkspacePath, Vec<String>), ActionId>,
+    /// Archives that are read, by path, or by the fetch that brings them.
+    listings: BTreeMap<(Option<WorkspacePath>, Option<ActionId>), ActionId>,
 }
 
 /// A target that has its actions.
@@ -84,16 +92,17 @@ impl Lowering<'_> {
             Some(Base::Target(label)) => self.targets[label].platform.clone(),
             _ => None,
         });
+        let label = &target.label;
         let wanted = platform.as_ref().unwrap_or(&self.settings.platform).clone();
-        let base = spec.base.as_ref().and_then(|base| self.base_image(base, &wanted));
+        let base = spec.base.as_ref().and_then(|base| self.base_image(base, &wanted, label));
         let compression = spec.compression.unwrap_or(self.settings.compression);
         let mut encoded = Vec::new();
         let mut files = spec.base.clone().map_or(Files::Tree(None), Files::OfBase);
         for (index, layer) in spec.layers.iter().enumerate() {
-            let below = self.merged(files, &wanted);
-            let composed = self.compose(layer, below, &wanted);
-            let step = Step { target: target.label.clone(), number: index + 1, title: layer.value.title() };
-            encoded.push(self.graph.add(Action::Encode { step, layer: composed, compression }));
+            let below = self.merged(files, &wanted, label);
+            let composed = self.compose(layer, below, &wanted, label);
+            let (target, number, title) = (label.clone(), index + 1, layer.value.title());
+            encoded.push(self.graph.add(Action::Encode { target, number, title, layer: composed, compression }));
             files = Files::Unmerged { below, layer: composed };
         }
         let (label, span, spec) = (target.label.clone(), target.span.clone(), Box::new(spec.clone()));
@@ -101,26 +110,56 @@ impl Lowering<'_> {
         Lowered { result, platform, files }
     }
 
-    fn compose(&mut self, layer: &Spanned<LayerSpec>, below: Option<ActionId>, platform: &Platform) -> ActionId {
+    fn compose(
+        &mut self,
+        layer: &Spanned<LayerSpec>,
+        below: Option<ActionId>,
+        platform: &Platform,
+        target: &Label,
+    ) -> ActionId {
         let fetches = layer.value.fetches();
-        let fetched = fetches.into_iter().map(|fetch| self.graph.add(Action::Fetch { fetch })).collect();
+        let fetched: Vec<ActionId> = fetches.into_iter().map(|fetch| self.fetch(fetch, target)).collect();
         let from = match &layer.value {
-            LayerSpec::Copy(copy) => self.base_tree(&copy.image, platform),
+            LayerSpec::Copy(copy) => self.base_tree(&copy.image, platform, target),
             _ => None,
         };
-        self.graph.add(Action::Compose { layer: layer.clone(), below, from, fetched })
+        let listing = match &layer.value {
+            LayerSpec::Archive(archive) => {
+                let archive = Spanned { value: archive.clone(), span: layer.span.clone() };
+                Some(self.listing(archive, fetched.first().copied(), target))
+            }
+            _ => None,
+        };
+        self.graph.add(Action::Compose { layer: layer.clone(), below, from, listing, fetched })
     }
 
-    fn merged(&mut self, files: Files, platform: &Platform) -> Option<ActionId> {
+    fn fetch(&mut self, fetch: Spanned<Fetch>, target: &Label) -> ActionId {
+        let Fetch { sha256, package, urls, .. } = fetch.value.clone();
+        let graph = &mut self.graph;
+        let action = || graph.add(Action::Fetch { target: target.clone(), fetch });
+        *self.fetches.entry((sha256, package, urls)).or_insert_with(action)
+    }
+
+    fn listing(&mut self, archive: Spanned<Archive>, fetched: Option<ActionId>, target: &Label) -> ActionId {
+        let path = match &archive.value.src.value {
+            FileSource::Path(path) => Some(archive.value.package.join(path)),
+            FileSource::Fetch(_) => None,
+        };
+        let graph = &mut self.graph;
+        let action = || graph.add(Action::List { target: target.clone(), archive, fetched });
+        *self.listings.entry((path, fetched)).or_insert_with(action)
+    }
+
+    fn merged(&mut self, files: Files, platform: &Platform, target: &Label) -> Option<ActionId> {
         match files {
             Files::Tree(tree) => tree,
             Files::Unmerged { below, layer } => Some(self.graph.add(Action::Merge { below, layer })),
-            Files::OfBase(base) => self.base_tree(&base, platform),
+            Files::OfBase(base) => self.base_tree(&base, platform, target),
         }
     }
 
     /// The action that gives the base as an image; none for `scratch`.
-    fn base_image(&mut self, base: &Spanned<Base>, platform: &Platform) -> Option<ActionId> {
+    fn base_image(&mut self, base: &Spanned<Base>, platform: &Platform, target: &Label) -> Option<ActionId> {
         match &base.value {
             Base::Scratch => None,
             Base::Target(label) => Some(self.targets[label].result),
@@ -129,24 +168,26 @@ impl Lowering<'_> {
                 if let Some((_, _, import)) = known {
                     return Some(*import);
                 }
-                let import = self.graph.add(Action::Import { base: base.clone(), platform: platform.clone() });
-                self.imports.push((base.value.clone(), platform.clone(), import));
+                let (target, base, platform) = (target.clone(), base.clone(), platform.clone());
+                let known = (base.value.clone(), platform.clone());
+                let import = self.graph.add(Action::Import { target, base, platform });
+                self.imports.push((known.0, known.1, import));
                 Some(import)
             }
         }
     }
 
     /// The action that gives the base's merged tree; none where it is empty.
-    fn base_tree(&mut self, base: &Spanned<Base>, platform: &Platform) -> Option<ActionId> {
+    fn base_tree(&mut self, base: &Spanned<Base>, platform: &Platform, asking: &Label) -> Option<ActionId> {
         let Base::Target(label) = &base.value else {
-            let image = self.base_image(base, platform)?;
+            let image = self.base_image(base, platform, asking)?;
             let graph = &mut self.graph;
             return Some(*self.trees.entry(image).or_insert_with(|| graph.add(Action::Tree { image })));
         };
         let target = self.targets.get_mut(label)?;
         let platform = target.platform.clone().unwrap_or_else(|| self.settings.platform.clone());
         let files = std::mem::replace(&mut target.files, Files::Tree(None));
-        let tree = self.merged(files, &platform);
+        let tree = self.merged(files, &platform, asking);
         self.targets.get_mut(label)?.files = Files::Tree(tree);
         tree
     }

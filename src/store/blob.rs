@@ -45,6 +45,15 @@ impl Store {
         }
     }
 
+    /// True if the store has the blob that `descriptor` names, unharmed: it is read. A damaged one is quarantined, so it
+    /// can be stored anew.
+    pub fn holds(&self, descriptor: &Descriptor) -> Result<bool, StoreError> {
+        match self.open_blob(&descriptor.digest)?.map(BlobReader::finish) {
+            None | Some(Err(StoreError::DamagedBlob { .. })) => Ok(false),
+            Some(result) => result.map(|()| self.contains(&descriptor.digest) == Some(descriptor.size)),
+        }
+    }
+
     /// A blob's bytes, verified; `None` if the store does not have it.
     ///
     /// # Errors

@@ -8,7 +8,7 @@
 //! ├── layers/HEX            directory index of the layer with this diff ID; may be missing, see `layer_index`
 //! ├── actions/HEX           result of the action with this cache key; may be missing, see `action`
 //! ├── stat/HEX              file digests of the workspace whose root has this SHA-256; may be missing, see `stat_file`
-//! ├── ingest/               what is being written; each file is locked (flock) by the process that writes it
+//! ├── ingest/               what is being written or made; each file is locked (flock) by the process that does it
 //! ├── locks/index.lock      held while index.json is replaced
 //! ├── locks/quarantine.lock held while a damaged blob is moved
 //! └── quarantine/HEX        the last damaged blob of this name, for a person to look at
@@ -29,6 +29,7 @@
 
 mod action;
 mod blob;
+mod claim;
 mod error;
 mod ingest;
 mod layer_index;
@@ -41,6 +42,7 @@ mod temporary;
 
 pub use action::ActionRecord;
 pub use blob::BlobReader;
+pub use claim::Claim;
 pub use error::StoreError;
 pub use ingest::{Draft, Ingest};
 pub use stat_file::StatFile;

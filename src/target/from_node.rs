@@ -58,6 +58,11 @@ impl<'de, T: FromNode> Visitor<'de> for NodeVisitor<T> {
         T::from_text(text).map_err(E::custom)
     }
 
+    /// JSON has no nodes, and this is how it says so.
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+
     fn visit_map<A: MapAccess<'de>>(self, mut table: A) -> Result<T, A::Error> {
         let one = || de::Error::custom(format!("expected {}: a table with one key, the builtin's name", T::EXPECTED));
         let builtin = table.next_key_seed(BuiltinName::<T>(PhantomData))?.ok_or_else(one)?;

@@ -162,7 +162,7 @@ fn check(entries: &[Entry], index: usize) -> Result<(), EncodeError> {
             let actual = match &content.origin {
                 Origin::Inline(bytes) => bytes.len() as u64,
                 Origin::Disk(disk) => disk.stamp.size,
-                Origin::Region { .. } | Origin::Layer { .. } | Origin::Unknown => content.size,
+                Origin::Region { .. } | Origin::Layer { .. } | Origin::Archive(_) | Origin::Unknown => content.size,
             };
             if actual != content.size {
                 return Err(EncodeError::Length { path: path(), size: content.size });

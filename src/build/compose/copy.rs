@@ -1,7 +1,6 @@
 //! `copy`: files of another image or target.
 
 use crate::diagnostic::{At, Diagnostic, Spanned};
-use crate::entry::Kind;
 use crate::path::ImagePath;
 use crate::target::{Copy, Sources};
 use crate::tree::{Changeset, Tree};
@@ -37,13 +36,7 @@ pub(super) fn compose(copy: &Copy, composition: &Composition) -> Result<Changese
         }
     }
 
-    let mut entries = selection.entries(copy.owner.as_ref(), copy.mode, composition)?;
-    let contents = entries.iter_mut().filter_map(|entry| match &mut entry.kind {
-        Kind::File { content } => Some(content),
-        _ => None,
-    });
-    composition.from.make_readable(composition.store, &mut contents.collect::<Vec<_>>())?;
-    layer_of(entries)
+    layer_of(selection.entries(copy.owner.as_ref(), copy.mode, composition)?)
 }
 
 /// The path as the spec names it, and where it really is, links among its parents followed.

@@ -1,15 +1,10 @@
 //! `archive`: the contents of a tar or zip file.
 
-use std::io::BufReader;
-
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
-use crate::archive::read::{Limits, Spool, decompress, is_zip, read_tar, read_zip};
-use crate::diagnostic::{At, Diagnostic};
-use crate::entry::{Content, Entry, Kind};
-use crate::path::{ImagePath, WorkspacePath};
-use crate::source::SourceFile;
-use crate::target::{Archive, FileSource};
+use crate::diagnostic::Diagnostic;
+use crate::path::ImagePath;
+use crate::target::Archive;
 use crate::tree::{Changeset, Tree};
 
 use super::placement::join;
@@ -18,18 +13,9 @@ use super::{Composition, layer_of};
 
 pub(super) fn compose(archive: &Archive, composition: &Composition) -> Result<Changeset, Diagnostic> {
     let filter = Filter::new(archive)?;
-    let content = match &archive.src.value {
-        FileSource::Path(path) => {
-            let span = archive.src.span.as_ref().map(|span| span.narrowed_to(path.as_str()));
-            let path = archive.package.join(path);
-            hash(&path, composition).at(span.as_ref())?
-        }
-        FileSource::Fetch(_) => {
-            Content::clone(composition.fetched.first().expect("the plan fetches what the layer names"))
-        }
-    };
+    let listing = composition.listing.expect("the plan lists the archive of an `archive`");
     let unreadable = || Diagnostic::failure("the archive cannot be extracted");
-    let changes = Changeset::from_archive(entries(&content, composition)?).map_err(|e| unreadable().caused_by(e))?;
+    let changes = Changeset::from_archive(listing.entries.clone()).map_err(|e| unreadable().caused_by(e))?;
     let name = archive.src.value.title();
     changes.warnings().iter().for_each(|text| composition.progress.warned(&format!("{name}: {text}")));
     let mut tree = Tree::new();
@@ -42,32 +28,6 @@ pub(super) fn compose(archive: &Archive, composition: &Composition) -> Result<Ch
         }
     }
     layer_of(selection.entries(archive.owner.as_ref(), None, composition)?)
-}
-
-/// The archive as a content whose file can be opened.
-fn hash(path: &WorkspacePath, composition: &Composition) -> Result<Content, Diagnostic> {
-    let path = ImagePath::parse(path.as_str()).map_err(|error| Diagnostic::spec(error.to_string()))?;
-    match composition.workspace.hash_all(&[SourceFile::named(path)], composition.digests)?.pop() {
-        Some(Kind::File { content }) => Ok(content),
-        _ => unreachable!("a regular file is hashed to one"),
-    }
-}
-
-/// Everything in the archive, the contents of its files spooled to a temporary file.
-fn entries(content: &Content, composition: &Composition) -> Result<Vec<Entry>, Diagnostic> {
-    let limits = Limits::default();
-    let file = composition.store.spool().map_err(|e| Diagnostic::failure("no temporary file").caused_by(e))?;
-    let mut spool = Spool::new(file);
-    let unreadable = || Diagnostic::failure("the archive cannot be read");
-    let file = content.open().map_err(|error| unreadable().caused_by(error))?;
-    if is_zip(&file).map_err(|error| unreadable().caused_by(error))? {
-        return read_zip(&file, &limits, &mut spool).map_err(|error| unreadable().caused_by(error));
-    }
-    let tar = decompress(BufReader::with_capacity(1 << 16, file), &limits)
-        .and_then(|stream| read_tar(stream, &limits, Some(&mut spool)))
-        .map_err(|error| unreadable().caused_by(error))?;
-    tar.warnings.iter().for_each(|text| composition.progress.warned(text));
-    Ok(tar.entries)
 }
 
 /// `strip_components`, `include` and `exclude`.

@@ -17,6 +17,7 @@ use crate::target::LayerSpec;
 use crate::tree::Changeset;
 
 use super::filesystem::FileSystem;
+use super::listing::Listing;
 use super::schedule::Progress;
 
 /// What a layer is composed from.
@@ -33,6 +34,8 @@ pub(super) struct Composition<'a> {
     pub(super) below: &'a FileSystem,
     /// What a `copy` takes from.
     pub(super) from: &'a FileSystem,
+    /// What is in the archive of an `archive`.
+    pub(super) listing: Option<&'a Listing>,
     /// The fetched files of the layer, in the order of [`LayerSpec::fetches`].
     pub(super) fetched: Vec<&'a Content>,
 }

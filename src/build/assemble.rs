@@ -1,0 +1,130 @@
+//! Images and indexes into the store.
+
+use crate::action::key::{LayerInput, Preimage};
+use crate::action::record::StepResult;
+use crate::action::{Action, ActionId, Part};
+use crate::diagnostic::{Diagnostic, Span};
+use crate::image::{self, Image, Layer};
+use crate::oci::History;
+use crate::store::StoreError;
+use crate::target::{ImageSpec, IndexSpec, Label};
+
+use super::execute::{Executor, step, unwritable};
+use super::import::image_result;
+use super::output::{Done, Output};
+use super::report::Report;
+use super::schedule::{How, Results};
+
+/// A target with the place of its call.
+type Named<'a> = (&'a Label, Option<&'a Span>);
+
+impl Executor<'_> {
+    /// `Image`. To assemble costs less than to look up what that gave before, so it is always done, and what it gives is
+    /// what is looked for in the store.
+    pub(super) fn image(
+        &self,
+        action: &Action,
+        (label, span): Named,
+        spec: &ImageSpec,
+        (base, layers): (Option<ActionId>, &[ActionId]),
+        results: &Results<Done>,
+    ) -> Result<(Done, How), Diagnostic> {
+        let (settings, store) = (self.context.settings, self.context.store);
+        let unmade = unmade(base.iter().chain(layers), label, results);
+        if !unmade.is_empty() {
+            return Ok(waiting(action, unmade));
+        }
+        let base = base.map(|id| results.image(id));
+        let added: Vec<(Layer, String)> =
+            layers.iter().map(|&id| (results.layer(id).clone(), title(results.get(id)))).collect();
+        let input =
+            |(layer, title): &(Layer, String)| LayerInput { digest: layer.descriptor.digest, title: title.clone() };
+        let inputs = added.iter().map(input).collect();
+        let preimage = Preimage::image(spec, base.map(Image::digest), inputs, settings);
+        let entry = |title| History { created_by: Some(format!("ocify: {title}")), ..History::default() };
+        let added = added.into_iter().map(|(layer, title)| (layer, entry(title))).collect();
+        let assemble = || {
+            image::assemble(base, spec, added, settings)
+                .map_err(|error| Diagnostic::spec(format!("image `{label}`: {error}")).at(span.cloned()))
+        };
+        let (image, micros) = self.cache.timed(assemble)?;
+        if image.is_in(store).map_err(in_store)? {
+            let result = image_result(&image, micros);
+            return Ok(self.done(action, Output::Image(image.into()), preimage, Some(result), None));
+        }
+        let miss = Some(self.cache.miss(&step(action), &preimage, None)?);
+        if self.explaining {
+            return Ok(self.done(action, Output::Nothing, preimage, None, miss));
+        }
+        image.save(store).map_err(in_store)?;
+        let problems = image::validate_documents(store, &image).into_iter();
+        let mut problems = problems.map(|problem| Diagnostic::failure(problem.to_string()));
+        if let Some(first) = problems.next() {
+            return Err(first.at(span.cloned()).and(problems));
+        }
+        let result = image_result(&image, micros);
+        Ok(self.done(action, Output::Image(image.into()), preimage, Some(result), miss))
+    }
+
+    /// `Index`, as [`Executor::image`].
+    pub(super) fn index(
+        &self,
+        action: &Action,
+        (label, span): Named,
+        spec: &IndexSpec,
+        images: &[ActionId],
+        results: &Results<Done>,
+    ) -> Result<(Done, How), Diagnostic> {
+        let (settings, store) = (self.context.settings, self.context.store);
+        let unmade = unmade(images.iter(), label, results);
+        if !unmade.is_empty() {
+            return Ok(waiting(action, unmade));
+        }
+        let images: Vec<Image> = images.iter().map(|&id| results.image(id).clone()).collect();
+        let preimage = Preimage::index(spec, images.iter().map(Image::digest).collect(), settings);
+        let assemble = || {
+            image::assemble_index(&images, spec, settings)
+                .map_err(|error| Diagnostic::spec(format!("index `{label}`: {error}")).at(span.cloned()))
+        };
+        let (index, micros) = self.cache.timed(assemble)?;
+        let descriptor = index.descriptor();
+        let result = StepResult { digest: descriptor.digest, size: descriptor.size, diff_id: None, micros };
+        if store.holds(&descriptor).map_err(in_store)? {
+            return Ok(self.done(action, Output::Index(index.into()), preimage, Some(result), None));
+        }
+        let miss = Some(self.cache.miss(&step(action), &preimage, None)?);
+        if self.explaining {
+            return Ok(self.done(action, Output::Nothing, preimage, None, miss));
+        }
+        index.save(store).map_err(in_store)?;
+        Ok(self.done(action, Output::Index(index.into()), preimage, Some(result), miss))
+    }
+}
+
+fn in_store(error: StoreError) -> Diagnostic {
+    unwritable().caused_by(error)
+}
+
+/// A step that is only explained and depends on others that are, too.
+fn waiting(action: &Action, unmade: Vec<String>) -> (Done, How) {
+    let report = Report::waiting(step(action), unmade);
+    (Done { output: Output::Nothing, report: Some(report) }, How::Done)
+}
+
+/// The inputs without an output, as they are called in a report of `label`.
+fn unmade<'a>(ids: impl Iterator<Item = &'a ActionId>, label: &Label, results: &Results<Done>) -> Vec<String> {
+    let nothing = ids.map(|id| results.get(*id)).filter(|done| matches!(done.output, Output::Nothing));
+    let name = |report: &Report| match &report.step.part {
+        Part::Layer { number, .. } if report.step.target == *label => format!("layer {number}"),
+        _ => report.step.target.to_string(),
+    };
+    nothing.filter_map(|done| done.report.as_ref().map(name)).collect()
+}
+
+/// The title under which a layer was reported.
+fn title(layer: &Done) -> String {
+    match layer.report.as_ref().map(|report| &report.step.part) {
+        Some(Part::Layer { title, .. }) => title.clone(),
+        _ => unreachable!("a layer is reported as one"),
+    }
+}

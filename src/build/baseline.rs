@@ -1,0 +1,140 @@
+//! The builds that the present one is compared with, to say why something has to be made again.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use serde::de::IgnoredAny;
+
+use crate::action::Step;
+use crate::action::record::{BuildRecord, StepRecord};
+use crate::diagnostic::Diagnostic;
+use crate::digest::{CacheKey, Digest};
+use crate::entry::Entry;
+use crate::oci::canonical_json;
+use crate::source::Workspace;
+use crate::store::{ActionRecord, Store, StoreError};
+use crate::target::Label;
+
+use super::cache::{unreadable, unwritable};
+
+/// Earlier builds.
+pub(super) enum Baseline<'a> {
+    /// The last build of each target in this workspace.
+    Last(LastBuilds<'a>),
+    /// These, whatever came after them.
+    Given(&'a [BuildRecord]),
+}
+
+impl Baseline<'_> {
+    /// What `step` was.
+    pub(super) fn find(&self, step: &Step) -> Result<Option<StepRecord>, Diagnostic> {
+        let at_its_place = |record: &&StepRecord| record.step.part.is_at_place_of(&step.part);
+        match self {
+            Baseline::Last(last) => {
+                let build = last.get(&step.target)?;
+                Ok(build.and_then(|build| build.steps.iter().find(at_its_place).cloned()))
+            }
+            Baseline::Given(builds) => {
+                // A single one need not be of the same target: it was named.
+                let of_target = |build: &&BuildRecord| build.target == step.target || builds.len() == 1;
+                Ok(builds.iter().filter(of_target).flat_map(|build| &build.steps).find(at_its_place).cloned())
+            }
+        }
+    }
+}
+
+/// The last build of each target, as the store remembers it. It reaches no output.
+pub(super) struct LastBuilds<'a> {
+    store: &'a Store,
+    /// SHA-256 of the workspace's root directory: one store may serve several workspaces with the same labels.
+    workspace: Digest,
+    digests: OnceLock<Table>,
+    /// Those that were looked at.
+    builds: Mutex<BTreeMap<Label, Option<Arc<BuildRecord>>>>,
+}
+
+/// The digest of each target's last build.
+type Table = BTreeMap<Label, Digest>;
+
+impl<'a> LastBuilds<'a> {
+    pub(super) fn new(store: &'a Store, workspace: &Workspace) -> Self {
+        let workspace = Digest::of(workspace.root().as_os_str().as_encoded_bytes());
+        LastBuilds { store, workspace, digests: OnceLock::new(), builds: Mutex::default() }
+    }
+
+    /// The last build of `target`.
+    pub(super) fn get(&self, target: &Label) -> Result<Option<Arc<BuildRecord>>, Diagnostic> {
+        let mut builds = self.builds.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = builds.get(target) {
+            return Ok(known.clone());
+        }
+        let build = match self.table()?.get(target) {
+            Some(digest) => read(self.store, target, digest)?.map(Arc::new),
+            None => None,
+        };
+        Ok(builds.entry(target.clone()).or_insert(build).clone())
+    }
+
+    /// True if the last build of `target` gave this digest.
+    pub(super) fn was(&self, target: &Label, digest: &Digest) -> Result<bool, Diagnostic> {
+        Ok(self.table()?.get(target) == Some(digest))
+    }
+
+    /// Remembers these as the last builds of their targets. A store that cannot be written loses only explanations.
+    pub(super) fn remember(&self, builds: &[BuildRecord]) -> Result<(), Diagnostic> {
+        if builds.is_empty() {
+            return Ok(());
+        }
+        match self.write(builds) {
+            Err(StoreError::ReadOnly { .. }) | Ok(()) => Ok(()),
+            Err(error) => Err(unwritable(error)),
+        }
+    }
+
+    fn write(&self, builds: &[BuildRecord]) -> Result<(), StoreError> {
+        for build in builds {
+            self.store.put_action(&key(&build.target, &build.digest), &ActionRecord { preimage: (), result: build })?;
+        }
+        let _claim = self.store.claim(&self.table_key(), || ())?;
+        let mut table = self.read_table()?;
+        table.extend(builds.iter().map(|build| (build.target.clone(), build.digest)));
+        self.store.put_action(&self.table_key(), &ActionRecord { preimage: (), result: table })
+    }
+
+    fn table(&self) -> Result<&Table, Diagnostic> {
+        if let Some(table) = self.digests.get() {
+            return Ok(table);
+        }
+        let table = self.read_table().map_err(unreadable)?;
+        Ok(self.digests.get_or_init(|| table))
+    }
+
+    fn read_table(&self) -> Result<Table, StoreError> {
+        let record: Option<ActionRecord<IgnoredAny, Table>> = self.store.action(&self.table_key())?;
+        Ok(record.map(|record| record.result).unwrap_or_default())
+    }
+
+    fn table_key(&self) -> CacheKey {
+        CacheKey(Digest::of(&canonical_json(&("last builds", self.workspace))))
+    }
+}
+
+/// The record of the build of `target` that gave `digest`.
+pub(super) fn read(store: &Store, target: &Label, digest: &Digest) -> Result<Option<BuildRecord>, Diagnostic> {
+    let record: Option<ActionRecord<IgnoredAny, BuildRecord>> =
+        store.action(&key(target, digest)).map_err(unreadable)?;
+    Ok(record.map(|record| record.result))
+}
+
+/// The entries of a layer that a build made: from the record, else from the store, if it still has the list.
+pub(super) fn entries(store: &Store, step: &StepRecord) -> Result<Option<Vec<Entry>>, Diagnostic> {
+    match (&step.entries, step.result.diff_id) {
+        (Some(entries), _) => Ok(Some(entries.clone())),
+        (None, Some(diff_id)) => store.layer_index(&diff_id).map_err(unreadable),
+        (None, None) => Ok(None),
+    }
+}
+
+fn key(target: &Label, digest: &Digest) -> CacheKey {
+    CacheKey(Digest::of(&canonical_json(&("build", target, digest))))
+}

@@ -1,0 +1,152 @@
+//! Files that are fetched, and what is in archives, without and with the bytes of their files.
+
+use std::collections::BTreeMap;
+use std::io::BufReader;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::action::Action;
+use crate::action::key::Preimage;
+use crate::action::record::StepResult;
+use crate::archive::read::{Limits, Spool, decompress, is_zip, read_tar, read_zip};
+use crate::diagnostic::{At, Diagnostic, Spanned};
+use crate::digest::Digest;
+use crate::entry::{Content, Entry, Kind, Origin};
+use crate::path::{ImagePath, WorkspacePath};
+use crate::source::SourceFile;
+use crate::store::Store;
+use crate::target::{Archive, Fetch, FileSource};
+
+use super::execute::Executor;
+use super::output::{Done, Output};
+use super::schedule::How;
+
+impl Executor<'_> {
+    /// `Fetch`. The store has a file under its digest, so that is where it is looked for.
+    pub(super) fn fetch(&self, action: &Action, fetch: &Spanned<Fetch>) -> Result<(Done, How), Diagnostic> {
+        let (workspace, store) = (self.context.workspace, self.context.store);
+        let Spanned { value, span } = fetch;
+        let preimage = Preimage::fetch(value.sha256);
+        let get = || {
+            let fetched = || self.client.fetch(value, workspace, store).map_err(Diagnostic::from).at(span.as_ref());
+            self.cache.timed(fetched)
+        };
+        let find = || store.contains(&value.sha256).map(|_| get()).transpose();
+        let ((content, micros), miss) = self.found_or_made(action, &preimage, None, find, get)?;
+        let result = StepResult { digest: content.digest, size: content.size, diff_id: None, micros };
+        Ok(self.done(action, Output::Content(content), preimage, Some(result), miss))
+    }
+
+    /// `List`. What an archive holds is known by its digest, once it was read.
+    pub(super) fn list(
+        &self,
+        action: &Action,
+        archive: &Spanned<Archive>,
+        fetched: Option<&Content>,
+    ) -> Result<(Done, How), Diagnostic> {
+        let content = match (&archive.value.src.value, fetched) {
+            (FileSource::Path(path), _) => {
+                let span = archive.value.src.span.as_ref().map(|span| span.narrowed_to(path.as_str()));
+                self.hash(&archive.value.package.join(path)).at(span.as_ref()).at(archive.span.as_ref())?
+            }
+            (FileSource::Fetch(_), Some(content)) => content.clone(),
+            (FileSource::Fetch(_), None) => unreachable!("the plan fetches what a layer names"),
+        };
+        let preimage = Preimage::archive(content.digest);
+        let find = || {
+            let found: Option<(StepResult, Listing)> = self.cache.find(&preimage)?;
+            Ok(found.map(|(result, listing)| (result, listing.of(&content))))
+        };
+        let make = || {
+            let read = || Listing::read(&content, self.context.store);
+            let (listing, micros) = self.cache.timed(read).at(archive.span.as_ref())?;
+            let result = StepResult { digest: content.digest, size: content.size, diff_id: None, micros };
+            self.cache.put(&preimage, (result, &listing))?;
+            Ok((result, listing))
+        };
+        let ((result, listing), miss) = self.found_or_made(action, &preimage, None, find, make)?;
+        listing.warnings.iter().for_each(|text| self.context.progress.warned(text));
+        Ok(self.done(action, Output::Listing(listing.into()), preimage, Some(result), miss))
+    }
+
+    /// A file of the workspace as a content that can be opened.
+    pub(super) fn hash(&self, path: &WorkspacePath) -> Result<Content, Diagnostic> {
+        let path = ImagePath::parse(path.as_str()).map_err(|error| Diagnostic::spec(error.to_string()))?;
+        match self.context.workspace.hash_all(&[SourceFile::named(path)], &self.digests)?.pop() {
+            Some(Kind::File { content }) => Ok(content),
+            _ => unreachable!("a regular file is hashed to one"),
+        }
+    }
+}
+
+/// The entries of an archive, and what is odd about it. A listing that comes from the store has contents of
+/// [`Origin::Archive`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Listing {
+    pub(super) entries: Vec<Entry>,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Listing {
+    /// Reads `archive`, a content that can be opened; the contents of its files are set aside in a temporary file.
+    pub(super) fn read(archive: &Content, store: &Store) -> Result<Self, Diagnostic> {
+        let limits = Limits::default();
+        let file = store.spool().map_err(|e| Diagnostic::failure("no temporary file").caused_by(e))?;
+        let mut spool = Spool::new(file);
+        let unreadable = || Diagnostic::failure("the archive cannot be read");
+        let file = archive.open().map_err(|error| unreadable().caused_by(error))?;
+        if is_zip(&file).map_err(|error| unreadable().caused_by(error))? {
+            let entries = read_zip(&file, &limits, &mut spool).map_err(|error| unreadable().caused_by(error))?;
+            return Ok(Listing { entries, warnings: Vec::new() });
+        }
+        let tar = decompress(BufReader::with_capacity(1 << 16, file), &limits)
+            .and_then(|stream| read_tar(stream, &limits, Some(&mut spool)))
+            .map_err(|error| unreadable().caused_by(error))?;
+        Ok(Listing { entries: tar.entries, warnings: tar.warnings })
+    }
+
+    /// The listing of `archive` as the store had it.
+    pub(super) fn of(mut self, archive: &Content) -> Self {
+        let archive = Arc::new(archive.clone());
+        for content in self.entries.iter_mut().filter_map(content) {
+            content.origin = match content.size {
+                0 => Origin::Inline(Arc::from([])),
+                _ => Origin::Archive(archive.clone()),
+            };
+        }
+        self
+    }
+}
+
+/// Makes contents readable that lie in archives: each archive is read once, and its files are set aside in a temporary
+/// file. Contents that lie elsewhere stay as they are.
+pub(super) fn make_readable(contents: &mut [&mut Content], store: &Store) -> Result<(), Diagnostic> {
+    let archive_of = |content: &Content| match &content.origin {
+        Origin::Archive(archive) => Some(archive.clone()),
+        _ => None,
+    };
+    let archives: BTreeMap<Digest, Arc<Content>> =
+        contents.iter().filter_map(|content| archive_of(content)).map(|archive| (archive.digest, archive)).collect();
+    for (digest, archive) in archives {
+        let mut files = Listing::read(&archive, store)?.entries;
+        let files: BTreeMap<Digest, Origin> =
+            files.iter_mut().filter_map(content).map(|content| (content.digest, content.origin.clone())).collect();
+        for content in contents.iter_mut().filter(|content| archive_of(content).is_some_and(|it| it.digest == digest)) {
+            let origin = files.get(&content.digest).ok_or_else(|| {
+                Diagnostic::failure("the archive no longer holds what it held")
+                    .help("build again: it was being changed")
+            })?;
+            content.origin = origin.clone();
+        }
+    }
+    Ok(())
+}
+
+/// The content of a file.
+pub(super) fn content(entry: &mut Entry) -> Option<&mut Content> {
+    match &mut entry.kind {
+        Kind::File { content } => Some(content),
+        _ => None,
+    }
+}

@@ -1,0 +1,34 @@
+//! What became of a step, or would become of it.
+
+use serde::Serialize;
+
+use crate::action::Step;
+use crate::action::key::Preimage;
+use crate::action::miss::Miss;
+use crate::action::record::StepResult;
+use crate::digest::CacheKey;
+
+/// One step of a build, or of one that is only explained.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    #[serde(flatten)]
+    pub step: Step,
+    /// Absent as long as a step on which this one depends has no result.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<CacheKey>,
+    /// Absent if there is none: the step was only explained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<StepResult>,
+    /// Why it was not, or will not be, taken from the store; absent if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub miss: Option<Miss>,
+    #[serde(skip)]
+    pub(super) preimage: Option<Preimage>,
+}
+
+impl Report {
+    /// The report of a step that depends on others without a result, which `steps` names.
+    pub(super) fn waiting(step: Step, steps: Vec<String>) -> Self {
+        Report { step, key: None, result: None, miss: Some(Miss::Waits { steps }), preimage: None }
+    }
+}

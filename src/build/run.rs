@@ -1,0 +1,146 @@
+//! Whole builds, and what they would be.
+
+use std::collections::BTreeSet;
+
+use crate::action::record::{BuildRecord, StepRecord};
+use crate::action::{Action, ActionGraph, ActionId, Step};
+use crate::diagnostic::Diagnostic;
+use crate::digest::Digest;
+use crate::image::ImageOrIndex;
+use crate::plan::Plan;
+use crate::store::Store;
+use crate::target::Label;
+
+use super::baseline::{self, Baseline};
+use super::execute::{Context, Executor};
+use super::output::Done;
+use super::report::Report;
+use super::schedule::{self, Outcome};
+
+/// What a build gave.
+pub struct Built {
+    /// The roots that were made, in the plan's order.
+    pub targets: Vec<(Label, ImageOrIndex)>,
+    /// What became of each step that was done, in the plan's order.
+    pub reports: Vec<Report>,
+    /// The builds of all targets that were made, also of those that others stand on; none unless asked for.
+    pub records: Vec<BuildRecord>,
+    /// What went wrong, at its place in the spec where that is known: the first thing, or with `keep_going` everything.
+    pub failure: Option<Diagnostic>,
+}
+
+/// What may be chosen about a build. It decides about no byte of an image.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// After a failure, go on with what does not depend on it.
+    pub keep_going: bool,
+    /// Give the records of the build.
+    pub records: bool,
+}
+
+/// Makes the plan's roots, in parallel on as many threads as rayon has. All blobs of what was made are in the store
+/// afterwards; no reference is set. After a failure nothing further is begun, or with `keep_going` nothing that depends on
+/// what failed; what was finished stays in the store, where it harms nobody.
+pub fn build(plan: &Plan, context: &Context, options: Options) -> Built {
+    let executor = Executor::new(context, false);
+    let outcome =
+        schedule::run(&plan.graph, context.progress, options.keep_going, |action, done| executor.run(action, done));
+    // Also after a failure: what was hashed need not be hashed again.
+    executor.digests.save();
+    let Outcome { results, mut errors } = outcome;
+    let made = |(label, id): &(Label, ActionId)| Some((label.clone(), results[id.index()].as_ref()?.image_or_index()));
+    let targets = plan.roots.iter().filter_map(made).collect();
+    errors.extend(remember(&executor, &plan.graph, &results).err());
+    let records = match options.records {
+        true => made_targets(&plan.graph, &results).map(|made| record(&made, &results)).collect(),
+        false => Vec::new(),
+    };
+    let reports = results.into_iter().flatten().filter_map(|done| done.report).collect();
+    let mut errors = errors.into_iter();
+    let failure = errors.next().map(|first| first.and(errors));
+    Built { targets, reports, records, failure }
+}
+
+/// What [`build`] would do at each step of the plan, in the plan's order. Nothing is encoded or assembled into the store;
+/// bases are imported, archives read and files fetched, as what a layer holds may depend on them.
+///
+/// # Errors
+/// As [`build`].
+pub fn explain(plan: &Plan, context: &Context) -> Result<Vec<Report>, Diagnostic> {
+    let executor = Executor::new(context, true);
+    let outcome = schedule::run(&plan.graph, context.progress, false, |action, done| executor.run(action, done));
+    executor.digests.save();
+    match outcome.errors.into_iter().next() {
+        Some(error) => Err(error),
+        None => Ok(outcome.results.into_iter().flatten().filter_map(|done| done.report).collect()),
+    }
+}
+
+/// The record of an earlier build of `target`, if the store remembers it.
+pub fn record_of(target: &Label, built: &ImageOrIndex, store: &Store) -> Result<Option<BuildRecord>, Diagnostic> {
+    baseline::read(store, target, &built.digest())
+}
+
+/// Adds to a record what it needs to be read where the store is not.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn complete(record: &mut BuildRecord, store: &Store) -> Result<(), Diagnostic> {
+    for step in &mut record.steps {
+        step.entries = baseline::entries(store, step)?;
+    }
+    Ok(())
+}
+
+/// Remembers the builds that were not the last ones of their targets already.
+fn remember(executor: &Executor, graph: &ActionGraph, results: &[Option<Done>]) -> Result<(), Diagnostic> {
+    let Baseline::Last(last) = &executor.cache.baseline else { return Ok(()) };
+    let mut records = Vec::new();
+    for made in made_targets(graph, results) {
+        let steps = made.actions.iter().filter_map(|id| results[id.index()].as_ref()?.report.as_ref());
+        if steps.into_iter().any(|report| report.miss.is_some()) || !last.was(made.label, &made.digest)? {
+            records.push(record(&made, results));
+        }
+    }
+    last.remember(&records)
+}
+
+/// An image or index that was made.
+struct Made<'a> {
+    label: &'a Label,
+    digest: Digest,
+    /// Its own.
+    actions: BTreeSet<ActionId>,
+}
+
+fn made_targets<'a>(graph: &'a ActionGraph, results: &'a [Option<Done>]) -> impl Iterator<Item = Made<'a>> {
+    graph.iter().filter_map(|(id, action)| {
+        let (Action::Image { label, .. } | Action::Index { label, .. }) = action else { return None };
+        let digest = results[id.index()].as_ref()?.image_or_index().digest();
+        Some(Made { label, digest, actions: own_actions(graph, id) })
+    })
+}
+
+fn record(Made { label, digest, actions }: &Made, results: &[Option<Done>]) -> BuildRecord {
+    let steps = actions.iter().filter_map(|id| step_record(results[id.index()].as_ref()?, label));
+    BuildRecord { target: Label::clone(label), digest: *digest, steps: steps.collect() }
+}
+
+/// The actions on which a target's action depends, and itself, without those of targets on which it stands.
+fn own_actions(graph: &ActionGraph, target: ActionId) -> BTreeSet<ActionId> {
+    let mut found = BTreeSet::from([target]);
+    let mut left = graph.get(target).inputs();
+    while let Some(id) = left.pop() {
+        let action = graph.get(id);
+        if !matches!(action, Action::Image { .. } | Action::Index { .. }) && found.insert(id) {
+            left.extend(action.inputs());
+        }
+    }
+    found
+}
+
+fn step_record(done: &Done, target: &Label) -> Option<StepRecord> {
+    let Report { step, result, preimage, .. } = done.report.as_ref()?;
+    let step = Step { target: target.clone(), part: step.part.clone() };
+    Some(StepRecord { step, preimage: preimage.clone()?, result: (*result)?, entries: None })
+}

@@ -1,0 +1,59 @@
+//! Which targets a command is about.
+
+use std::collections::BTreeMap;
+
+use crate::diagnostic::Diagnostic;
+use crate::path::WorkspacePath;
+use crate::plan::TargetGraph;
+use crate::platform::Platform;
+use crate::source::Workspace;
+use crate::target::{Label, Pattern};
+
+use super::{environment, shown};
+
+/// Arguments of commands that are about targets.
+#[derive(clap::Args)]
+pub(super) struct Selection {
+    /// Labels or patterns: //path:name, :name, //path/...
+    #[arg(value_name = "TARGET", default_value = ":all")]
+    targets: Vec<String>,
+    /// Value of a build argument that the spec declares with `arg(...)`
+    #[arg(long = "arg", value_name = "KEY=VALUE", value_parser = key_value)]
+    args: Vec<(String, String)>,
+    /// Platform of images that name none, such as linux/arm64
+    #[arg(long)]
+    platform: Option<Platform>,
+}
+
+/// The targets.
+pub(super) struct Selected {
+    pub(super) workspace: Workspace,
+    pub(super) targets: TargetGraph,
+    /// Those that were selected, in the order of their labels.
+    pub(super) roots: Vec<Label>,
+}
+
+impl Selection {
+    /// Evaluates the specs in which the targets are.
+    pub(super) fn load(&self) -> Result<Selected, Diagnostic> {
+        let (workspace, here) = environment::workspace()?;
+        let patterns = patterns(&self.targets, &here)?;
+        let args: BTreeMap<String, String> = self.args.iter().cloned().collect();
+        let (targets, roots) =
+            shown(|notes| TargetGraph::load(&workspace, &patterns, &args, self.platform.as_ref(), notes))?;
+        Ok(Selected { workspace, targets, roots })
+    }
+}
+
+/// The patterns of a command line.
+pub(super) fn patterns(texts: &[String], here: &WorkspacePath) -> Result<Vec<Pattern>, Diagnostic> {
+    let parse = |text: &String| Pattern::parse(text, here).map_err(|error| Diagnostic::spec(error.to_string()));
+    texts.iter().map(parse).collect()
+}
+
+pub(super) fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("it should look like KEY=VALUE".into()),
+    }
+}
