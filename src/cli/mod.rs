@@ -5,14 +5,17 @@
 
 mod build;
 mod completions;
+mod df;
 mod environment;
 mod explain;
 mod images;
 mod inspect;
 mod output;
 mod progress;
+mod prune;
 mod query;
 mod schema;
+mod size;
 
 use std::io::{self, ErrorKind, IsTerminal};
 use std::process::ExitCode;
@@ -43,6 +46,8 @@ enum Command {
     #[command(alias = "ls")]
     Images(images::Arguments),
     Inspect(inspect::Arguments),
+    Prune(prune::Arguments),
+    Df(df::Arguments),
     Completions(completions::Arguments),
 }
 
@@ -78,6 +83,8 @@ impl Cli {
             Command::Schema(arguments) => schema::run(arguments),
             Command::Images(arguments) => images::run(arguments, environment),
             Command::Inspect(arguments) => inspect::run(arguments, environment),
+            Command::Prune(arguments) => prune::run(arguments, environment),
+            Command::Df(arguments) => df::run(arguments, environment),
             Command::Completions(arguments) => completions::run(arguments),
         }
     }
