@@ -9,6 +9,7 @@ mod golden;
 mod hostile;
 mod images;
 mod properties;
+mod prune;
 mod reference;
 mod reproducible;
 mod specs;

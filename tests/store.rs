@@ -12,7 +12,7 @@ use std::time::Duration;
 use ocify::digest::{DiffId, Digest};
 use ocify::format::MediaTypes;
 use ocify::oci::{Descriptor, MediaType, REF_NAME};
-use ocify::store::{Store, StoreError};
+use ocify::store::{PruneOptions, Store, StoreError};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -330,7 +330,8 @@ fn a_read_only_store_serves_what_it_has() {
     store.put_layer_index(&diff_id, &[]).unwrap();
     fs::remove_dir(store.root().join("quarantine")).unwrap();
     let set_modes = |directory_mode, file_mode| {
-        let inner = ["", "blobs", "blobs/sha256", "ingest", "layers", "locks"].map(|name| store.root().join(name));
+        let inner = ["", "blobs", "blobs/sha256", "ingest", "layers", "actions", "stat", "locks"]
+            .map(|name| store.root().join(name));
         for path in inner.iter().map(PathBuf::as_path).chain([directory.path()]) {
             fs::set_permissions(path, Permissions::from_mode(directory_mode)).unwrap();
             for entry in fs::read_dir(path).unwrap().map(|entry| entry.unwrap()) {
@@ -360,6 +361,16 @@ fn a_read_only_store_serves_what_it_has() {
         }
         let error = store.read_blob(&bad, 100).unwrap_err();
         assert!(matches!(error, StoreError::DamagedBlob { moved: None, .. }), "{error}");
+
+        assert_eq!(store.leased().unwrap().contains(&digest), Some(7), "nobody can prune it either");
+        store.usage().unwrap();
+        let mut options = PruneOptions::default();
+        let error = store.prune(&options).unwrap_err();
+        assert!(matches!(error, StoreError::ReadOnly { .. }), "{error}");
+        options.dry_run = true;
+        // It gets as far as the reference, which leads to what is no manifest.
+        let error = store.prune(&options).unwrap_err();
+        assert!(matches!(&error, StoreError::UnreadableReference { reference, .. } if reference == "web"), "{error}");
     });
     set_modes(0o755, 0o644);
     assert_eq!(store.references().unwrap().len(), 1);

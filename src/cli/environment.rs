@@ -1,12 +1,12 @@
 //! Where the workspace and the store are: the one place that looks at the process's environment.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::diagnostic::Diagnostic;
 use crate::path::WorkspacePath;
 use crate::source::Workspace;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// Flags that every command takes.
 #[derive(clap::Args)]
@@ -17,8 +17,15 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// Opens the store: `--store`, else `$OCIFY_STORE`, else `ocify` in `$XDG_DATA_HOME` or `~/.local/share`.
+    /// Opens the store for a command that relies on what it finds there: until the command ends, `ocify prune` leaves it.
     pub(super) fn store(&self) -> Result<Store, Diagnostic> {
+        let store = self.store_to_look_at()?;
+        store.leased().map_err(|error| unusable(store.root(), error))
+    }
+
+    /// Opens the store: `--store`, else `$OCIFY_STORE`, else `ocify` in `$XDG_DATA_HOME` or `~/.local/share`. What is found
+    /// there may be pruned at any time.
+    pub(super) fn store_to_look_at(&self) -> Result<Store, Diagnostic> {
         let directory = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let root = self
             .store
@@ -29,10 +36,12 @@ impl Arguments {
             .ok_or_else(|| {
                 Diagnostic::spec("there is no place for the store").help("set OCIFY_STORE or give --store DIR")
             })?;
-        Store::open(&root).map_err(|error| {
-            Diagnostic::failure(format!("the store at {} cannot be used", root.display())).caused_by(error)
-        })
+        Store::open(&root).map_err(|error| unusable(&root, error))
     }
+}
+
+fn unusable(root: &Path, error: StoreError) -> Diagnostic {
+    Diagnostic::failure(format!("the store at {} cannot be used", root.display())).caused_by(error)
 }
 
 /// The workspace around the working directory, and the package that the directory is.

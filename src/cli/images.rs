@@ -5,6 +5,7 @@ use crate::image;
 use crate::oci::Descriptor;
 use crate::store::Store;
 
+use super::size::human_size;
 use super::{environment, print};
 
 /// List the images of the store.
@@ -17,7 +18,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -> Result<(), Diagnostic> {
-    let store = environment.store()?;
+    let store = environment.store_to_look_at()?;
     let references =
         store.references().map_err(|error| Diagnostic::failure("the store's index cannot be read").caused_by(error))?;
     let rows: Vec<Row> = references.iter().map(|(name, descriptor)| Row::new(name, descriptor, &store)).collect();
@@ -76,32 +77,5 @@ impl Row {
             "name": name, "digest": digest, "platforms": platforms, "created": created, "size": size,
         });
         format!("{object}\n")
-    }
-}
-
-/// Bytes in decimal units, as `docker images` shows them.
-fn human_size(bytes: u64) -> String {
-    if bytes < 1000 {
-        return format!("{bytes}B");
-    }
-    let mut size = bytes as f64 / 1000.0;
-    let mut units = ["kB", "MB", "GB", "TB"].into_iter();
-    let mut unit = units.next().unwrap_or_default();
-    while let (true, Some(next)) = (size >= 999.5, units.next()) {
-        (size, unit) = (size / 1000.0, next);
-    }
-    let decimals = if size < 10.0 { 2 } else { 1 };
-    format!("{size:.decimals$}{unit}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_have_decimal_units() {
-        for (bytes, text) in [(0, "0B"), (999, "999B"), (1000, "1.00kB"), (12_345_678, "12.3MB")] {
-            assert_eq!(human_size(bytes), text);
-        }
     }
 }

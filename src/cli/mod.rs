@@ -5,16 +5,19 @@
 
 mod build;
 mod completions;
+mod df;
 mod environment;
 mod explain;
 mod images;
 mod inspect;
 mod output;
 mod progress;
+mod prune;
 mod query;
 mod record;
 mod schema;
 mod selection;
+mod size;
 
 use std::io::{self, ErrorKind, IsTerminal};
 use std::process::ExitCode;
@@ -45,6 +48,8 @@ enum Command {
     #[command(alias = "ls")]
     Images(images::Arguments),
     Inspect(inspect::Arguments),
+    Prune(prune::Arguments),
+    Df(df::Arguments),
     Completions(completions::Arguments),
 }
 
@@ -80,6 +85,8 @@ impl Cli {
             Command::Schema(arguments) => schema::run(arguments),
             Command::Images(arguments) => images::run(arguments, environment),
             Command::Inspect(arguments) => inspect::run(arguments, environment),
+            Command::Prune(arguments) => prune::run(arguments, environment),
+            Command::Df(arguments) => df::run(arguments, environment),
             Command::Completions(arguments) => completions::run(arguments),
         }
     }

@@ -3,8 +3,8 @@
 //! `actions/HEX`, HEX being the cache key, is two lines: a JSON object with the preimage and the result, and the SHA-256
 //! of that line. It is a cache: a record that is truncated or altered is removed and counts as a miss.
 
-use std::fs;
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
@@ -31,16 +31,19 @@ impl Store {
         key: &CacheKey,
     ) -> Result<Option<ActionRecord<P, R>>, StoreError> {
         let path = self.action_path(key);
-        let bytes = match fs::read(&path) {
+        let mut file = match File::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            bytes => bytes.map_err(StoreError::read("read", &path))?,
+            file => file.map_err(StoreError::read("open", &path))?,
         };
+        let metadata = file.metadata().map_err(StoreError::read("inspect", &path))?;
+        let mut bytes = Vec::with_capacity(metadata.len() as usize + 1);
+        file.read_to_end(&mut bytes).map_err(StoreError::read("read", &path))?;
         let record = parse(&bytes);
         if record.is_none() {
             // If that fails, it is a miss again next time.
             let _ = fs::remove_file(&path);
         }
-        Ok(record)
+        Ok(record.filter(|_| self.is_kept(&path, &metadata)))
     }
 
     /// Stores the record of an action, in place of an older one.

@@ -13,8 +13,9 @@ impl Store {
     /// The size in bytes of a blob, if the store has it. Looks at the name only; who reads the blob finds out whether
     /// its bytes are good.
     pub fn contains(&self, digest: &Digest) -> Option<u64> {
-        let metadata = fs::symlink_metadata(self.blob_path(digest)).ok()?;
-        metadata.is_file().then_some(metadata.len())
+        let path = self.blob_path(digest);
+        let metadata = fs::symlink_metadata(&path).ok()?;
+        (metadata.is_file() && self.is_kept(&path, &metadata)).then_some(metadata.len())
     }
 
     /// Opens a blob; `None` if the store does not have it.
@@ -24,7 +25,11 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             file => file.map_err(StoreError::read("open", &path))?,
         };
-        let size = file.metadata().map_err(StoreError::read("inspect", &path))?.len();
+        let metadata = file.metadata().map_err(StoreError::read("inspect", &path))?;
+        if !self.is_kept(&path, &metadata) {
+            return Ok(None);
+        }
+        let size = metadata.len();
         let (store, digest) = (self.clone(), *digest);
         Ok(Some(BlobReader { store, digest, file, size, left: size, hasher: Hasher::new(), verdict: None }))
     }

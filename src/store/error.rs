@@ -61,6 +61,12 @@ pub enum StoreError {
     #[error("reference `{name}` cannot be set: the store has no blob {digest} of {size} bytes")]
     DanglingReference { name: String, digest: Digest, size: u64 },
 
+    #[error(
+        "nothing more is removed: `{reference}` needs {digest}, which {reason}, so what else it needs is not known; \
+         build or copy `{reference}` again, or take it out of index.json"
+    )]
+    UnreadableReference { reference: String, digest: Digest, reason: String },
+
     #[error("the index of layer {diff_id} cannot be stored: the content of {path} is not in that layer")]
     NotInLayer { diff_id: DiffId, path: ImagePath },
 }

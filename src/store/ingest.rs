@@ -99,6 +99,8 @@ impl Draft {
                 quarantine::move_away(&store, digest, &bad)?;
             }
             temporary.persist(&path, BLOB_MODE)?;
+            // The lease has to know of it if the clock was set back since it began.
+            store.contains(digest);
         }
         Ok(())
     }

@@ -39,12 +39,13 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             file => file.map_err(StoreError::read("open", &path))?,
         };
+        let metadata = file.metadata().map_err(StoreError::read("inspect", &path))?;
         let entries = read(file, diff_id).map_err(StoreError::read("read", &path))?;
         if entries.is_none() {
             // If that fails, it is a miss again next time.
             let _ = fs::remove_file(&path);
         }
-        Ok(entries)
+        Ok(entries.filter(|_| self.is_kept(&path, &metadata)))
     }
 
     /// Stores the entries of a layer.

@@ -19,17 +19,32 @@ pub(super) struct Lock {
 impl Lock {
     /// Waits for the lock at `path`, creating the file if it is missing.
     pub(super) fn acquire(path: &Path) -> Result<Lock, StoreError> {
-        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
-        let file = file.map_err(StoreError::write("open the lock", path))?;
+        let file = open(path)?;
         lock_file(&file).map_err(StoreError::write("lock", path))?;
+        Ok(Lock { _file: file })
+    }
+
+    /// As [`Lock::acquire`], but many may hold it at once, while nobody holds it exclusively.
+    pub(super) fn acquire_shared(path: &Path) -> Result<Lock, StoreError> {
+        let file = open(path)?;
+        wait(|| file.lock_shared()).map_err(StoreError::write("lock", path))?;
         Ok(Lock { _file: file })
     }
 }
 
 /// Waits for an exclusive flock on `file`; a signal does not end the wait.
 pub(super) fn lock_file(file: &File) -> io::Result<()> {
+    wait(|| file.lock())
+}
+
+fn open(path: &Path) -> Result<File, StoreError> {
+    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
+    file.map_err(StoreError::write("open the lock", path))
+}
+
+fn wait(lock: impl Fn() -> io::Result<()>) -> io::Result<()> {
     loop {
-        match file.lock() {
+        match lock() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => return result,
         }

@@ -11,6 +11,8 @@
 //! ├── ingest/               what is being written or made; each file is locked (flock) by the process that does it
 //! ├── locks/index.lock      held while index.json is replaced
 //! ├── locks/quarantine.lock held while a damaged blob is moved
+//! ├── locks/prune.lock      held while files are removed that nobody needs, see `lease`
+//! ├── locks/lease-*         locked by a process that relies on what it found in the store
 //! └── quarantine/HEX        the last damaged blob of this name, for a person to look at
 //! ```
 //!
@@ -32,20 +34,29 @@ mod blob;
 mod claim;
 mod error;
 mod ingest;
+mod inventory;
 mod layer_index;
 mod layout;
+mod lease;
 mod lock;
+mod prune;
 mod quarantine;
+mod reachable;
 mod reference;
 mod stat_file;
 mod temporary;
+mod usage;
 
 pub use action::ActionRecord;
 pub use blob::BlobReader;
 pub use claim::Claim;
 pub use error::StoreError;
 pub use ingest::{Draft, Ingest};
+pub use inventory::{Kind, StoredFile};
+pub use prune::{PruneOptions, Pruned};
+pub use reachable::Unreadable;
 pub use stat_file::StatFile;
+pub use usage::{KindUsage, ReferenceUsage, Usage};
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -57,6 +68,8 @@ use crate::digest::Digest;
 #[derive(Clone, Debug)]
 pub struct Store {
     root: Arc<Path>,
+    /// Keeps what this handle and its clones find, see [`Store::leased`].
+    lease: Option<Arc<lease::Lease>>,
 }
 
 impl Store {
@@ -70,7 +83,8 @@ impl Store {
         let root = root.into();
         layout::prepare(&root)?;
         temporary::sweep(&root.join(layout::INGEST));
-        Ok(Store { root: root.into() })
+        lease::sweep(&root.join(layout::LOCKS));
+        Ok(Store { root: root.into(), lease: None })
     }
 
     /// The directory, as it was given to [`Store::open`].

@@ -33,6 +33,20 @@ impl Store {
         Ok(references)
     }
 
+    /// What index.json lists, by name, also what has no name there: that is called by its digest.
+    ///
+    /// # Errors
+    /// As [`Store::references`].
+    pub(super) fn roots(&self) -> Result<Vec<(String, Descriptor)>, StoreError> {
+        let root = |entry: Value| {
+            let name = name_of(&entry).map(str::to_owned);
+            let descriptor = serde_json::from_value::<Descriptor>(entry);
+            let descriptor = descriptor.map_err(|error| self.damaged(format!("one of its entries: {error}")))?;
+            Ok((name.unwrap_or_else(|| descriptor.digest.to_string()), descriptor))
+        };
+        self.read_index()?.manifests.into_iter().map(root).collect()
+    }
+
     /// Sets these references, all or none; others stay as they are. Of a name given twice, the last one counts.
     ///
     /// # Errors

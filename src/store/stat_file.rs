@@ -33,8 +33,12 @@ impl StatFile {
 
     /// Its bytes; `None` if it is missing, cannot be read, or has more than `limit` bytes.
     pub fn read(&self, limit: u64) -> Option<Vec<u8>> {
-        let file = File::open(self.path()).ok()?;
-        let size = file.metadata().ok().filter(|metadata| metadata.is_file() && metadata.len() <= limit)?.len();
+        let path = self.path();
+        let file = File::open(&path).ok()?;
+        let metadata = file.metadata().ok().filter(|metadata| metadata.is_file() && metadata.len() <= limit)?;
+        let size = metadata.len();
+        // Gone or not, its bytes are here.
+        self.store.is_kept(&path, &metadata);
         let mut bytes = Vec::with_capacity(size as usize + 1);
         file.take(limit + 1).read_to_end(&mut bytes).ok()?;
         (bytes.len() as u64 <= limit).then_some(bytes)

@@ -19,16 +19,7 @@ pub(super) struct Temporary {
 
 impl Temporary {
     pub(super) fn create(ingest: &Path) -> Result<Temporary, StoreError> {
-        loop {
-            let file =
-                NamedTempFile::new_in(ingest).map_err(StoreError::write("create a temporary file in", ingest))?;
-            lock_file(file.as_file()).map_err(StoreError::write("lock", file.path()))?;
-            // Between these two steps a sweeper may have found the file unlocked and removed it.
-            let metadata = file.as_file().metadata().map_err(StoreError::read("inspect", file.path()))?;
-            if metadata.nlink() > 0 {
-                return Ok(Temporary { file: BufWriter::with_capacity(128 << 10, file) });
-            }
-        }
+        Ok(Temporary { file: BufWriter::with_capacity(128 << 10, locked_file(ingest, ".tmp")?) })
     }
 
     /// Hands what is buffered to the kernel and returns the file's length.
@@ -77,6 +68,20 @@ impl Write for Temporary {
     }
 }
 
+/// A new locked file in `directory`, whose name begins with `prefix`.
+pub(super) fn locked_file(directory: &Path, prefix: &str) -> Result<NamedTempFile, StoreError> {
+    loop {
+        let file = tempfile::Builder::new().prefix(prefix).tempfile_in(directory);
+        let file = file.map_err(StoreError::write("create a temporary file in", directory))?;
+        lock_file(file.as_file()).map_err(StoreError::write("lock", file.path()))?;
+        // Between these two steps a sweeper may have found the file unlocked and removed it.
+        let metadata = file.as_file().metadata().map_err(StoreError::read("inspect", file.path()))?;
+        if metadata.nlink() > 0 {
+            return Ok(file);
+        }
+    }
+}
+
 /// Puts the names in the directory that holds `path` on the disk.
 pub(super) fn sync_parent(path: &Path) -> Result<(), StoreError> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -99,13 +104,14 @@ pub(super) fn sweep(ingest: &Path) {
     }
 }
 
-fn remove_if_stale(path: &Path) -> io::Result<()> {
+/// Removes a file of [`locked_file`] if its writer is gone.
+pub(super) fn remove_if_stale(path: &Path) -> io::Result<()> {
     let writable = OpenOptions::new().read(true).write(true).open(path);
     // Writable first, as NFS grants an exclusive lock on nothing less; a writer that died just before its rename has
     // left a file of mode 0444.
     let file = writable.or_else(|_| File::open(path))?;
     if file.try_lock().is_ok() {
-        // Removed under the lock: see `Temporary::create`.
+        // Removed under the lock: see `locked_file`.
         fs::remove_file(path)?;
     }
     Ok(())

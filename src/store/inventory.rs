@@ -1,0 +1,157 @@
+//! The files of the store that can be removed if nobody needs them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::digest::Digest;
+
+use super::lease::last_use;
+use super::reachable::Reachable;
+use super::{Store, StoreError, layout};
+
+/// What a file of the store is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    Blob,
+    LayerIndex,
+    ActionRecord,
+    ChunkTable,
+    FileDigests,
+    Quarantined,
+}
+
+/// A file of the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredFile {
+    pub kind: Kind,
+    /// The digest after which it is named.
+    pub name: Digest,
+    /// Bytes.
+    pub size: u64,
+    /// When it was used for the last time, to about an hour.
+    pub used: SystemTime,
+    /// Of an action record: the blobs of the store that its result names.
+    results: Vec<Digest>,
+}
+
+impl Kind {
+    pub const ALL: [Kind; 6] =
+        [Kind::Blob, Kind::LayerIndex, Kind::ActionRecord, Kind::ChunkTable, Kind::FileDigests, Kind::Quarantined];
+
+    /// The directory below the store's root.
+    pub fn directory(self) -> &'static str {
+        match self {
+            Kind::Blob => layout::BLOBS,
+            Kind::LayerIndex => layout::LAYERS,
+            Kind::ActionRecord => layout::ACTIONS,
+            Kind::ChunkTable => layout::CHUNKS,
+            Kind::FileDigests => layout::STAT,
+            Kind::Quarantined => layout::QUARANTINE,
+        }
+    }
+}
+
+impl StoredFile {
+    /// Its path relative to the store's root.
+    pub fn path(&self) -> PathBuf {
+        [self.kind.directory(), &self.name.hex()].iter().collect()
+    }
+
+    /// True if an image that a reference names needs it, or is made again sooner with it.
+    pub(super) fn is_needed(&self, reachable: &Reachable) -> bool {
+        match self.kind {
+            Kind::Blob | Kind::ChunkTable => reachable.needs_blob(&self.name),
+            Kind::LayerIndex => reachable.needs_layer(&self.name),
+            Kind::ActionRecord => {
+                !self.results.is_empty() && self.results.iter().all(|digest| reachable.needs_blob(digest))
+            }
+            Kind::FileDigests | Kind::Quarantined => false,
+        }
+    }
+
+    /// When it was used for the last time, as the file says now; `None` if it is gone. Who uses a blob uses its chunk table.
+    pub(super) fn used_now(&self, store: &Store) -> Result<Option<SystemTime>, StoreError> {
+        let path = store.root().join(self.path());
+        let used = match fs::symlink_metadata(&path) {
+            Ok(metadata) => last_use(&metadata),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StoreError::read("inspect", &path)(error)),
+        };
+        let blob = match self.kind {
+            Kind::ChunkTable => fs::symlink_metadata(store.blob_path(&self.name)).ok(),
+            _ => None,
+        };
+        Ok(Some(blob.map_or(used, |blob| used.max(last_use(&blob)))))
+    }
+}
+
+/// All files of the store but those that it cannot do without, by kind and name. What has another name than the store
+/// gives is not ours.
+pub(super) fn inventory(store: &Store) -> Result<Vec<StoredFile>, StoreError> {
+    let mut files: BTreeMap<(Kind, Digest), StoredFile> = BTreeMap::new();
+    for kind in Kind::ALL {
+        let directory = store.path(kind.directory());
+        let entries = match fs::read_dir(&directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            entries => entries.map_err(StoreError::read("list", &directory))?,
+        };
+        for entry in entries {
+            let entry = entry.map_err(StoreError::read("list", &directory))?;
+            let Some(name) = entry.file_name().to_str().and_then(|name| Digest::from_hex(name).ok()) else { continue };
+            let metadata = match entry.metadata() {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                metadata => metadata.map_err(StoreError::read("inspect", &entry.path()))?,
+            };
+            if metadata.is_file() {
+                let (size, mut used) = (metadata.len(), last_use(&metadata));
+                if let Some(blob) = files.get(&(Kind::Blob, name)).filter(|_| kind == Kind::ChunkTable) {
+                    used = used.max(blob.used);
+                }
+                files.insert((kind, name), StoredFile { kind, name, size, used, results: Vec::new() });
+            }
+        }
+    }
+    let has_blob = |digest: &Digest| files.contains_key(&(Kind::Blob, *digest));
+    let mut results = BTreeMap::new();
+    for (kind, name) in files.keys().filter(|(kind, _)| *kind == Kind::ActionRecord) {
+        let mut named = named_in_result(store, name);
+        named.retain(has_blob);
+        results.insert((*kind, *name), named);
+    }
+    for (key, named) in results {
+        if let Some(file) = files.get_mut(&key) {
+            file.results = named;
+        }
+    }
+    Ok(files.into_values().collect())
+}
+
+/// The digests in the result of an action, at any depth; none if the record is damaged.
+fn named_in_result(store: &Store, key: &Digest) -> Vec<Digest> {
+    #[derive(Deserialize)]
+    struct Record {
+        result: Value,
+    }
+    let bytes = fs::read(store.path(layout::ACTIONS).join(key.hex())).unwrap_or_default();
+    let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let mut digests = Vec::new();
+    if let Ok(record) = serde_json::from_slice::<Record>(line) {
+        collect(&record.result, &mut digests);
+    }
+    digests
+}
+
+fn collect(value: &Value, digests: &mut Vec<Digest>) {
+    match value {
+        Value::String(text) => digests.extend(text.parse::<Digest>()),
+        Value::Array(items) => items.iter().for_each(|item| collect(item, digests)),
+        Value::Object(fields) => fields.values().for_each(|field| collect(field, digests)),
+        _ => {}
+    }
+}
