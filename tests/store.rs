@@ -296,6 +296,54 @@ fn a_process_killed_at_random_loses_nothing_that_it_reported() {
     }
 }
 
+/// Ends in the state that a power failure leaves: what is on the list has lost its bytes, all else is whole.
+#[test]
+fn a_process_killed_at_random_before_a_power_failure_leaves_no_damaged_blob() {
+    for round in 0..12 {
+        let (_directory, store) = new_store();
+        let mut child = Process::start(store.root(), "large");
+        child.wait_for("0");
+        std::thread::sleep(Duration::from_micros(round * 2_300));
+        child.kill();
+
+        let lists = names(store.root().join("unflushed"));
+        let [own] = &lists[..] else { panic!("{lists:?}") };
+        let listed = fs::read_to_string(store.root().join("unflushed").join(own)).unwrap();
+        let blobs = names(store.root().join("blobs/sha256"));
+        for name in &blobs {
+            assert!(listed.lines().any(|line| line == name), "a large blob has its name before it is on the list");
+            overwrite(&blob_path(&store, &Digest::from_hex(name).unwrap()), &vec![0; 300_000]);
+        }
+        let other_boot = "01234567-89ab-cdef-0123-456789abcdef";
+        fs::rename(store.root().join("unflushed").join(own), store.root().join("unflushed").join(other_boot)).unwrap();
+
+        let store = Store::open(store.root()).unwrap();
+        assert_eq!(names(store.root().join("blobs/sha256")), [""; 0], "round {round}");
+        assert_eq!(names(store.root().join("quarantine")), blobs);
+        publish(&store, "count", &large_content(0)).unwrap();
+        assert!(store.read_blob(&Digest::of(&large_content(0)), u64::MAX).unwrap().is_some());
+    }
+}
+
+#[test]
+fn processes_list_large_blobs_and_empty_the_list_at_once() {
+    let (_directory, store) = new_store();
+    let children: Vec<Process> = (0..3).map(|_| Process::start(store.root(), "reopen")).collect();
+    // Makes each list look old, so that whoever opens the store next empties it.
+    let long_ago = fs::metadata("/proc/self/exe").unwrap().modified().unwrap() - Duration::from_secs(3600);
+    for _ in 0..200 {
+        for name in names(store.root().join("unflushed")) {
+            let list = fs::File::options().write(true).open(store.root().join("unflushed").join(name)).unwrap();
+            list.set_modified(long_ago).unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    children.into_iter().for_each(Process::finish);
+    assert_sound(&store);
+    assert_eq!(names(store.root().join("blobs/sha256")).len(), 20);
+    assert_eq!(names(store.root().join("unflushed")).len(), 1);
+}
+
 #[test]
 fn a_dead_lock_holder_blocks_nobody() {
     let (_directory, store) = new_store();
@@ -329,8 +377,10 @@ fn a_read_only_store_serves_what_it_has() {
     let diff_id = DiffId(digest);
     store.put_layer_index(&diff_id, &[]).unwrap();
     fs::remove_dir(store.root().join("quarantine")).unwrap();
+    let list = store.root().join("unflushed/01234567-89ab-cdef-0123-456789abcdef");
+    fs::write(&list, format!("\n{}\n", bad.hex())).unwrap();
     let set_modes = |directory_mode, file_mode| {
-        let inner = ["", "blobs", "blobs/sha256", "ingest", "layers", "actions", "stat", "locks"]
+        let inner = ["", "blobs", "blobs/sha256", "ingest", "layers", "actions", "stat", "locks", "unflushed"]
             .map(|name| store.root().join(name));
         for path in inner.iter().map(PathBuf::as_path).chain([directory.path()]) {
             fs::set_permissions(path, Permissions::from_mode(directory_mode)).unwrap();
@@ -374,6 +424,8 @@ fn a_read_only_store_serves_what_it_has() {
     });
     set_modes(0o755, 0o644);
     assert_eq!(store.references().unwrap().len(), 1);
+    assert_eq!(Store::open(store.root()).unwrap().contains(&bad), None, "verified once that can be written down");
+    assert!(!list.exists());
 }
 
 /// Runs `story` in a thread without root's power to write everywhere.
@@ -393,6 +445,11 @@ fn as_ordinary_user(story: impl FnOnce() + Send) {
 /// More than the buffers hold.
 fn big_content() -> Vec<u8> {
     (0..400_000u32).flat_map(u32::to_le_bytes).collect()
+}
+
+/// Of a size whose bytes the store does not wait for.
+fn large_content(n: usize) -> Vec<u8> {
+    format!("{n:9}\n").repeat(30_000).into_bytes()
 }
 
 fn counted_content(n: usize) -> Vec<u8> {

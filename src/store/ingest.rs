@@ -3,11 +3,12 @@
 use std::fmt;
 use std::fs;
 use std::io::{self, Write};
+use std::sync::atomic::Ordering;
 
 use crate::digest::{Digest, Hasher};
 
 use super::temporary::Temporary;
-use super::{Store, StoreError, layout, quarantine};
+use super::{Store, StoreError, layout, quarantine, unflushed};
 
 /// The mode of a blob: nobody has a reason to write into one.
 const BLOB_MODE: u32 = 0o444;
@@ -98,7 +99,12 @@ impl Draft {
             {
                 quarantine::move_away(&store, digest, &bad)?;
             }
-            temporary.persist(&path, BLOB_MODE)?;
+            let announced = if size < unflushed::LARGE { None } else { unflushed::announce(&store, digest)? };
+            match announced {
+                Some(_until_renamed) => temporary.persist_unflushed(&path, BLOB_MODE)?,
+                None => temporary.persist_bytes(&path, BLOB_MODE)?,
+            }
+            store.has_new_blobs.store(true, Ordering::Release);
             // The lease has to know of it if the clock was set back since it began.
             store.contains(digest);
         }

@@ -11,7 +11,7 @@
 //!
 //! A line is path, then mode, uid, gid and mtime, then extended attributes, then the kind; a file has size, digest and
 //! the offset of its content in the layer's tar stream. It is a cache: one that is truncated, altered or of another
-//! version is removed and counts as a miss.
+//! version is removed and counts as a miss. So it is not flushed to the disk.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -63,7 +63,7 @@ impl Store {
             lines.push(&line).map_err(StoreError::write("write", &path))?;
         }
         let temporary = lines.finish().map_err(StoreError::write("write", &path))?;
-        temporary.persist(&path, 0o600)
+        temporary.persist_unflushed(&path, 0o600)
     }
 
     fn layer_index_path(&self, diff_id: &DiffId) -> PathBuf {
@@ -277,6 +277,7 @@ mod tests {
             assert_miss(&flipped, format!("flipped at {at}"));
         }
         assert_miss(&[&good[..], b"\n"].concat(), "longer".into());
+        assert_miss(&vec![0; good.len()], "zeros".into());
         let huge = br#"{"version":1,"diff_id":"DIFF","entries":18446744073709551615}"#;
         let huge = String::from_utf8_lossy(huge).replace("DIFF", &diff_id.to_string());
         assert_miss(huge.as_bytes(), "a huge count".into());

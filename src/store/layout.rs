@@ -30,9 +30,11 @@ pub(super) const QUARANTINE: &str = "quarantine";
 pub(super) const STAT: &str = "stat";
 pub(super) const QUARANTINE_LOCK: &str = "locks/quarantine.lock";
 pub(super) const PRUNE_LOCK: &str = "locks/prune.lock";
+pub(super) const UNFLUSHED: &str = "unflushed";
+pub(super) const UNFLUSHED_LOCK: &str = "locks/unflushed.lock";
 
 /// In the order of their creation. `locks` is first: it tells an unfinished store from somebody else's directory.
-const DIRECTORIES: [&str; 8] = [LOCKS, INGEST, "blobs", BLOBS, LAYERS, ACTIONS, QUARANTINE, STAT];
+const DIRECTORIES: [&str; 9] = [LOCKS, INGEST, "blobs", BLOBS, LAYERS, ACTIONS, QUARANTINE, STAT, UNFLUSHED];
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -68,7 +68,7 @@ impl Store {
     /// The lease cannot be written.
     pub fn leased(&self) -> Result<Store, StoreError> {
         match Lease::begin(self) {
-            Ok(lease) => Ok(Store { root: self.root.clone(), lease: Some(Arc::new(lease)) }),
+            Ok(lease) => Ok(Store { lease: Some(Arc::new(lease)), ..self.clone() }),
             Err(StoreError::ReadOnly { .. }) => Ok(self.clone()),
             Err(error) => Err(error),
         }

@@ -8,11 +8,13 @@
 //! ├── layers/HEX            directory index of the layer with this diff ID; may be missing, see `layer_index`
 //! ├── actions/HEX           result of the action with this cache key; may be missing, see `action`
 //! ├── stat/HEX              file digests of the workspace whose root has this SHA-256; may be missing, see `stat_file`
+//! ├── unflushed/BOOT        large blobs that may not be on the disk since the boot with this ID, see `unflushed`
 //! ├── ingest/               what is being written or made; each file is locked (flock) by the process that does it
 //! ├── locks/index.lock      held while index.json is replaced
 //! ├── locks/quarantine.lock held while a damaged blob is moved
 //! ├── locks/prune.lock      held while files are removed that nobody needs, see `lease`
 //! ├── locks/lease-*         locked by a process that relies on what it found in the store
+//! ├── locks/unflushed.lock  held, shared, while a large blob is entered and renamed, or while a list is removed
 //! └── quarantine/HEX        the last damaged blob of this name, for a person to look at
 //! ```
 //!
@@ -20,11 +22,15 @@
 //!
 //! What holds it together, for any number of threads and processes:
 //!
-//! - A file appears under its final name only by a rename, after its bytes are written, checked and on the disk; then the
-//!   directory is flushed too. A blob is whole or absent, index.json is the old or the new one.
+//! - A file appears under its final name only by a rename, after its bytes are written and checked. A blob is whole or
+//!   absent, index.json is the old or the new one.
+//! - That holds after a power failure too, though only small blobs and index.json wait for the disk. A large blob is on a
+//!   list that does, and is verified before it is used if the machine went down meanwhile. Records in `actions/`,
+//!   `layers/` and `stat/` have checksums, and a damaged one is a miss. What was stored in the last half minute before
+//!   the failure may be lost, and is then made again; docs/design/store-durability.md has the reasons and the figures.
 //! - A failed flush is an error at once and the temporary is given up: after it, the kernel may have dropped the pages
 //!   and would report success on a second try.
-//! - References are set after the blobs they name.
+//! - References are set after the blobs they name: the names of all blobs are flushed to the disk first.
 //! - Locks are flocks, which end with the process that holds them. Reading takes none, so a store that cannot be
 //!   written still serves.
 //! - What is read is verified. A damaged blob is moved away and reported; after that it is a miss.
@@ -45,6 +51,7 @@ mod reachable;
 mod reference;
 mod stat_file;
 mod temporary;
+mod unflushed;
 mod usage;
 
 pub use action::ActionRecord;
@@ -61,6 +68,7 @@ pub use usage::{KindUsage, ReferenceUsage, Usage};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use crate::digest::Digest;
 
@@ -70,21 +78,28 @@ pub struct Store {
     root: Arc<Path>,
     /// Keeps what this handle and its clones find, see [`Store::leased`].
     lease: Option<Arc<lease::Lease>>,
+    /// This process has given names to blobs, and the directory may not be on the disk.
+    has_new_blobs: Arc<AtomicBool>,
+    lists: Arc<unflushed::Lists>,
 }
 
 impl Store {
-    /// Opens the store at `root`, creating what is missing of it, and removes what writers that died have left behind.
+    /// Opens the store at `root`, creating what is missing of it, and removes what writers that died have left behind. If
+    /// the machine went down since, blobs that may have been lost by it are verified first, see `unflushed`.
     ///
     /// A store that cannot be written opens too, if it is complete; writing to it is then an error.
     ///
     /// # Errors
-    /// `root` is neither empty nor a store (it is not touched), has a newer layout, or cannot be created.
+    /// `root` is neither empty nor a store (it is not touched), has a newer layout, or cannot be created; after a power
+    /// failure, what was being written cannot be read.
     pub fn open(root: impl Into<PathBuf>) -> Result<Store, StoreError> {
         let root = root.into();
         layout::prepare(&root)?;
         temporary::sweep(&root.join(layout::INGEST));
         lease::sweep(&root.join(layout::LOCKS));
-        Ok(Store { root: root.into(), lease: None })
+        let store = Store { root: root.into(), lease: None, has_new_blobs: Arc::default(), lists: Arc::default() };
+        unflushed::settle(&store)?;
+        Ok(store)
     }
 
     /// The directory, as it was given to [`Store::open`].

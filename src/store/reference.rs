@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write};
+use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -86,12 +87,14 @@ impl Store {
     /// changes nothing takes no lock, so a build that finds everything done works on a read-only store.
     fn change_index(&self, change: impl Fn(&mut IndexFile)) -> Result<(), StoreError> {
         if self.read_index()?.changed(&change).is_none() {
-            return Ok(());
+            // A blob that the index names already may have been missing, and be back.
+            let has_new = self.has_new_blobs.load(Ordering::Acquire);
+            return if has_new { sync_directory(&self.path(layout::BLOBS)) } else { Ok(()) };
         }
         let _lock = Lock::acquire(&self.path(layout::INDEX_LOCK))?;
         let Some(index) = self.read_index()?.changed(&change) else { return Ok(()) };
-        // Another process may have given a blob its name just now, and a reference must not outlive that name in a power
-        // failure.
+        // Blobs are given their names without a flush of the directory, by this process or another one, and a reference
+        // must not outlive those names in a power failure.
         sync_directory(&self.path(layout::BLOBS))?;
         let path = self.path(layout::INDEX_FILE);
         let mut temporary = Temporary::create(&self.path(layout::INGEST))?;

@@ -30,11 +30,18 @@ impl Temporary {
 
     /// Puts the file on the disk, sets its mode, renames it to `path`, in place of what is there, and puts the rename
     /// on the disk.
-    pub(super) fn persist(mut self, path: &Path, mode: u32) -> Result<(), StoreError> {
+    pub(super) fn persist(self, path: &Path, mode: u32) -> Result<(), StoreError> {
+        self.persist_bytes(path, mode)?;
+        sync_parent(path)
+    }
+
+    /// As [`Temporary::persist`], but does not put the rename on the disk: after a crash of the machine the file is whole,
+    /// or has not got its name.
+    pub(super) fn persist_bytes(mut self, path: &Path, mode: u32) -> Result<(), StoreError> {
         self.publish(path, mode).map_err(StoreError::write("write", path))?;
         // The name in `ingest/` is gone: nothing to remove.
         self.file.get_mut().disable_cleanup(true);
-        sync_parent(path)
+        Ok(())
     }
 
     /// As [`Temporary::persist`], but puts nothing on the disk: after a crash of the machine the file may be anything.

@@ -9,7 +9,7 @@ use ocify::entry::{Content, Entry, Kind, Metadata, Origin};
 use ocify::path::ImagePath;
 use ocify::store::{Store, StoreError};
 
-use super::{big_content, counted_content, descriptor, publish, publish_many};
+use super::{big_content, counted_content, descriptor, large_content, publish, publish_many};
 
 const ORDER: &str = "OCIFY_TEST_STORE_CHILD";
 const MARK: &str = "@step ";
@@ -104,6 +104,17 @@ fn child() {
             for n in 0.. {
                 publish(&store, "count", &counted_content(n)).unwrap();
                 report(&n.to_string());
+            }
+        }
+        ("large", _) => {
+            for n in 0.. {
+                publish(&store, "count", &large_content(n)).unwrap();
+                report(&n.to_string());
+            }
+        }
+        ("reopen", _) => {
+            for n in 0..20 {
+                publish(&Store::open(root).unwrap(), "large", &large_content(n)).unwrap();
             }
         }
         ("hold", _) => {
