@@ -9,6 +9,7 @@ use std::io::{self, Read, Write};
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::digest::common::hazmat::SerializableState;
 use sha2::{Digest as _, Sha256};
 
 /// The SHA-256 of some bytes, written `sha256:` and 64 lowercase hexadecimal digits.
@@ -123,6 +124,39 @@ impl Hasher {
     /// The digest of all bytes seen.
     pub fn finish(self) -> Digest {
         Digest(self.0.finalize().into())
+    }
+
+    /// What the bytes seen so far have made of the hasher.
+    pub fn state(&self) -> HasherState {
+        HasherState(self.0.serialize().into())
+    }
+
+    /// A hasher that has seen the bytes that `state` stands for; `None` if `state` is none that a hasher had.
+    pub fn resume(state: &HasherState) -> Option<Hasher> {
+        Sha256::deserialize(&state.0.into()).ok().map(Hasher)
+    }
+}
+
+/// A [`Hasher`] as bytes, so that hashing can go on in another process. Who keeps one outside of memory guards it by a
+/// checksum: after a wrong state, every digest is wrong.
+///
+/// The bytes are: the eight words of SHA-256's state (FIPS 180-4, section 6.2), little-endian; the number of blocks
+/// of 64 bytes seen, 8 bytes little-endian; the number of bytes seen after these, one byte; these bytes, and zeros up to 63.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HasherState([u8; HasherState::LEN]);
+
+impl HasherState {
+    /// Number of bytes.
+    pub const LEN: usize = 32 + 8 + 1 + 63;
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8; Self::LEN] {
+        &self.0
+    }
+
+    /// The state whose bytes are `bytes`.
+    pub fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
+        HasherState(bytes)
     }
 }
 
@@ -246,6 +280,35 @@ mod tests {
         let mut reader = HashingReader::new(&b"some bytes"[..]);
         io::copy(&mut reader, &mut io::sink()).unwrap();
         assert_eq!(reader.finish(), (Digest::of(b"some bytes"), 10));
+    }
+
+    #[test]
+    fn a_hasher_goes_on_from_its_state() {
+        let bytes: Vec<u8> = (0..1000_u32).map(|n| (n * n / 7) as u8).collect();
+        for at in [0, 1, 63, 64, 65, 512, 1000] {
+            let mut hasher = Hasher::new();
+            hasher.update(&bytes[..at]);
+            let state = HasherState::from_bytes(*hasher.state().as_bytes());
+            let mut resumed = Hasher::resume(&state).unwrap();
+            resumed.update(&bytes[at..]);
+            assert_eq!(resumed.finish(), Digest::of(&bytes), "{at}");
+        }
+        assert!(Hasher::resume(&HasherState([0xff; HasherState::LEN])).is_none());
+    }
+
+    /// States are kept in stores: a release of sha2 that writes others needs another version of what holds them.
+    #[test]
+    fn the_form_of_a_state_is_known() {
+        let mut hasher = Hasher::new();
+        hasher.update(b"abc");
+        let initial =
+            [0x6a09e667_u32, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19];
+        let mut expected: Vec<u8> = initial.iter().flat_map(|word| word.to_le_bytes()).collect();
+        expected.extend([0, 0, 0, 0, 0, 0, 0, 0, 3, b'a', b'b', b'c']);
+        expected.resize(HasherState::LEN, 0);
+        assert_eq!(hasher.state().as_bytes(), expected.as_slice());
+        hasher.update(&[0; 64]);
+        assert_eq!(hasher.state().as_bytes()[32..44], [1, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0]);
     }
 
     #[test]

@@ -57,33 +57,39 @@ impl Content {
         Content { size: bytes.len() as u64, digest: Digest::of(&bytes), origin: Origin::Inline(bytes) }
     }
 
-    /// Appends `len` bytes from `offset` on to `buffer`.
+    /// Fills `buffer` with the bytes from `offset` on.
     ///
     /// # Errors
     /// The file cannot be read, is shorter, or is no longer the one that was hashed ([`DiskFile`]).
-    pub fn read_range(&self, offset: u64, len: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
-        let start = buffer.len();
+    pub fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         match &self.origin {
             Origin::Inline(bytes) => {
-                let range = usize::try_from(offset).ok().and_then(|at| bytes.get(at..at.checked_add(len)?));
-                buffer.extend_from_slice(range.ok_or(io::ErrorKind::UnexpectedEof)?);
+                let end = |at: usize| at.checked_add(buffer.len());
+                let range = usize::try_from(offset).ok().and_then(|at| bytes.get(at..end(at)?));
+                buffer.copy_from_slice(range.ok_or(io::ErrorKind::UnexpectedEof)?);
                 Ok(())
             }
             Origin::Disk(disk) => {
-                buffer.resize(start + len, 0);
                 let file = disk.open()?;
-                file.read_exact_at(&mut buffer[start..], offset)?;
+                file.read_exact_at(buffer, offset)?;
                 disk.check_unchanged(&file)
             }
-            Origin::Region { file, offset: base } => {
-                buffer.resize(start + len, 0);
-                file.read_exact_at(&mut buffer[start..], base + offset)
-            }
+            Origin::Region { file, offset: base } => file.read_exact_at(buffer, base + offset),
             Origin::Layer { .. } | Origin::Archive(_) | Origin::Unknown => Err(io::Error::new(
                 io::ErrorKind::Unsupported,
                 "content inside a layer or an archive was read before it was spooled; this is a defect in ocify",
             )),
         }
+    }
+
+    /// Appends `len` bytes from `offset` on to `buffer`.
+    ///
+    /// # Errors
+    /// As [`Content::read_exact_at`].
+    pub fn read_range(&self, offset: u64, len: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
+        let start = buffer.len();
+        buffer.resize(start + len, 0);
+        self.read_exact_at(offset, &mut buffer[start..])
     }
 
     /// The file itself, for readers that seek.

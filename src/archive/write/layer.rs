@@ -10,19 +10,20 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use rayon::ScopeFifo;
 
+use super::buffer::{Buffer, Buffers};
 use super::error::EncodeError;
 use super::lane::Lane;
 use super::pack::Packer;
 use super::plan::{Chunk, Plan};
-use super::stream::{assemble, identity};
+use super::stream::assemble;
 use super::{ChunkRecord, EncodedLayer};
-use crate::digest::{DiffId, Digest, Hasher};
+use crate::digest::{DiffId, Hasher};
 use crate::entry::Entry;
 use crate::format::Compression;
 
 /// Chunks under way have this many uncompressed bytes at most; with their compressed bytes and the packers' buffers,
 /// this bounds the memory. No part of the encoding: it does not reach the output.
-const WINDOW: u64 = 48 << 20;
+const WINDOW: u64 = 40 << 20;
 
 /// Makes the planned chunks and writes them.
 pub(super) fn write(
@@ -37,6 +38,7 @@ pub(super) fn write(
         compression,
         intake: Mutex::default(),
         packers: Mutex::default(),
+        buffers: Buffers::default(),
         hashing: Lane::new(Hasher::new()),
         writing: Lane::new(LayerWriter { out, compressed: None, size: 0, chunks: Vec::new() }),
     };
@@ -61,10 +63,9 @@ pub(super) fn write(
 
 /// A chunk that is ready to be hashed and written.
 struct Packed {
-    identity: Digest,
-    bytes: Vec<u8>,
+    bytes: Buffer,
     /// `None` when it is written as it is.
-    packed: Option<Vec<u8>>,
+    packed: Option<Buffer>,
 }
 
 struct Pipeline<'a, W> {
@@ -74,6 +75,7 @@ struct Pipeline<'a, W> {
     intake: Mutex<Intake>,
     /// Those that no chunk uses at the moment: each is made once and goes from chunk to chunk.
     packers: Mutex<Vec<Packer>>,
+    buffers: Buffers,
     hashing: Lane<Hasher, Arc<Packed>>,
     writing: Lane<LayerWriter<'a, W>, Arc<Packed>>,
 }
@@ -133,19 +135,23 @@ impl<W: Write + Send> Pipeline<'_, W> {
     }
 
     fn pack(&self, chunk: &Chunk) -> Result<Packed, EncodeError> {
-        let bytes = assemble(self.entries, chunk)?;
+        let len = chunk.len as usize;
+        let mut bytes = self.buffers.take(len);
+        assemble(self.entries, chunk, &mut bytes)?;
         let packer = self.packers().pop();
         let mut packer = packer.unwrap_or_else(|| Packer::new(self.compression));
-        let packed = packer.pack(&bytes);
+        let mut packed = self.buffers.take(len);
+        let packed = packer.pack(&bytes, &mut packed).then_some(packed);
         self.packers().push(packer);
-        Ok(Packed { identity: identity(self.entries, chunk, self.compression)?, bytes, packed })
+        Ok(Packed { bytes, packed })
     }
 
     /// A lane is done with `chunk`. If it is the second one, there is room for others.
     fn leave<'scope>(&'scope self, chunk: Arc<Packed>, scope: &ScopeFifo<'scope>) {
         if let Some(chunk) = Arc::into_inner(chunk) {
             let len = chunk.bytes.len() as u64;
-            drop(chunk);
+            self.buffers.put(chunk.bytes);
+            chunk.packed.into_iter().for_each(|packed| self.buffers.put(packed));
             self.refill(len, scope);
         }
     }
@@ -178,14 +184,14 @@ struct LayerWriter<'a, W> {
 }
 
 impl<W: Write> LayerWriter<'_, W> {
-    fn write(&mut self, chunk: &Chunk, Packed { identity, bytes, packed }: &Packed) -> Result<(), EncodeError> {
+    fn write(&mut self, chunk: &Chunk, Packed { bytes, packed }: &Packed) -> Result<(), EncodeError> {
         if let Some(packed) = packed {
             self.compressed.get_or_insert_default().update(packed);
         }
         let out = packed.as_ref().unwrap_or(bytes);
         self.out.write_all(out).map_err(EncodeError::Write)?;
         self.chunks.push(ChunkRecord {
-            identity: *identity,
+            identity: chunk.identity,
             offset: chunk.offset,
             len: chunk.len,
             packed_offset: self.size,

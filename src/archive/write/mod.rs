@@ -7,9 +7,11 @@
 //! Nothing but the entries and the [`Encoding`] reaches the output: not the number of threads, not the sizes of
 //! buffers, not the machine.
 
+mod buffer;
 mod error;
 mod gzip;
 mod header;
+mod identity;
 mod lane;
 mod layer;
 mod pack;
@@ -82,7 +84,7 @@ pub fn encode(
     encoding: &Encoding,
     out: &mut (impl Write + Send),
 ) -> Result<EncodedLayer, EncodeError> {
-    let plan = plan::plan(entries)?;
+    let plan = plan::plan(entries, encoding.compression)?;
     layer::write(entries, plan, encoding.compression, out)
 }
 

@@ -1,5 +1,6 @@
 //! The compressed form of a chunk.
 
+use super::buffer::Buffer;
 use super::gzip::{self, Gzip};
 use super::sample::Sampler;
 use super::zstd_frame::{self, Zstd};
@@ -21,19 +22,21 @@ impl Packer {
         }
     }
 
-    /// `bytes` as they are written; `None` when that is as they are.
-    pub(super) fn pack(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+    /// Puts `bytes` into `out` as they are written; false, and `out` is left alone, when that is as they are.
+    #[must_use]
+    pub(super) fn pack(&mut self, bytes: &[u8], out: &mut Buffer) -> bool {
         match self {
-            Packer::Gzip(sampler, gzip) => Some(match sampler.is_incompressible(bytes) {
-                true => gzip::store(bytes),
-                false => gzip.compress(bytes),
-            }),
-            Packer::Zstd(sampler, zstd) => Some(match sampler.is_incompressible(bytes) {
-                true => zstd_frame::store(bytes),
-                false => zstd.compress(bytes),
-            }),
-            Packer::None => None,
+            Packer::Gzip(sampler, gzip) => match sampler.is_incompressible(bytes) {
+                true => gzip::store(bytes, out),
+                false => gzip.compress(bytes, out),
+            },
+            Packer::Zstd(sampler, zstd) => match sampler.is_incompressible(bytes) {
+                true => zstd_frame::store(bytes, out),
+                false => zstd.compress(bytes, out),
+            },
+            Packer::None => return false,
         }
+        true
     }
 }
 
@@ -64,15 +67,22 @@ mod tests {
         bytes
     }
 
+    fn pack(packer: &mut Packer, bytes: &[u8]) -> Vec<u8> {
+        let mut out = Buffer::default();
+        out.room(5).fill(b'x');
+        assert!(packer.pack(bytes, &mut out));
+        out.to_vec()
+    }
+
     #[test]
     fn packed_chunks_unpack_to_what_they_were() {
         for compression in [Compression::Gzip, Compression::Zstd] {
             let mut packer = Packer::new(compression);
             for len in [1, 512, 65_535, 65_536, 131_072, 131_073, 1 << 20] {
                 for bytes in [vec![b'a'; len], noise(len)] {
-                    let packed = packer.pack(&bytes).unwrap();
+                    let packed = pack(&mut packer, &bytes);
                     assert!(unpack(compression, &packed) == bytes, "{compression:?} {len}");
-                    assert_eq!(packed, Packer::new(compression).pack(&bytes).unwrap(), "a packer has no memory");
+                    assert_eq!(packed, pack(&mut Packer::new(compression), &bytes), "a packer has no memory");
                 }
             }
         }
@@ -85,7 +95,7 @@ mod tests {
         let mut mixed = noise.clone();
         mixed[..8192].fill(b'a');
         assert!(!Sampler::new().is_incompressible(&mixed));
-        assert_eq!(Packer::new(Compression::Gzip).pack(&noise).unwrap().len(), 10 + (1 << 20) + 17 * 5 + 8);
-        assert_eq!(Packer::new(Compression::Zstd).pack(&noise).unwrap().len(), 9 + (1 << 20) + 8 * 3);
+        assert_eq!(pack(&mut Packer::new(Compression::Gzip), &noise).len(), 10 + (1 << 20) + 17 * 5 + 8);
+        assert_eq!(pack(&mut Packer::new(Compression::Zstd), &noise).len(), 9 + (1 << 20) + 8 * 3);
     }
 }

@@ -1,13 +1,19 @@
 //! Where the tar stream is cut into chunks.
 //!
 //! The cuts follow from the entries alone, without reading a file, and nearly all of them from single entries: an
-//! edit moves the cuts near it and leaves the others where they were.
+//! edit moves the cuts near it and leaves the others where they were. The chunks' identities are taken on the way, as the
+//! headers are at hand.
+
+use std::mem;
+use std::ops::Range;
 
 use super::error::EncodeError;
 use super::header::{header, padding};
+use super::identity::Identity;
 use super::ustar::BLOCK;
-use crate::digest::Hasher;
-use crate::entry::{Entry, Kind, Origin};
+use crate::digest::{Digest, Hasher};
+use crate::entry::{Content, Entry, Kind, Origin};
+use crate::format::Compression;
 
 /// A chunk is not ended before it has this many bytes.
 pub(super) const MIN: u64 = 1 << 20;
@@ -39,6 +45,8 @@ pub(super) struct Chunk {
     /// Where it begins in the stream.
     pub(super) offset: u64,
     pub(super) len: u64,
+    /// What decides its packed bytes.
+    pub(super) identity: Digest,
 }
 
 /// A place in the stream: before the header of an entry (`content` is 0), or inside its content.
@@ -49,8 +57,8 @@ pub(super) struct Position {
 }
 
 /// Cuts the stream of `entries`, and checks that they can be written.
-pub(super) fn plan(entries: &[Entry]) -> Result<Plan, EncodeError> {
-    let mut cutter = Cutter::default();
+pub(super) fn plan(entries: &[Entry], compression: Compression) -> Result<Plan, EncodeError> {
+    let mut cutter = Cutter::new(compression);
     let mut offsets = Vec::with_capacity(entries.len());
     let mut ends_chunk = false;
     for (index, entry) in entries.iter().enumerate() {
@@ -64,23 +72,21 @@ pub(super) fn plan(entries: &[Entry]) -> Result<Plan, EncodeError> {
         if ends_chunk || full {
             cutter.cut(Position { entry: index, content: 0 });
         }
-        offsets.push(cutter.offset + header.len() as u64);
-        if large {
-            cutter.offset += header.len() as u64;
-            let mut content = 0;
-            while size - content >= AIM + MIN {
-                content += AIM;
-                cutter.offset += AIM;
-                cutter.cut(Position { entry: index, content });
+        cutter.header(&header);
+        offsets.push(cutter.offset);
+        if let Kind::File { content } = &entry.kind {
+            let mut from = 0;
+            while large && size - from >= AIM + MIN {
+                cutter.content(content, from..from + AIM);
+                from += AIM;
+                cutter.cut(Position { entry: index, content: from });
             }
-            cutter.offset += size - content + padding(size);
-            ends_chunk = true;
-        } else {
-            cutter.offset += record;
-            ends_chunk = cutter.pending() >= MIN && mark(&header, entry) % AIM < record;
+            cutter.content(content, from..size);
+            cutter.zeros(padding(size));
         }
+        ends_chunk = large || cutter.pending() >= MIN && mark(&header, entry) % AIM < record;
     }
-    cutter.offset += END;
+    cutter.zeros(END);
     cutter.cut(Position { entry: entries.len(), content: 0 });
     Ok(Plan { offsets, chunks: cutter.chunks, size: cutter.offset })
 }
@@ -95,28 +101,48 @@ pub(super) fn content_size(entry: &Entry) -> u64 {
 
 /// The chunks so far, and how far the stream is planned.
 struct Cutter {
+    compression: Compression,
     chunks: Vec<Chunk>,
     /// Where the next chunk begins.
     start: Position,
     start_offset: u64,
     /// Length of the stream planned so far.
     offset: u64,
-}
-
-impl Default for Cutter {
-    fn default() -> Self {
-        Cutter { chunks: Vec::new(), start: Position { entry: 0, content: 0 }, start_offset: 0, offset: 0 }
-    }
+    /// Of what came since the last cut.
+    identity: Identity,
 }
 
 impl Cutter {
+    fn new(compression: Compression) -> Self {
+        let start = Position { entry: 0, content: 0 };
+        let identity = Identity::new(compression);
+        Cutter { compression, chunks: Vec::new(), start, start_offset: 0, offset: 0, identity }
+    }
+
     /// Bytes since the last cut.
     fn pending(&self) -> u64 {
         self.offset - self.start_offset
     }
 
+    fn header(&mut self, bytes: &[u8]) {
+        self.offset += bytes.len() as u64;
+        self.identity.header(bytes);
+    }
+
+    fn content(&mut self, content: &Content, range: Range<u64>) {
+        self.offset += range.end - range.start;
+        self.identity.content(content, range);
+    }
+
+    fn zeros(&mut self, len: u64) {
+        self.offset += len;
+        self.identity.zeros(len);
+    }
+
     fn cut(&mut self, at: Position) {
-        self.chunks.push(Chunk { start: self.start, end: at, offset: self.start_offset, len: self.pending() });
+        let identity = mem::replace(&mut self.identity, Identity::new(self.compression)).finish();
+        let (offset, len) = (self.start_offset, self.pending());
+        self.chunks.push(Chunk { start: self.start, end: at, offset, len, identity });
         self.start = at;
         self.start_offset = self.offset;
     }
@@ -178,10 +204,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::archive::write::stream::identity;
-    use crate::digest::Digest;
-    use crate::entry::{Content, Metadata};
-    use crate::format::Compression;
+    use crate::entry::Metadata;
     use crate::path::ImagePath;
 
     /// A file whose content exists only as a digest, as nothing reads it for a plan.
@@ -201,14 +224,25 @@ mod tests {
     }
 
     fn identities(entries: &[Entry]) -> BTreeSet<Digest> {
-        let of = |chunk| identity(entries, chunk, Compression::Gzip).unwrap();
-        plan(entries).unwrap().chunks.iter().map(of).collect()
+        plan(entries, Compression::Gzip).unwrap().chunks.iter().map(|chunk| chunk.identity).collect()
+    }
+
+    /// Stores know chunks by their identities, so these change as little as the bytes do.
+    #[test]
+    fn identities_stay_as_they_are() {
+        let identities = plan(&files(), Compression::Gzip).unwrap().chunks.into_iter().map(|chunk| chunk.identity);
+        let all: Vec<u8> = identities.flat_map(|identity| *identity.as_bytes()).collect();
+        let expected = "76347ee11560aadc973d3937cba9a545ae757e7c2d2cc7d982d1f755ec795a93";
+        assert_eq!(Digest::of(&all).hex(), expected);
+        let gzip = identities(&files());
+        let zstd = plan(&files(), Compression::Zstd).unwrap().chunks;
+        assert!(zstd.iter().all(|chunk| !gzip.contains(&chunk.identity)));
     }
 
     #[test]
     fn chunks_cover_the_stream_and_keep_their_limits() {
         let entries = files();
-        let Plan { offsets, chunks, size } = plan(&entries).unwrap();
+        let Plan { offsets, chunks, size } = plan(&entries, Compression::Gzip).unwrap();
         let mut offset = 0;
         let mut start = Position { entry: 0, content: 0 };
         for (index, chunk) in chunks.iter().enumerate() {
@@ -255,7 +289,7 @@ mod tests {
             kind: Kind::HardLink { target: ImagePath::parse(target).unwrap() },
             ..file(path)
         };
-        let error = |entries: &[Entry]| plan(entries).err().unwrap().to_string();
+        let error = |entries: &[Entry]| plan(entries, Compression::Gzip).err().unwrap().to_string();
         assert!(error(&[file("b"), file("a")]).starts_with("`/a` comes after `/b`"));
         assert!(error(&[file("a"), file("a")]).starts_with("`/a` is there twice"));
         assert!(error(&[link("a", "b"), file("b")]).contains("`/b`, which is not among the entries before it"));
