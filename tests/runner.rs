@@ -6,6 +6,7 @@ mod cache;
 mod examples;
 mod fetch;
 mod golden;
+mod graph;
 mod hostile;
 mod images;
 mod properties;

@@ -93,12 +93,14 @@ impl<'a> LastBuilds<'a> {
 
     fn write(&self, builds: &[BuildRecord]) -> Result<(), StoreError> {
         for build in builds {
-            self.store.put_action(&key(&build.target, &build.digest), &ActionRecord { preimage: (), result: build })?;
+            let record = ActionRecord { preimage: (), result: build, outputs: vec![build.digest] };
+            self.store.put_action(&key(&build.target, &build.digest), &record)?;
         }
         let _claim = self.store.claim(&self.table_key(), || ())?;
         let mut table = self.read_table()?;
         table.extend(builds.iter().map(|build| (build.target.clone(), build.digest)));
-        self.store.put_action(&self.table_key(), &ActionRecord { preimage: (), result: table })
+        let outputs = table.values().copied().collect();
+        self.store.put_action(&self.table_key(), &ActionRecord { preimage: (), result: table, outputs })
     }
 
     fn table(&self) -> Result<&Table, Diagnostic> {

@@ -9,6 +9,7 @@ use crate::action::Step;
 use crate::action::key::Preimage;
 use crate::action::miss::Miss;
 use crate::diagnostic::Diagnostic;
+use crate::digest::Digest;
 use crate::entry::Entry;
 use crate::store::{ActionRecord, Claim, Store, StoreError};
 
@@ -29,9 +30,15 @@ impl Cache<'_> {
         Ok(record.map(|record| record.result))
     }
 
-    /// Keeps a result.
-    pub(super) fn put<R: Serialize>(&self, preimage: &Preimage, result: R) -> Result<(), Diagnostic> {
-        self.store.put_action(&preimage.key(), &ActionRecord { preimage, result }).map_err(unwritable)
+    /// Keeps a result, which is about the blobs `outputs`.
+    pub(super) fn put<R: Serialize>(
+        &self,
+        preimage: &Preimage,
+        result: R,
+        outputs: Vec<Digest>,
+    ) -> Result<(), Diagnostic> {
+        let record = ActionRecord { preimage, result, outputs };
+        self.store.put_action(&preimage.key(), &record).map_err(unwritable)
     }
 
     /// Waits until nobody else makes the result of `preimage`.

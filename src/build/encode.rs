@@ -48,7 +48,7 @@ impl Executor<'_> {
             let write = || write_layer(entries.clone(), layers, compression, store);
             let (mut result, micros) = self.cache.timed(write)?;
             result.micros = micros;
-            self.cache.put(&preimage, result)?;
+            self.cache.put(&preimage, result, vec![result.digest])?;
             let layer = layer(&result, compression, store).ok_or_else(unwritable)?;
             Ok((layer, result))
         };

@@ -32,7 +32,7 @@ impl Executor<'_> {
         let make = || {
             let (image, micros) = self.cache.timed(|| self.read_image(base, platform))?;
             let result = image_result(&image, micros);
-            self.cache.put(&preimage, result)?;
+            self.cache.put(&preimage, result, vec![result.digest])?;
             Ok((image, result))
         };
         let ((image, result), miss) = self.found_or_made(action, &preimage, None, find, make)?;

@@ -62,7 +62,7 @@ impl Executor<'_> {
             let read = || Listing::read(&content, self.context.store);
             let (listing, micros) = self.cache.timed(read).at(archive.span.as_ref())?;
             let result = StepResult { digest: content.digest, size: content.size, diff_id: None, micros };
-            self.cache.put(&preimage, (result, &listing))?;
+            self.cache.put(&preimage, (result, &listing), Vec::new())?;
             Ok((result, listing))
         };
         let ((result, listing), miss) = self.found_or_made(action, &preimage, None, find, make)?;

@@ -15,6 +15,6 @@ mod run;
 mod schedule;
 
 pub use execute::Context;
-pub use report::Report;
-pub use run::{Built, Options, build, complete, explain, record_of};
+pub use report::{Report, StepNode};
+pub use run::{Built, Options, build, complete, explain, record_of, steps};
 pub use schedule::{How, Progress};

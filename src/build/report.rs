@@ -32,3 +32,15 @@ impl Report {
         Report { step, key: None, result: None, miss: Some(Miss::Waits { steps }), preimage: None }
     }
 }
+
+/// A step among those of a build.
+#[derive(Clone, Debug, Serialize)]
+pub struct StepNode {
+    #[serde(flatten)]
+    pub report: Report,
+    /// What the step gave in the build that is compared with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<StepResult>,
+    /// Indices of the steps whose results this one takes.
+    pub inputs: Vec<usize>,
+}

@@ -14,7 +14,7 @@ use crate::target::Label;
 use super::baseline::{self, Baseline};
 use super::execute::{Context, Executor};
 use super::output::Done;
-use super::report::Report;
+use super::report::{Report, StepNode};
 use super::schedule::{self, Outcome};
 
 /// What a build gave.
@@ -67,13 +67,34 @@ pub fn build(plan: &Plan, context: &Context, options: Options) -> Built {
 /// # Errors
 /// As [`build`].
 pub fn explain(plan: &Plan, context: &Context) -> Result<Vec<Report>, Diagnostic> {
+    Ok(steps(plan, context)?.into_iter().map(|step| step.report).collect())
+}
+
+/// As [`explain`], with what depends on what.
+///
+/// # Errors
+/// As [`build`].
+pub fn steps(plan: &Plan, context: &Context) -> Result<Vec<StepNode>, Diagnostic> {
     let executor = Executor::new(context, true);
     let outcome = schedule::run(&plan.graph, context.progress, false, |action, done| executor.run(action, done));
     executor.digests.save();
-    match outcome.errors.into_iter().next() {
-        Some(error) => Err(error),
-        None => Ok(outcome.results.into_iter().flatten().filter_map(|done| done.report).collect()),
+    if let Some(error) = outcome.errors.into_iter().next() {
+        return Err(error);
     }
+    let mut nodes = Vec::new();
+    // For each action the steps whose results it takes, directly or through actions that are none; a step's own number.
+    let mut reached: Vec<BTreeSet<usize>> = Vec::with_capacity(plan.graph.len());
+    for ((_, action), done) in plan.graph.iter().zip(outcome.results) {
+        let inputs = action.inputs().into_iter().flat_map(|id| reached[id.index()].iter().copied()).collect();
+        let Some(report) = done.and_then(|done| done.report) else {
+            reached.push(inputs);
+            continue;
+        };
+        let before = executor.cache.baseline.find(&report.step)?.map(|record| record.result);
+        reached.push(BTreeSet::from([nodes.len()]));
+        nodes.push(StepNode { report, before, inputs: inputs.into_iter().collect() });
+    }
+    Ok(nodes)
 }
 
 /// The record of an earlier build of `target`, if the store remembers it.

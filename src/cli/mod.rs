@@ -8,6 +8,7 @@ mod completions;
 mod df;
 mod environment;
 mod explain;
+mod graph;
 mod images;
 mod inspect;
 mod output;
@@ -43,6 +44,7 @@ pub struct Cli {
 enum Command {
     Build(build::Arguments),
     Explain(explain::Arguments),
+    Graph(graph::Arguments),
     Query(query::Arguments),
     Schema(schema::Arguments),
     #[command(alias = "ls")]
@@ -81,6 +83,7 @@ impl Cli {
         match &self.command {
             Command::Build(arguments) => build::run(arguments, environment),
             Command::Explain(arguments) => explain::run(arguments, environment),
+            Command::Graph(arguments) => graph::run(arguments, environment),
             Command::Query(arguments) => query::run(arguments),
             Command::Schema(arguments) => schema::run(arguments),
             Command::Images(arguments) => images::run(arguments, environment),

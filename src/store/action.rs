@@ -23,6 +23,8 @@ pub struct ActionRecord<P, R> {
     /// What the key is the digest of, for explaining a miss.
     pub preimage: P,
     pub result: R,
+    /// The blobs that the result is about: as long as a reference needs one of them, the record is worth its room.
+    pub outputs: Vec<Digest>,
 }
 
 impl Store {
@@ -89,7 +91,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path().join("store")).unwrap();
         let key = CacheKey(Digest::of(b"key"));
-        let record = Record { preimage: "why".into(), result: 7 };
+        let record = Record { preimage: "why".into(), result: 7, outputs: Vec::new() };
         assert_eq!(store.action::<String, u32>(&key).unwrap(), None);
         store.put_action(&key, &record).unwrap();
         assert_eq!(store.action(&key).unwrap(), Some(record.clone()));

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::digest::Digest;
 
@@ -36,8 +35,8 @@ pub struct StoredFile {
     pub size: u64,
     /// When it was used for the last time, to about an hour.
     pub used: SystemTime,
-    /// Of an action record: the blobs of the store that its result names.
-    results: Vec<Digest>,
+    /// Of an action record: the blobs that it is about.
+    outputs: Vec<Digest>,
 }
 
 impl Kind {
@@ -68,9 +67,7 @@ impl StoredFile {
         match self.kind {
             Kind::Blob | Kind::ChunkTable => reachable.needs_blob(&self.name),
             Kind::LayerIndex => reachable.needs_layer(&self.name),
-            Kind::ActionRecord => {
-                !self.results.is_empty() && self.results.iter().all(|digest| reachable.needs_blob(digest))
-            }
+            Kind::ActionRecord => self.outputs.iter().any(|digest| reachable.needs_blob(digest)),
             Kind::FileDigests | Kind::Quarantined => false,
         }
     }
@@ -113,45 +110,23 @@ pub(super) fn inventory(store: &Store) -> Result<Vec<StoredFile>, StoreError> {
                 if let Some(blob) = files.get(&(Kind::Blob, name)).filter(|_| kind == Kind::ChunkTable) {
                     used = used.max(blob.used);
                 }
-                files.insert((kind, name), StoredFile { kind, name, size, used, results: Vec::new() });
+                files.insert((kind, name), StoredFile { kind, name, size, used, outputs: Vec::new() });
             }
         }
     }
-    let has_blob = |digest: &Digest| files.contains_key(&(Kind::Blob, *digest));
-    let mut results = BTreeMap::new();
-    for (kind, name) in files.keys().filter(|(kind, _)| *kind == Kind::ActionRecord) {
-        let mut named = named_in_result(store, name);
-        named.retain(has_blob);
-        results.insert((*kind, *name), named);
-    }
-    for (key, named) in results {
-        if let Some(file) = files.get_mut(&key) {
-            file.results = named;
-        }
+    for file in files.values_mut().filter(|file| file.kind == Kind::ActionRecord) {
+        file.outputs = outputs(store, &file.name);
     }
     Ok(files.into_values().collect())
 }
 
-/// The digests in the result of an action, at any depth; none if the record is damaged.
-fn named_in_result(store: &Store, key: &Digest) -> Vec<Digest> {
+/// The blobs that the record of an action is about; none if it is damaged.
+fn outputs(store: &Store, key: &Digest) -> Vec<Digest> {
     #[derive(Deserialize)]
     struct Record {
-        result: Value,
+        outputs: Vec<Digest>,
     }
     let bytes = fs::read(store.path(layout::ACTIONS).join(key.hex())).unwrap_or_default();
     let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
-    let mut digests = Vec::new();
-    if let Ok(record) = serde_json::from_slice::<Record>(line) {
-        collect(&record.result, &mut digests);
-    }
-    digests
-}
-
-fn collect(value: &Value, digests: &mut Vec<Digest>) {
-    match value {
-        Value::String(text) => digests.extend(text.parse::<Digest>()),
-        Value::Array(items) => items.iter().for_each(|item| collect(item, digests)),
-        Value::Object(fields) => fields.values().for_each(|field| collect(field, digests)),
-        _ => {}
-    }
+    serde_json::from_slice::<Record>(line).map(|record| record.outputs).unwrap_or_default()
 }

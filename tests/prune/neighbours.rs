@@ -252,5 +252,5 @@ fn a_prune_killed_at_random_loses_nothing_that_is_needed() {
     let left = files(&workspace.store());
     assert!(left.keys().all(|path| !path.starts_with("ingest") && !path.starts_with("quarantine")), "{left:?}");
     let run = workspace.run(&["build", "//..."]);
-    assert_eq!(run.stderr.matches("(cached)").count(), 4, "{}", run.stderr);
+    assert_eq!(run.stderr.matches("(cached)").count(), 6, "{}", run.stderr);
 }
