@@ -3,6 +3,7 @@
 mod architecture;
 mod build;
 mod cache;
+mod crashes;
 mod examples;
 mod fetch;
 mod golden;

@@ -7,7 +7,7 @@ use std::fs::{self, Permissions};
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use ocify::digest::{DiffId, Digest};
 use ocify::format::MediaTypes;
@@ -356,6 +356,24 @@ fn a_dead_lock_holder_blocks_nobody() {
     child.kill();
     wait.recv_timeout(Duration::from_secs(60)).unwrap().unwrap();
     assert_sound(&store);
+}
+
+#[test]
+fn a_lease_ends_with_its_process() {
+    let (_directory, store) = new_store();
+    let digest = store.put_blob(b"relied on").unwrap();
+    let old = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    fs::File::open(blob_path(&store, &digest)).unwrap().set_modified(old).unwrap();
+    let mut child = Process::start(store.root(), &format!("lease {}", digest.hex()));
+    child.wait_for("leased");
+    assert_eq!(store.prune(&PruneOptions::default()).unwrap().removed, []);
+    let leases = || names(store.root().join("locks")).iter().filter(|name| name.starts_with("lease-")).count();
+    Store::open(store.root()).unwrap();
+    assert_eq!(leases(), 1, "that of a living process is not swept");
+    child.kill();
+    assert_eq!(leases(), 1);
+    assert_eq!(store.prune(&PruneOptions::default()).unwrap().removed.len(), 1);
+    assert_eq!(leases(), 0);
 }
 
 /// The limit on file sizes stands in for a full disk, which cannot be had without mounting one.

@@ -171,3 +171,75 @@ fn set_time(path: &Path, time: Timespec) -> rustix::io::Result<()> {
     let times = Timestamps { last_access: other, last_modification: time };
     utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use crate::digest::Digest;
+
+    use super::*;
+
+    const WHILE: Duration = Duration::from_millis(100);
+
+    fn with_old_blob() -> (tempfile::TempDir, Store, Digest) {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path().join("store")).unwrap();
+        let digest = store.put_blob(b"old").unwrap();
+        let path = store.blob_path(&digest);
+        File::open(path).unwrap().set_modified(SystemTime::UNIX_EPOCH + GRACE).unwrap();
+        (directory, store, digest)
+    }
+
+    /// Steps 1 and 3 of the argument: both wait for prune, and what it removed meanwhile is not found.
+    #[test]
+    fn neither_a_lease_nor_a_renewal_comes_in_between() {
+        for removed in [false, true] {
+            let (_directory, store, digest) = with_old_blob();
+            let leased = store.leased().unwrap();
+            let lock = Lock::acquire(&store.path(layout::PRUNE_LOCK)).unwrap();
+            thread::scope(|scope| {
+                let (found, find) = mpsc::channel();
+                let (begun, begin) = mpsc::channel();
+                let (leased, other) = (&leased, &store);
+                scope.spawn(move || found.send(leased.contains(&digest)));
+                scope.spawn(move || begun.send(other.leased().is_ok()));
+                assert!(find.recv_timeout(WHILE).is_err() && begin.recv_timeout(WHILE).is_err());
+                if removed {
+                    fs::remove_file(store.blob_path(&digest)).unwrap();
+                }
+                drop(lock);
+                assert_eq!(find.recv().unwrap(), if removed { None } else { Some(3) });
+                assert!(begin.recv().unwrap());
+            });
+        }
+    }
+
+    /// Case 2 of the argument, and the reason for which a build that finds all as it left it can run beside prune.
+    #[test]
+    fn what_is_recent_is_found_while_prune_holds_the_lock() {
+        let (_directory, store, _) = with_old_blob();
+        let leased = store.leased().unwrap();
+        let recent = store.put_blob(b"recent").unwrap();
+        let _lock = Lock::acquire(&store.path(layout::PRUNE_LOCK)).unwrap();
+        assert_eq!(leased.contains(&recent), Some(6));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_ends_no_lease() {
+        let (_directory, store, digest) = with_old_blob();
+        let mut leased = store.leased().unwrap();
+        let later = leased.lease.as_ref().unwrap().start + 100 * GRACE;
+        let lease = Arc::get_mut(leased.lease.as_mut().unwrap()).unwrap();
+        lease.start = later;
+        lease._file.as_file().set_modified(later).unwrap();
+
+        let written = leased.put_blob(b"new").unwrap();
+        assert!(leased.contains(&digest).is_some());
+        for digest in [digest, written] {
+            let used = last_use(&fs::metadata(store.blob_path(&digest)).unwrap());
+            assert!(used >= kept_for_others(&store).unwrap().unwrap());
+        }
+    }
+}

@@ -206,3 +206,118 @@ fn read(store: &Store, digest: &Digest, limit: u64) -> Result<Vec<u8>, String> {
     let found = Digest::of(&bytes);
     if found == *digest { Ok(bytes) } else { Err(format!("is damaged: its bytes have the digest {found}")) }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::format::MediaTypes;
+
+    const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+    const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+    struct Fixture {
+        _directory: tempfile::TempDir,
+        store: Store,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let store = Store::open(directory.path().join("store")).unwrap();
+            Fixture { _directory: directory, store }
+        }
+
+        fn blob(&self, media_type: &str, content: &Value) -> Value {
+            let bytes = content.to_string().into_bytes();
+            let digest = self.store.put_blob(&bytes).unwrap();
+            json!({"mediaType": media_type, "digest": digest, "size": bytes.len()})
+        }
+
+        fn list(&self, entries: &[&Value]) {
+            let index = json!({"schemaVersion": 2, "manifests": entries});
+            std::fs::write(self.store.path(layout::INDEX_FILE), index.to_string()).unwrap();
+        }
+    }
+
+    fn digest(descriptor: &Value) -> Digest {
+        descriptor["digest"].as_str().unwrap().parse().unwrap()
+    }
+
+    fn manifest(config: &Value, layers: &[&Value]) -> Value {
+        json!({"schemaVersion": 2, "config": config, "layers": layers})
+    }
+
+    #[test]
+    fn all_that_documents_name_is_needed_at_any_depth() {
+        let fixture = Fixture::new();
+        let diff_id = Digest::of(b"tar");
+        let config = json!({"rootfs": {"type": "layers", "diff_ids": [diff_id]}});
+        let config = fixture.blob("application/vnd.oci.image.config.v1+json", &config);
+        let layer = fixture.blob("application/vnd.oci.image.layer.v1.tar+gzip", &json!("layer"));
+        let image = fixture.blob(MANIFEST, &manifest(&config, &[&layer]));
+        let inner = fixture.blob(INDEX, &json!({"schemaVersion": 2, "manifests": [image]}));
+        let outer = fixture.blob(INDEX, &json!({"schemaVersion": 2, "manifests": [inner]}));
+        // A referrer: an artifact whose subject is an image that nothing else names.
+        let other = fixture.blob(MANIFEST, &manifest(&config, &[]));
+        let signature = fixture.blob("application/x-signature", &json!("s"));
+        let mut artifact = manifest(&fixture.blob("application/vnd.oci.empty.v1+json", &json!({})), &[&signature]);
+        artifact["subject"] = other.clone();
+        let artifact = fixture.blob(MANIFEST, &artifact);
+        let foreign = fixture.blob("application/x-bundle", &json!({"parts": [{"digest": digest(&layer), "size": 7}]}));
+        let unneeded = fixture.blob(MANIFEST, &manifest(&config, &[&signature]));
+        fixture.list(&[&outer, &artifact, &foreign]);
+
+        let reachable = Reachable::from(&fixture.store).unwrap();
+        reachable.check().unwrap();
+        for needed in [&outer, &inner, &image, &config, &layer, &artifact, &other, &signature, &foreign] {
+            assert!(reachable.needs_blob(&digest(needed)), "{needed}");
+        }
+        assert!(!reachable.needs_blob(&digest(&unneeded)) && reachable.needs_layer(&diff_id));
+        let below_image = [&outer, &inner, &image, &config, &layer].map(digest);
+        assert_eq!(reachable.below(&digest(&outer)), BTreeSet::from(below_image));
+    }
+
+    #[test]
+    fn references_that_are_set_later_are_added_and_none_is_taken_away() {
+        let fixture = Fixture::new();
+        let [a, b] = ["a", "b"].map(|name| {
+            let config = fixture.blob("application/vnd.oci.image.config.v1+json", &json!(name));
+            fixture.blob(MANIFEST, &manifest(&config, &[]))
+        });
+        fixture.list(&[&a]);
+        let mut reachable = Reachable::from(&fixture.store).unwrap();
+        assert!(reachable.needs_blob(&digest(&a)) && !reachable.needs_blob(&digest(&b)));
+        fixture.list(&[&b]);
+        reachable.extend(&fixture.store).unwrap();
+        assert!(reachable.needs_blob(&digest(&a)) && reachable.needs_blob(&digest(&b)));
+    }
+
+    #[test]
+    fn a_document_that_cannot_be_read_is_named_and_left_where_it_is() {
+        let text = MediaType::Manifest(MediaTypes::Oci).to_string();
+        for (bytes, reason) in [
+            (None, "is missing"),
+            (Some(&b"{}"[..]), "is damaged: its bytes have the digest"),
+            (Some(b"not what it was"), "is damaged"),
+        ] {
+            let fixture = Fixture::new();
+            let mut entry = fixture.blob(&text, &manifest(&json!({}), &[]));
+            let path = fixture.store.blob_path(&digest(&entry));
+            std::fs::remove_file(&path).unwrap();
+            bytes.iter().for_each(|bytes| std::fs::write(&path, bytes).unwrap());
+            entry["annotations"] = json!({"org.opencontainers.image.ref.name": "shop/web:1"});
+            fixture.list(&[&entry]);
+            let error = Reachable::from(&fixture.store).unwrap().check().unwrap_err().to_string();
+            assert!(error.contains("`shop/web:1`") && error.contains(reason), "{error}");
+            assert_eq!(path.exists(), bytes.is_some());
+        }
+        let fixture = Fixture::new();
+        let entry = fixture.blob(&text, &json!({"schemaVersion": 2}));
+        fixture.list(&[&entry]);
+        let error = Reachable::from(&fixture.store).unwrap().check().unwrap_err().to_string();
+        assert!(error.contains("is not valid: missing field"), "{error}");
+        assert!(error.contains(&digest(&entry).to_string()), "a nameless one is called by its digest: {error}");
+    }
+}

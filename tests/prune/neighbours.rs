@@ -11,7 +11,7 @@ use ocify::format::{Compression, MediaTypes};
 use ocify::oci::{Descriptor, Manifest, MediaType, canonical_json};
 use ocify::store::{PruneOptions, Store};
 
-use super::{DAY, files, listed, prune, set_age, with_garbage};
+use super::{DAY, files, prune, set_age, with_garbage};
 use crate::workspace::Workspace;
 
 const ALL: PruneOptions = PruneOptions { keep_size: None, keep_since: None, dry_run: false };
@@ -69,17 +69,6 @@ fn a_lease_keeps_what_was_used_in_the_hour_before_it() {
     assert_eq!(store.prune(&ALL).unwrap().removed, []);
 }
 
-#[test]
-fn the_lease_of_a_killed_process_holds_nothing() {
-    let workspace = with_garbage();
-    // What such a process leaves behind: its file, not locked.
-    let stale = workspace.store().join("locks/lease-abandoned");
-    fs::write(&stale, "").unwrap();
-    set_age(&stale, 10 * DAY);
-    assert!(listed(&workspace.ok(&["prune", "--dry-run"])).len() > 3);
-    assert!(!stale.exists(), "swept when a store is opened");
-}
-
 /// A generator of xorshift64*, so that a failure can be run again.
 struct Random(u64);
 
@@ -97,34 +86,38 @@ impl Random {
 #[test]
 fn whoever_found_a_blob_has_it_while_prune_runs() {
     let (_directory, store) = new_store();
-    let end = Instant::now() + Duration::from_millis(2500);
     let (found, removed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let start = Instant::now();
+    // At least a second, and on a slow disk as long as it takes to have tested something.
+    let goes_on = || {
+        let met_often = [&found, &removed].iter().all(|count| count.load(Ordering::Relaxed) >= 200);
+        start.elapsed() < Duration::from_secs(if met_often { 1 } else { 60 })
+    };
     std::thread::scope(|scope| {
         for seed in 1..=4 {
-            let (store, found) = (&store, &found);
+            let (store, found, goes_on) = (&store, &found, &goes_on);
             scope.spawn(move || {
                 let mut random = Random(seed);
-                while Instant::now() < end {
+                while goes_on() {
                     build(store, seed, &mut random, found);
                 }
             });
         }
         scope.spawn(|| {
             let mut random = Random(99);
-            while Instant::now() < end {
+            while goes_on() {
                 leave_old_blob(&store, &content(random.below(40)));
             }
         });
         for _ in 0..2 {
             scope.spawn(|| {
-                while Instant::now() < end {
+                while goes_on() {
                     removed.fetch_add(store.prune(&ALL).unwrap().removed.len(), Ordering::Relaxed);
                 }
             });
         }
     });
-    let (found, removed) = (found.into_inner(), removed.into_inner());
-    assert!(found > 100 && removed > 100, "not much of a test: {found} found, {removed} removed");
+    assert!(start.elapsed() < Duration::from_secs(60), "not much of a test: {found:?} found, {removed:?} removed");
     assert_eq!(leases(store.root()), 0);
 }
 
@@ -241,7 +234,13 @@ fn a_prune_killed_at_random_loses_nothing_that_is_needed() {
             fs::write(workspace.store().join("blobs/sha256").join(Digest::of(&bytes).hex()), bytes).unwrap();
         }
         let mut child = workspace.command(&["prune"]).stdout(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_micros(1000 + round * 900));
+        if round % 2 == 0 {
+            std::thread::sleep(Duration::from_micros(1000 + round * 900));
+        } else {
+            // Until it sweeps, or has swept.
+            let garbage = || fs::read_dir(workspace.store().join("blobs/sha256")).unwrap().count();
+            while garbage() >= 400 && child.try_wait().unwrap().is_none() {}
+        }
         child.kill().unwrap();
         child.wait().unwrap();
         for image in ["//:a", "//:b"] {

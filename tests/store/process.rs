@@ -122,6 +122,11 @@ fn child() {
             lock.lock().unwrap();
             pause("locked");
         }
+        ("lease", hex) => {
+            let leased = store.leased().unwrap();
+            leased.contains(&Digest::from_hex(hex).unwrap()).unwrap();
+            pause("leased");
+        }
         ("fill", _) => fill(&store),
         (other, _) => panic!("no task {other}"),
     }
