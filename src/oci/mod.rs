@@ -27,7 +27,7 @@ pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 pub fn canonical_json<T: Serialize>(value: &T) -> Vec<u8> {
     let mut value = serde_json::to_value(value).expect("wire types have string keys only");
     sort_keys(&mut value);
-    value.to_string().into_bytes()
+    serde_json::to_vec(&value).expect("a value can be written")
 }
 
 /// Go's encoder writes `null` for an empty list or map.
@@ -42,10 +42,13 @@ where
 fn sort_keys(value: &mut Value) {
     match value {
         Value::Object(map) => {
-            let mut pairs: Vec<(String, Value)> = std::mem::take(map).into_iter().collect();
-            pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
-            pairs.iter_mut().for_each(|(_, value)| sort_keys(value));
-            map.extend(pairs);
+            // Always so, unless some dependency turns on serde_json's `preserve_order`.
+            if !map.keys().is_sorted() {
+                let mut pairs: Vec<(String, Value)> = std::mem::take(map).into_iter().collect();
+                pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
+                map.extend(pairs);
+            }
+            map.values_mut().for_each(sort_keys);
         }
         Value::Array(items) => items.iter_mut().for_each(sort_keys),
         _ => {}
