@@ -67,16 +67,16 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     })
 }
 
-/// What a picture says of a step: its name, whether the store has its result, and how large that is and how long it took
+/// What a picture says of a step: its target, its name, whether the store has its result, and how large that is and how long it took
 /// to make; of one that has to be made, what it was in the build that is compared with.
-fn lines(StepNode { report, before, .. }: &StepNode) -> [String; 3] {
+fn lines(StepNode { report, before, .. }: &StepNode) -> [String; 4] {
     let state = report.miss.as_ref().map_or("hit".to_owned(), |miss| format!("miss: {miss}"));
     let figures = match (report.result, before) {
         (Some(result), _) => format!("{}, {}", human_size(result.size), duration(result.micros)),
         (None, Some(before)) => format!("was {}, {}", human_size(before.size), duration(before.micros)),
         (None, None) => String::new(),
     };
-    [report.step.to_string(), state, figures]
+    [report.step.target.to_string(), report.step.part.to_string(), state, figures]
 }
 
 fn duration(micros: u64) -> String {

@@ -5,8 +5,8 @@ use crate::build::StepNode;
 
 use super::lines;
 
-const WIDTH: usize = 300;
-const HEIGHT: usize = 58;
+const WIDTH: usize = 310;
+const HEIGHT: usize = 74;
 const GAP_X: usize = 60;
 const GAP_Y: usize = 16;
 const MARGIN: usize = 12;
@@ -42,12 +42,13 @@ pub(super) fn render(steps: &[StepNode]) -> String {
         let class = if step.report.miss.is_some() { "miss" } else { "hit" };
         let lines = lines(step);
         let title = escaped(&lines.join("\n"));
-        let [name, state, figures] = lines.map(|line| escaped(&shortened(&line)));
+        let [target, name, state, figures] = lines.map(|line| escaped(&shortened(&line)));
+        // A picture in the picture cuts off what is too long for its box.
         svg.push_str(&format!(
-            "<g class=\"{class}\" transform=\"translate({x} {y})\"><title>{title}</title>\
+            "<svg class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"{WIDTH}\" height=\"{HEIGHT}\"><title>{title}</title>\
              <rect width=\"{WIDTH}\" height=\"{HEIGHT}\" rx=\"5\"/>\
-             <text class=\"name\" x=\"8\" y=\"17\">{name}</text><text x=\"8\" y=\"33\">{state}</text>\
-             <text x=\"8\" y=\"49\">{figures}</text></g>\n"
+             <text x=\"8\" y=\"17\">{target}</text><text class=\"name\" x=\"8\" y=\"33\">{name}</text>\
+             <text x=\"8\" y=\"49\">{state}</text><text x=\"8\" y=\"65\">{figures}</text></svg>\n"
         ));
     }
     svg + "</svg>\n"
