@@ -21,6 +21,7 @@ pub mod oci;
 pub mod path;
 pub mod plan;
 pub mod platform;
+pub mod scratch;
 pub mod source;
 pub mod store;
 pub mod target;

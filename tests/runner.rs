@@ -10,6 +10,7 @@ mod golden;
 mod graph;
 mod hostile;
 mod images;
+mod interrupt;
 mod properties;
 mod prune;
 mod reference;

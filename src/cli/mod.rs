@@ -11,6 +11,7 @@ mod explain;
 mod graph;
 mod images;
 mod inspect;
+mod interrupt;
 mod output;
 mod progress;
 mod prune;
@@ -65,6 +66,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
+    interrupt::install();
     match cli.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -5,6 +5,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 
 use crate::digest::CacheKey;
+use crate::scratch::Scratch;
 
 use super::lock::lock_file;
 use super::{Store, StoreError, layout};
@@ -16,6 +17,7 @@ use super::{Store, StoreError, layout};
 pub struct Claim {
     _file: File,
     path: PathBuf,
+    _scratch: Scratch,
 }
 
 impl Store {
@@ -39,7 +41,8 @@ impl Store {
             let metadata = file.metadata().map_err(StoreError::read("inspect", &path))?;
             // The one who held it removed the file: whoever comes next would lock another.
             if metadata.nlink() > 0 {
-                return Ok(Claim { _file: file, path });
+                let (path, scratch) = Scratch::listed(|| Ok::<_, StoreError>(path), PathBuf::as_path)?;
+                return Ok(Claim { _file: file, path, _scratch: scratch });
             }
         }
     }

@@ -40,6 +40,8 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, utimensat};
 use tempfile::NamedTempFile;
 
+use crate::scratch::Scratch;
+
 use super::lock::Lock;
 use super::temporary::locked_file;
 use super::{Store, StoreError, layout};
@@ -56,7 +58,7 @@ pub(super) struct Lease {
     start: SystemTime,
     prune_lock: PathBuf,
     /// Locked. The name is removed when it is dropped.
-    _file: NamedTempFile,
+    _file: (NamedTempFile, Scratch),
 }
 
 impl Store {
@@ -86,10 +88,10 @@ impl Lease {
         let prune_lock = store.path(layout::PRUNE_LOCK);
         let locks = store.path(layout::LOCKS);
         let _shared = Lock::acquire_shared(&prune_lock)?;
-        let file = locked_file(&locks, PREFIX)?;
+        let (file, scratch) = locked_file(&locks, PREFIX)?;
         let start = file.as_file().metadata().and_then(|metadata| metadata.modified());
         let start = start.map_err(StoreError::read("inspect", file.path()))?;
-        Ok(Lease { start, prune_lock, _file: file })
+        Ok(Lease { start, prune_lock, _file: (file, scratch) })
     }
 
     fn keeps(&self, metadata: &Metadata) -> bool {

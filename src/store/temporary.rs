@@ -7,6 +7,8 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
+use crate::scratch::Scratch;
+
 use super::StoreError;
 use super::lock::lock_file;
 
@@ -15,11 +17,13 @@ use super::lock::lock_file;
 #[derive(Debug)]
 pub(super) struct Temporary {
     file: BufWriter<NamedTempFile>,
+    _scratch: Scratch,
 }
 
 impl Temporary {
     pub(super) fn create(ingest: &Path) -> Result<Temporary, StoreError> {
-        Ok(Temporary { file: BufWriter::with_capacity(128 << 10, locked_file(ingest, ".tmp")?) })
+        let (file, scratch) = locked_file(ingest, ".tmp")?;
+        Ok(Temporary { file: BufWriter::with_capacity(128 << 10, file), _scratch: scratch })
     }
 
     /// Hands what is buffered to the kernel and returns the file's length.
@@ -76,15 +80,16 @@ impl Write for Temporary {
 }
 
 /// A new locked file in `directory`, whose name begins with `prefix`.
-pub(super) fn locked_file(directory: &Path, prefix: &str) -> Result<NamedTempFile, StoreError> {
+pub(super) fn locked_file(directory: &Path, prefix: &str) -> Result<(NamedTempFile, Scratch), StoreError> {
     loop {
-        let file = tempfile::Builder::new().prefix(prefix).tempfile_in(directory);
-        let file = file.map_err(StoreError::write("create a temporary file in", directory))?;
+        let make = || tempfile::Builder::new().prefix(prefix).tempfile_in(directory);
+        let (file, scratch) = Scratch::listed(make, NamedTempFile::path)
+            .map_err(StoreError::write("create a temporary file in", directory))?;
         lock_file(file.as_file()).map_err(StoreError::write("lock", file.path()))?;
         // Between these two steps a sweeper may have found the file unlocked and removed it.
         let metadata = file.as_file().metadata().map_err(StoreError::read("inspect", file.path()))?;
         if metadata.nlink() > 0 {
-            return Ok(file);
+            return Ok((file, scratch));
         }
     }
 }

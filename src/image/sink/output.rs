@@ -8,12 +8,15 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, TempDir};
 
+use crate::scratch::Scratch;
+
 use super::SinkError;
 
 /// A file that is written under a temporary name beside `path`; dropped before it is finished, it is gone.
 pub struct OutputFile {
     file: BufWriter<NamedTempFile>,
     path: PathBuf,
+    _scratch: Scratch,
 }
 
 impl OutputFile {
@@ -29,12 +32,11 @@ impl OutputFile {
             return Err(SinkError::InTheWay { path: path.to_owned(), found });
         }
         // Readable and writable as the umask allows, like a file that any other program creates.
-        let file = tempfile::Builder::new()
-            .prefix(&prefix(path))
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(directory_of(path))
-            .map_err(SinkError::write(path))?;
-        Ok(OutputFile { file: BufWriter::with_capacity(1 << 20, file), path: path.to_owned() })
+        let (prefix, permissions) = (prefix(path), Permissions::from_mode(0o666));
+        let mut builder = tempfile::Builder::new();
+        let make = || builder.prefix(&prefix).permissions(permissions).tempfile_in(directory_of(path));
+        let (file, scratch) = Scratch::listed(make, NamedTempFile::path).map_err(SinkError::write(path))?;
+        Ok(OutputFile { file: BufWriter::with_capacity(1 << 20, file), path: path.to_owned(), _scratch: scratch })
     }
 
     /// Where the bytes go.
@@ -44,7 +46,7 @@ impl OutputFile {
 
     /// Gives the file its name, in place of what had it.
     pub fn finish(self) -> Result<(), SinkError> {
-        let OutputFile { file, path } = self;
+        let OutputFile { file, path, _scratch } = self;
         let publish = || {
             let file = file.into_inner().map_err(|error| error.into_error())?;
             file.as_file().sync_all()?;
@@ -59,17 +61,17 @@ impl OutputFile {
 pub struct OutputDirectory {
     directory: TempDir,
     path: PathBuf,
+    _scratch: Scratch,
 }
 
 impl OutputDirectory {
     /// Begins the directory that will be `path`, where nothing is yet or an empty directory.
     pub fn create(path: &Path) -> Result<Self, SinkError> {
-        let directory = tempfile::Builder::new()
-            .prefix(&prefix(path))
-            .permissions(Permissions::from_mode(0o777))
-            .tempdir_in(directory_of(path))
-            .map_err(SinkError::write(path))?;
-        Ok(OutputDirectory { directory, path: path.to_owned() })
+        let (prefix, permissions) = (prefix(path), Permissions::from_mode(0o777));
+        let mut builder = tempfile::Builder::new();
+        let make = || builder.prefix(&prefix).permissions(permissions).tempdir_in(directory_of(path));
+        let (directory, scratch) = Scratch::listed(make, TempDir::path).map_err(SinkError::write(path))?;
+        Ok(OutputDirectory { directory, path: path.to_owned(), _scratch: scratch })
     }
 
     /// Where the directory is for now.

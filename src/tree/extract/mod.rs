@@ -13,6 +13,9 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use tempfile::TempDir;
+
+use crate::scratch::Scratch;
 use crate::tree::extract::writer::Writer;
 use crate::tree::merge::Tree;
 
@@ -38,8 +41,9 @@ pub fn extract(tree: &Tree, destination: &Path) -> Result<Vec<Skipped>, ExtractE
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let temporary = tempfile::Builder::new().prefix(".ocify-extract-").tempdir_in(parent);
-    let temporary = temporary.map_err(ExtractError::host("make a temporary directory in", parent))?;
+    let make = || tempfile::Builder::new().prefix(".ocify-extract-").tempdir_in(parent);
+    let (temporary, _scratch) =
+        Scratch::listed(make, TempDir::path).map_err(ExtractError::host("make a temporary directory in", parent))?;
     let mut writer = Writer::new(temporary.path())?;
     let written = writer.write(tree).and_then(|skipped| {
         let renamed = fs::rename(temporary.path(), destination);
