@@ -6,7 +6,7 @@ mod fault;
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use ocify::digest::Digest;
 
 use crate::workspace::{Run, Workspace, digest};
-use fault::{Call, fail};
+use fault::{Call, fail, kill};
 
 /// A workspace whose layers are compressed in several chunks, and the digest that it has to give.
 fn workspace() -> (Workspace, String) {
@@ -75,6 +75,31 @@ fn a_build_killed_at_any_moment_is_made_up_for_by_the_next() {
         forget(&workspace);
     }
     assert!(unfinished > 3, "not much of a test: {unfinished} were killed");
+}
+
+#[test]
+fn a_build_or_prune_killed_at_each_kind_of_step_is_made_up_for() {
+    let (workspace, expected) = workspace();
+    for (arguments, call) in [
+        (&["build", "//:x"][..], Call::Flush),
+        (&["build", "//:x"], Call::Rename),
+        (&["build", "//:x"], Call::Lock),
+        (&["build", "//:x"], Call::Remove),
+        (&["prune"], Call::Lock),
+        (&["prune"], Call::Remove),
+    ] {
+        // A store that is there, and for prune an image that is needed and garbage, which is the table of file digests.
+        workspace.ok(&["images"]);
+        if arguments[0] == "prune" {
+            workspace.build("//:x");
+        }
+        let mut command = workspace.command(arguments);
+        kill(&mut command, call);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.signal(), Some(libc::SIGSYS), "{arguments:?} {call:?}");
+        assert_recovers(&workspace, &expected);
+        forget(&workspace);
+    }
 }
 
 #[test]

@@ -60,3 +60,43 @@ fn wait(lock: impl Fn() -> io::Result<()>) -> io::Result<()> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::thread::JoinHandleExt;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    extern "C" fn ignore(_: libc::c_int) {}
+
+    #[test]
+    fn a_signal_does_not_end_the_wait() {
+        // SAFETY: the handler does nothing; without SA_RESTART a signal ends what the kernel does with EINTR.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = ignore as *const () as usize;
+            assert_eq!(libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut()), 0);
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        let held = Lock::acquire(&path).unwrap();
+        type Wait = fn(&Path) -> Result<Lock, StoreError>;
+        let waits: [Wait; 2] = [Lock::acquire, Lock::acquire_shared];
+        let waiters = waits.map(|wait| {
+            let path = path.clone();
+            thread::spawn(move || wait(&path).map(drop))
+        });
+        for _ in 0..20 {
+            thread::sleep(Duration::from_millis(5));
+            for waiter in &waiters {
+                assert!(!waiter.is_finished());
+                // SAFETY: the thread was not joined.
+                assert_eq!(unsafe { libc::pthread_kill(waiter.as_pthread_t(), libc::SIGUSR1) }, 0);
+            }
+        }
+        drop(held);
+        waiters.into_iter().for_each(|waiter| waiter.join().unwrap().unwrap());
+    }
+}

@@ -33,6 +33,7 @@
 //! - References are set after the blobs they name: the names of all blobs are flushed to the disk first.
 //! - Locks are flocks, which end with the process that holds them. Reading takes none, so a store that cannot be
 //!   written still serves.
+//! - What a process with a lease found or wrote is there until it ends, whatever is pruned beside it, see `lease`.
 //! - What is read is verified. A damaged blob is moved away and reported; after that it is a miss.
 
 mod action;

@@ -1,6 +1,6 @@
 //! Removing what no reference needs.
 //!
-//! [`lease`](super::lease) has the argument why nothing vanishes that a running process has found. A file is removed by one
+//! [`lease`] has the argument why nothing vanishes that a running process has found. A file is removed by one
 //! `unlink`, so a crash at any point leaves a store from which some garbage is gone, and nothing to clean up.
 
 use std::fs::{self, File};

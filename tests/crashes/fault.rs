@@ -11,6 +11,7 @@ pub enum Call {
     Flush,
     Rename,
     Lock,
+    Remove,
 }
 
 impl Call {
@@ -22,18 +23,31 @@ impl Call {
             #[cfg(not(target_arch = "x86_64"))]
             Call::Rename => &[libc::SYS_renameat, libc::SYS_renameat2],
             Call::Lock => &[libc::SYS_flock],
+            #[cfg(target_arch = "x86_64")]
+            Call::Remove => &[libc::SYS_unlink, libc::SYS_unlinkat],
+            #[cfg(not(target_arch = "x86_64"))]
+            Call::Remove => &[libc::SYS_unlinkat],
         }
     }
 }
 
 /// Makes every such call of the command fail with `errno`, by a seccomp filter, which needs no privilege.
 pub fn fail(command: &mut Command, call: Call, errno: i32) {
+    install(command, call, libc::SECCOMP_RET_ERRNO | errno as u32);
+}
+
+/// Kills the command at the first such call, before the kernel does what it asks.
+pub fn kill(command: &mut Command, call: Call) {
+    install(command, call, libc::SECCOMP_RET_KILL_PROCESS);
+}
+
+fn install(command: &mut Command, call: Call, action: u32) {
     let mut filter = vec![statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0)];
     for &number in call.numbers() {
         // Equal: the next instruction. Else: skip it.
         filter
             .push(libc::sock_filter { jf: 1, ..statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, number as u32) });
-        filter.push(statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | errno as u32));
+        filter.push(statement(libc::BPF_RET | libc::BPF_K, action));
     }
     filter.push(statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW));
     let install = move || {
