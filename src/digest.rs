@@ -34,29 +34,41 @@ impl Digest {
 
     /// The 64 hexadecimal digits without the algorithm: the name of a file under `blobs/sha256/`.
     pub fn hex(&self) -> String {
-        let mut text = String::with_capacity(64);
+        let mut digits = Vec::with_capacity(64);
         for byte in self.0 {
-            for nibble in [byte >> 4, byte & 15] {
-                text.push(char::from_digit(nibble.into(), 16).expect("a nibble is one hexadecimal digit"));
-            }
+            digits.extend([byte >> 4, byte & 15].map(|nibble| b"0123456789abcdef"[usize::from(nibble)]));
         }
-        text
+        String::from_utf8(digits).expect("hexadecimal digits are ASCII")
     }
 
     /// Parses 64 lowercase hexadecimal digits without an algorithm, as a blob's file name or a `sha256 = "..."`
     /// argument has them.
     pub fn from_hex(hex: &str) -> Result<Self, DigestError> {
-        if hex.len() != 64 || !hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
-            return Err(DigestError::Hex { text: hex.to_owned() });
-        }
-        let nibble = |b: u8| if b <= b'9' { b - b'0' } else { b - b'a' + 10 };
         let mut bytes = [0; 32];
+        // What is no digit sets a bit above the lowest eight, so one look afterwards is enough.
+        let mut seen = 0;
         for (byte, pair) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
-            *byte = nibble(pair[0]) << 4 | nibble(pair[1]);
+            let value = NIBBLES[usize::from(pair[0])] << 4 | NIBBLES[usize::from(pair[1])];
+            seen |= value;
+            *byte = value as u8;
         }
-        Ok(Digest(bytes))
+        match hex.len() == 64 && seen < 256 {
+            true => Ok(Digest(bytes)),
+            false => Err(DigestError::Hex { text: hex.to_owned() }),
+        }
     }
 }
+
+/// The value of each lowercase hexadecimal digit; 256 for every other byte.
+const NIBBLES: [u16; 256] = {
+    let mut nibbles = [256; 256];
+    let mut value = 0;
+    while value < 16 {
+        nibbles[b"0123456789abcdef"[value] as usize] = value as u16;
+        value += 1;
+    }
+    nibbles
+};
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -113,6 +113,13 @@ pub fn parse_config(bytes: &[u8]) -> Result<ImageConfig, DocumentError> {
     }
 }
 
+/// Checks that a manifest and a config that were made here are not too large to be read.
+pub fn check_sizes(manifest: &[u8], config: &[u8]) -> Result<(), DocumentError> {
+    let too_large = [(manifest, MAX_MANIFEST), (config, MAX_CONFIG)];
+    let mut too_large = too_large.into_iter().filter(|(bytes, limit)| bytes.len() as u64 > *limit);
+    too_large.next().map_or(Ok(()), |(_, limit)| Err(DocumentError::TooLarge { limit }))
+}
+
 /// The media type of a manifest: its own, else the one that its config belongs to.
 pub fn manifest_type(manifest: &Manifest) -> MediaType {
     manifest.media_type.clone().unwrap_or(match manifest.config.media_type {

@@ -50,11 +50,23 @@ struct Parts {
 impl Image {
     /// The image with these parts, in canonical JSON. The manifest's config descriptor is made here, from `config`
     /// and the type that `manifest` already gives it.
+    ///
+    /// # Errors
+    /// One of them is too large to be read again, or they list another number of layers.
     fn from_parts(mut manifest: Manifest, config: ImageConfig) -> Result<Self, DocumentError> {
         let config_bytes = canonical_json(&config);
-        let digest = Digest::of(&config_bytes);
-        (manifest.config.digest, manifest.config.size) = (digest, config_bytes.len() as u64);
-        Image::from_bytes(canonical_json(&manifest), config_bytes)
+        manifest.config = Descriptor::of(manifest.config.media_type, &config_bytes);
+        let manifest_bytes = canonical_json(&manifest);
+        document::check_sizes(&manifest_bytes, &config_bytes)?;
+        let layers = document::pair_layers(&manifest, &config)?;
+        let descriptor = Descriptor::of(document::manifest_type(&manifest), &manifest_bytes);
+        let image = Image(Arc::new(Parts { descriptor, manifest, manifest_bytes, config, config_bytes, layers }));
+        debug_assert_eq!(
+            Image::from_bytes(image.0.manifest_bytes.clone(), image.0.config_bytes.clone()).ok().as_ref(),
+            Some(&image),
+            "what is written is read as the same"
+        );
+        Ok(image)
     }
 
     /// The image whose manifest and config consist of these bytes.
@@ -135,7 +147,7 @@ impl Image {
 
     /// Puts manifest and config into the store. Its layers should be there before, as nothing may name what is not.
     pub fn save(&self, store: &Store) -> Result<(), StoreError> {
-        store.put_blob(&self.0.config_bytes)?;
-        store.put_blob(&self.0.manifest_bytes).map(drop)
+        store.put_hashed(&self.id(), &self.0.config_bytes)?;
+        store.put_hashed(&self.digest(), &self.0.manifest_bytes)
     }
 }

@@ -46,13 +46,18 @@ impl Store {
     /// Stores `bytes`; does nothing if the store has them.
     pub fn put_blob(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
         let digest = Digest::of(bytes);
+        self.put_hashed(&digest, bytes).map(|()| digest)
+    }
+
+    /// As [`Store::put_blob`], for bytes that the caller has hashed: `digest` is theirs.
+    pub fn put_hashed(&self, digest: &Digest, bytes: &[u8]) -> Result<(), StoreError> {
         let size = bytes.len() as u64;
-        if self.contains(&digest) != Some(size) {
-            let mut draft = self.draft()?;
-            draft.write_all(bytes).map_err(StoreError::write("write", &self.blob_path(&digest)))?;
-            draft.commit(&digest, size)?;
+        if self.contains(digest) == Some(size) {
+            return Ok(());
         }
-        Ok(digest)
+        let mut draft = self.draft()?;
+        draft.write_all(bytes).map_err(StoreError::write("write", &self.blob_path(digest)))?;
+        draft.commit(digest, size)
     }
 }
 
