@@ -22,6 +22,7 @@ pub(super) const INDEX_FILE: &str = "index.json";
 pub(super) const BLOBS: &str = "blobs/sha256";
 pub(super) const LAYERS: &str = "layers";
 pub(super) const ACTIONS: &str = "actions";
+pub(super) const CHUNKS: &str = "chunks";
 pub(super) const INGEST: &str = "ingest";
 pub(super) const LOCKS: &str = "locks";
 pub(super) const INDEX_LOCK: &str = "locks/index.lock";
@@ -30,7 +31,7 @@ pub(super) const STAT: &str = "stat";
 pub(super) const QUARANTINE_LOCK: &str = "locks/quarantine.lock";
 
 /// In the order of their creation. `locks` is first: it tells an unfinished store from somebody else's directory.
-const DIRECTORIES: [&str; 8] = [LOCKS, INGEST, "blobs", BLOBS, LAYERS, ACTIONS, QUARANTINE, STAT];
+const DIRECTORIES: [&str; 9] = [LOCKS, INGEST, "blobs", BLOBS, LAYERS, ACTIONS, QUARANTINE, STAT, CHUNKS];
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -230,8 +230,8 @@ mod tests {
     /// Stores know chunks by their identities, so these change as little as the bytes do.
     #[test]
     fn identities_stay_as_they_are() {
-        let identities = plan(&files(), Compression::Gzip).unwrap().chunks.into_iter().map(|chunk| chunk.identity);
-        let all: Vec<u8> = identities.flat_map(|identity| *identity.as_bytes()).collect();
+        let chunks = plan(&files(), Compression::Gzip).unwrap().chunks;
+        let all: Vec<u8> = chunks.iter().flat_map(|chunk| *chunk.identity.as_bytes()).collect();
         let expected = "76347ee11560aadc973d3937cba9a545ae757e7c2d2cc7d982d1f755ec795a93";
         assert_eq!(Digest::of(&all).hex(), expected);
         let gzip = identities(&files());
