@@ -89,9 +89,9 @@ mod tests {
 
     /// About 16 MiB in files of 200 KiB, which compress.
     fn entries() -> Vec<Entry> {
-        let content =
-            |seed: usize| (0..200 << 10).map(|n: usize| ((n * n / 977) ^ (n * seed)) as u8 & 0x3f).collect::<Vec<_>>();
-        (0..80).map(|index| file(index, content(index))).collect()
+        let block =
+            |seed: usize| (0..8 << 10).map(|n: usize| ((n * n / 977) ^ (n * seed)) as u8 & 0x3f).collect::<Vec<_>>();
+        (0..80).map(|index| file(index, block(index).repeat(25))).collect()
     }
 
     fn file(index: usize, content: Vec<u8>) -> Entry {

@@ -95,15 +95,14 @@ pub(super) fn write(
 /// A chunk that was read.
 struct Read {
     bytes: Buffer,
-    packed: Packed,
+    form: Form,
 }
 
 /// How a chunk that was read is written.
-enum Packed {
+enum Form {
     Packed(Buffer),
-    /// As it is.
-    Unpacked,
-    /// It is not: it was read to be hashed.
+    AsItIs,
+    /// It is not: it was read only to be hashed.
     Copied,
 }
 
@@ -131,8 +130,8 @@ struct Pipeline<'a, W> {
 struct Intake {
     reading: Queue,
     copying: Queue,
-    /// The error of the first chunk in order that has one: all before it have been begun, so it does not depend on
-    /// which thread was first.
+    /// The error of the first chunk in order that has one: all before it in its queue have been begun, so it does not
+    /// depend on which thread was first.
     failure: Option<(usize, EncodeError)>,
 }
 
@@ -167,22 +166,22 @@ impl<W: Write + Send> Pipeline<'_, W> {
 
     /// Does a task up to the lanes.
     fn deliver(&self, Task { index, work, len }: Task) -> Result<(), EncodeError> {
-        let mut first = self.buffers.take(len as usize);
+        let mut bytes = self.buffers.take(len as usize);
         match work {
             Work::Copy => {
                 let chunk = self.reuse.packed(index).expect("only what is known is copied");
-                chunk.read(&mut first).map_err(EncodeError::Copy)?;
-                self.writing.deliver(index, Ready::Copied(first, chunk.crc));
+                chunk.read(&mut bytes).map_err(EncodeError::Copy)?;
+                self.writing.deliver(index, Ready::Copied(bytes, chunk.crc));
             }
             Work::Hash => {
-                assemble(self.entries, &self.chunks[index], &mut first)?;
-                self.hashing.deliver(index, Arc::new(Read { bytes: first, packed: Packed::Copied }));
+                assemble(self.entries, &self.chunks[index], &mut bytes)?;
+                self.hashing.deliver(index, Arc::new(Read { bytes, form: Form::Copied }));
             }
             Work::Pack => {
-                assemble(self.entries, &self.chunks[index], &mut first)?;
-                let packed = self.pack(&first);
+                assemble(self.entries, &self.chunks[index], &mut bytes)?;
+                let form = self.pack(&bytes);
                 // Both lanes have it before this thread does a lane's work: others may take it meanwhile.
-                let chunk = Arc::new(Read { bytes: first, packed });
+                let chunk = Arc::new(Read { bytes, form });
                 self.hashing.deliver(index, chunk.clone());
                 self.writing.deliver(index, Ready::Read(chunk));
             }
@@ -190,13 +189,13 @@ impl<W: Write + Send> Pipeline<'_, W> {
         Ok(())
     }
 
-    fn pack(&self, bytes: &[u8]) -> Packed {
+    fn pack(&self, bytes: &[u8]) -> Form {
         let packer = self.packers().pop();
         let mut packer = packer.unwrap_or_else(|| Packer::new(self.compression));
         let mut packed = self.buffers.take(bytes.len());
         let as_it_is = !packer.pack(bytes, &mut packed);
         self.packers().push(packer);
-        if as_it_is { Packed::Unpacked } else { Packed::Packed(packed) }
+        if as_it_is { Form::AsItIs } else { Form::Packed(packed) }
     }
 
     fn write<'scope>(
@@ -207,10 +206,10 @@ impl<W: Write + Send> Pipeline<'_, W> {
     ) -> Result<(), EncodeError> {
         match chunk {
             Ready::Read(chunk) => {
-                let out = match &chunk.packed {
-                    Packed::Packed(packed) => packed,
-                    Packed::Unpacked => &chunk.bytes,
-                    Packed::Copied => unreachable!("it came as `Ready::Copied`"),
+                let out = match &chunk.form {
+                    Form::Packed(packed) => packed,
+                    Form::AsItIs => &chunk.bytes,
+                    Form::Copied => unreachable!("it came as `Ready::Copied`"),
                 };
                 writer.write(out, libdeflater::crc32(out))?;
                 self.leave(chunk, scope);
@@ -227,10 +226,10 @@ impl<W: Write + Send> Pipeline<'_, W> {
 
     /// A lane is done with `chunk`. If it is the last one, there is room for others.
     fn leave<'scope>(&'scope self, chunk: Arc<Read>, scope: &ScopeFifo<'scope>) {
-        if let Some(Read { bytes, packed }) = Arc::into_inner(chunk) {
+        if let Some(Read { bytes, form }) = Arc::into_inner(chunk) {
             let len = bytes.len() as u64;
             self.buffers.put(bytes);
-            if let Packed::Packed(packed) = packed {
+            if let Form::Packed(packed) = form {
                 self.buffers.put(packed);
             }
             self.refill(|intake| &mut intake.reading, len, scope);

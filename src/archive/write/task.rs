@@ -3,11 +3,14 @@
 use super::plan::Chunk;
 use super::reuse::Reuse;
 
-/// Chunks that are read have this many uncompressed bytes under way at most; with their packed bytes and the packers'
-/// buffers, this bounds the memory. No part of the encoding: it does not reach the output.
-const READING_WINDOW: u64 = 40 << 20;
+/// Chunks that are read have this many uncompressed bytes under way at most for each thread, and within these bounds
+/// altogether. With their packed bytes and the packers' buffers, this bounds the memory, and the smaller it is the less
+/// memory is touched for the first time, which is what much of the time goes to when little is compressed. No part of the
+/// encoding: it does not reach the output.
+const READING_WINDOW: u64 = 8 << 20;
+const READING_WINDOWS: (u64, u64) = (16 << 20, 40 << 20);
 /// Chunks that are copied have this many bytes under way at most.
-const COPYING_WINDOW: u64 = 16 << 20;
+const COPYING_WINDOW: u64 = 8 << 20;
 
 /// One step for one chunk, on any thread and beside others.
 #[derive(Clone, Copy, Debug)]
@@ -45,13 +48,15 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// What is to be read of the chunks that begin at number `first`.
+    /// What is to be read of the chunks from number `first` on.
     pub(super) fn reading(chunks: &[Chunk], reuse: &Reuse, first: usize) -> Self {
         let tasks = chunks.iter().enumerate().skip(first).map(|(index, chunk)| {
             let work = if reuse.packed(index).is_some() { Work::Hash } else { Work::Pack };
             Task { index, work, len: chunk.len }
         });
-        Queue { tasks: tasks.collect(), next: 0, under_way: 0, window: READING_WINDOW }
+        let (least, most) = READING_WINDOWS;
+        let window = (rayon::current_num_threads() as u64 * READING_WINDOW).clamp(least, most);
+        Queue { tasks: tasks.collect(), next: 0, under_way: 0, window }
     }
 
     /// What is to be copied.
