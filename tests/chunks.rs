@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ocify::archive::write::{EncodeError, EncodedLayer, Encoding, LayerPlan, PackedChunk, Reuse, encode};
 use ocify::digest::Digest;
-use ocify::entry::{Content, Entry, Kind, Metadata};
+use ocify::entry::{Content, Entry, Kind, Metadata, Origin};
 use ocify::format::Compression;
 use ocify::path::ImagePath;
 use proptest::collection::{btree_map, vec};
@@ -159,6 +159,35 @@ proptest! {
             Ok(_) => prop_assert!(!hits && blob == Old::new(&files, compression).blob),
         }
     }
+}
+
+#[test]
+fn what_is_copied_at_the_head_is_not_read() {
+    let files: Files = (0..40).map(|number| (number, (300, number))).collect();
+    let old = Old::new(&files, Compression::Zstd);
+    let files = edited(&files, &vec![(30, Some((300, 99)))]);
+    let cold = Old::new(&files, Compression::Zstd);
+
+    let mut entries = entries(&files);
+    let encoding = Encoding { compression: Compression::Zstd };
+    let reuse = old.reuse(&LayerPlan::new(&entries, &encoding).unwrap());
+    let last = &old.layer.chunks[reuse.head.len() - 1];
+    let mut unreadable = 0;
+    for (entry, offset) in entries.iter_mut().zip(&cold.layer.offsets) {
+        let Kind::File { content } = &mut entry.kind else { unreachable!("all are files") };
+        if offset + content.size <= last.offset + last.len {
+            content.origin = Origin::Unknown;
+            unreadable += 1;
+        }
+    }
+    assert!(unreadable > 20, "{unreadable}");
+
+    let mut blob = Vec::new();
+    LayerPlan::new(&entries, &encoding).unwrap().write(&reuse, &mut blob).unwrap();
+    assert!(blob == cold.blob);
+    let without_states = Reuse { head: Vec::new(), ..reuse };
+    let error = LayerPlan::new(&entries, &encoding).unwrap().write(&without_states, &mut Vec::new()).unwrap_err();
+    assert!(matches!(error, EncodeError::Read { .. }), "{error}");
 }
 
 /// A workspace with a layer of several chunks that was built.
