@@ -3,6 +3,7 @@
 mod architecture;
 mod build;
 mod cache;
+mod chunks;
 mod crashes;
 mod examples;
 mod fetch;

@@ -3,10 +3,9 @@
 use crate::action::Action;
 use crate::action::key::Preimage;
 use crate::action::record::StepResult;
-use crate::archive::write::{Encoding, VERSION, encode};
+use crate::archive::write::{EncodedLayer, VERSION};
 use crate::diagnostic::Diagnostic;
-use crate::digest::DiffId;
-use crate::entry::{Entry, Kind, Origin};
+use crate::entry::Entry;
 use crate::format::{Compression, MediaTypes};
 use crate::image::Layer;
 use crate::oci::{Descriptor, MediaType};
@@ -14,7 +13,7 @@ use crate::store::Store;
 
 use super::execute::{Executor, step, unwritable};
 use super::filesystem::Layers;
-use super::listing::content;
+use super::layer::write_layer;
 use super::output::{Done, Output};
 use super::schedule::How;
 
@@ -46,8 +45,8 @@ impl Executor<'_> {
         }
         let make = || {
             let write = || write_layer(entries.clone(), layers, compression, store);
-            let (mut result, micros) = self.cache.timed(write)?;
-            result.micros = micros;
+            let (EncodedLayer { digest, size, diff_id, .. }, micros) = self.cache.timed(write)?;
+            let result = StepResult { digest, size, diff_id: Some(diff_id), micros };
             self.cache.put(&preimage, result, vec![result.digest])?;
             let layer = layer(&result, compression, store).ok_or_else(unwritable)?;
             Ok((layer, result))
@@ -63,26 +62,4 @@ fn layer(result: &StepResult, compression: Compression, store: &Store) -> Option
     let media_type = MediaType::Layer(MediaTypes::Oci, compression);
     let layer = Layer { descriptor: Descriptor::new(media_type, digest, size), diff_id: diff_id? };
     (store.contains(&digest) == Some(size)).then_some(layer)
-}
-
-/// Encodes a layer into the store and keeps its directory index, so that nobody has to read it again.
-fn write_layer(
-    mut entries: Vec<Entry>,
-    layers: &Layers,
-    compression: Compression,
-    store: &Store,
-) -> Result<StepResult, Diagnostic> {
-    layers.make_readable(store, &mut entries.iter_mut().filter_map(content).collect::<Vec<_>>())?;
-    let mut draft = store.draft().map_err(|error| unwritable().caused_by(error))?;
-    let encoded = encode(&entries, &Encoding { compression }, &mut draft)
-        .map_err(|error| Diagnostic::failure("the layer cannot be written").caused_by(error))?;
-    draft.commit(&encoded.digest, encoded.size).map_err(|error| unwritable().caused_by(error))?;
-    for (entry, offset) in entries.iter_mut().zip(&encoded.offsets) {
-        if let Kind::File { content } = &mut entry.kind {
-            content.origin = Origin::Layer { diff_id: encoded.diff_id, offset: *offset };
-        }
-    }
-    store.put_layer_index(&encoded.diff_id, &entries).map_err(|error| unwritable().caused_by(error))?;
-    let diff_id: DiffId = encoded.diff_id;
-    Ok(StepResult { digest: encoded.digest, size: encoded.size, diff_id: Some(diff_id), micros: 0 })
 }

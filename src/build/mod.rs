@@ -8,6 +8,7 @@ mod encode;
 mod execute;
 mod filesystem;
 mod import;
+mod layer;
 mod listing;
 mod output;
 mod report;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -35,8 +36,8 @@ pub struct StoredFile {
     pub size: u64,
     /// When it was used for the last time, to about an hour.
     pub used: SystemTime,
-    /// Of an action record: the blobs that it is about.
-    outputs: Vec<Digest>,
+    /// Of an action record or a chunk table: the blobs that it is about.
+    about: Vec<Digest>,
 }
 
 impl Kind {
@@ -65,9 +66,9 @@ impl StoredFile {
     /// True if an image that a reference names needs it, or is made again sooner with it.
     pub(super) fn is_needed(&self, reachable: &Reachable) -> bool {
         match self.kind {
-            Kind::Blob | Kind::ChunkTable => reachable.needs_blob(&self.name),
+            Kind::Blob => reachable.needs_blob(&self.name),
             Kind::LayerIndex => reachable.needs_layer(&self.name),
-            Kind::ActionRecord => self.outputs.iter().any(|digest| reachable.needs_blob(digest)),
+            Kind::ActionRecord | Kind::ChunkTable => self.about.iter().any(|digest| reachable.needs_blob(digest)),
             Kind::FileDigests | Kind::Quarantined => false,
         }
     }
@@ -80,8 +81,8 @@ impl StoredFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(StoreError::read("inspect", &path)(error)),
         };
-        let blob = match self.kind {
-            Kind::ChunkTable => fs::symlink_metadata(store.blob_path(&self.name)).ok(),
+        let blob = match (self.kind, self.about.first()) {
+            (Kind::ChunkTable, Some(blob)) => fs::symlink_metadata(store.blob_path(blob)).ok(),
             _ => None,
         };
         Ok(Some(blob.map_or(used, |blob| used.max(last_use(&blob)))))
@@ -106,16 +107,22 @@ pub(super) fn inventory(store: &Store) -> Result<Vec<StoredFile>, StoreError> {
                 metadata => metadata.map_err(StoreError::read("inspect", &entry.path()))?,
             };
             if metadata.is_file() {
-                let (size, mut used) = (metadata.len(), last_use(&metadata));
-                if let Some(blob) = files.get(&(Kind::Blob, name)).filter(|_| kind == Kind::ChunkTable) {
-                    used = used.max(blob.used);
+                let mut file =
+                    StoredFile { kind, name, size: metadata.len(), used: last_use(&metadata), about: Vec::new() };
+                match kind {
+                    Kind::ActionRecord => file.about = outputs(store, &name),
+                    Kind::ChunkTable => {
+                        // It has several names, and takes its room once.
+                        file.size /= metadata.nlink().max(1);
+                        file.about = store.chunk_table_blob(&name).into_iter().collect();
+                        let blob = file.about.first().and_then(|blob| files.get(&(Kind::Blob, *blob)));
+                        file.used = blob.map_or(file.used, |blob| file.used.max(blob.used));
+                    }
+                    Kind::Blob | Kind::LayerIndex | Kind::FileDigests | Kind::Quarantined => {}
                 }
-                files.insert((kind, name), StoredFile { kind, name, size, used, outputs: Vec::new() });
+                files.insert((kind, name), file);
             }
         }
-    }
-    for file in files.values_mut().filter(|file| file.kind == Kind::ActionRecord) {
-        file.outputs = outputs(store, &file.name);
     }
     Ok(files.into_values().collect())
 }

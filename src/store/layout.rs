@@ -34,7 +34,7 @@ pub(super) const UNFLUSHED: &str = "unflushed";
 pub(super) const UNFLUSHED_LOCK: &str = "locks/unflushed.lock";
 
 /// In the order of their creation. `locks` is first: it tells an unfinished store from somebody else's directory.
-const DIRECTORIES: [&str; 9] = [LOCKS, INGEST, "blobs", BLOBS, LAYERS, ACTIONS, QUARANTINE, STAT, UNFLUSHED];
+const DIRECTORIES: [&str; 10] = [LOCKS, INGEST, "blobs", BLOBS, LAYERS, ACTIONS, QUARANTINE, STAT, UNFLUSHED, CHUNKS];
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -235,7 +235,7 @@ mod tests {
         let later = leased.lease.as_ref().unwrap().start + 100 * GRACE;
         let lease = Arc::get_mut(leased.lease.as_mut().unwrap()).unwrap();
         lease.start = later;
-        lease._file.as_file().set_modified(later).unwrap();
+        lease._file.0.as_file().set_modified(later).unwrap();
 
         let written = leased.put_blob(b"new").unwrap();
         assert!(leased.contains(&digest).is_some());

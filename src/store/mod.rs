@@ -7,6 +7,7 @@
 //! ├── blobs/sha256/HEX      blobs, mode 0444, named after their content
 //! ├── layers/HEX            directory index of the layer with this diff ID; may be missing, see `layer_index`
 //! ├── actions/HEX           result of the action with this cache key; may be missing, see `action`
+//! ├── chunks/HEX            where the chunks of a layer's blob lie; may be missing, see `chunk_search`
 //! ├── stat/HEX              file digests of the workspace whose root has this SHA-256; may be missing, see `stat_file`
 //! ├── unflushed/BOOT        large blobs that may not be on the disk since the boot with this ID, see `unflushed`
 //! ├── ingest/               what is being written or made; each file is locked (flock) by the process that does it
@@ -38,6 +39,8 @@
 
 mod action;
 mod blob;
+mod chunk_search;
+mod chunk_table;
 mod claim;
 mod error;
 mod ingest;
@@ -57,6 +60,8 @@ mod usage;
 
 pub use action::ActionRecord;
 pub use blob::BlobReader;
+pub use chunk_search::{FoundChunk, FoundChunks};
+pub use chunk_table::StoredChunk;
 pub use claim::Claim;
 pub use error::StoreError;
 pub use ingest::{Draft, Ingest};

@@ -12,10 +12,11 @@ pub(super) struct Buffer {
 }
 
 impl Buffer {
-    /// Room for `len` bytes at least, of any content. Who writes into it says by [`Buffer::set_len`] how many there are.
+    /// Room for `len` bytes at least, of any content; what the buffer held is lost. Who writes into it says by [`Buffer::set_len`] how many there are.
     pub(super) fn room(&mut self, len: usize) -> &mut [u8] {
         if self.room.len() < len {
-            self.room.resize(len, 0);
+            // Not `resize`, which would touch memory only to copy what nobody needs and to fill the rest with zeros.
+            self.room = vec![0; with_reserve(len)];
         }
         &mut self.room
     }
@@ -35,6 +36,13 @@ impl Deref for Buffer {
     }
 }
 
+/// The room that is made for `len` bytes: for a chunk a little more, so that its packed bytes, and another chunk of about
+/// its length, fit too.
+fn with_reserve(len: usize) -> usize {
+    const STEP: usize = 256 << 10;
+    if len < STEP { len } else { (len + len / 64).next_multiple_of(STEP) }
+}
+
 /// Buffers that nobody uses at the moment: to give memory back and get it again costs as much as a copy of the chunk.
 #[derive(Default)]
 pub(super) struct Buffers(Mutex<Vec<Buffer>>);
@@ -43,10 +51,10 @@ pub(super) struct Buffers(Mutex<Vec<Buffer>>);
 const MAX_UNUSED: usize = 16 << 20;
 
 impl Buffers {
-    /// A buffer in which `len` bytes are going to be put. Of those that are there it is the smallest with enough room, so that
+    /// A buffer in which `len` bytes are going to be put, packed or not. Of those that are there it is the smallest with enough room, so that
     /// memory follows what chunks need.
     pub(super) fn take(&self, len: usize) -> Buffer {
-        let mut unused = self.unused();
+        let (mut unused, len) = (self.unused(), with_reserve(len));
         let fitting = unused.iter().enumerate().filter(|(_, buffer)| buffer.room.len() >= len);
         match fitting.min_by_key(|(_, buffer)| buffer.room.len()).map(|(index, _)| index) {
             Some(index) => unused.swap_remove(index),

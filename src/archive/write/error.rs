@@ -19,6 +19,8 @@ pub enum EncodeError {
     Duplicate { path: ImagePath },
     #[error("hard link `{path}` leads to `{target}`, which is {found}; this is a defect in ocify")]
     HardLink { path: ImagePath, target: ImagePath, found: &'static str },
+    #[error("a chunk cannot be copied out of an older layer")]
+    Copy(#[source] io::Error),
     #[error("cannot write the layer")]
     Write(#[source] io::Error),
 }

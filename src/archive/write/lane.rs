@@ -17,8 +17,9 @@ struct State<W, T> {
 }
 
 impl<W, T> Lane<W, T> {
-    pub(super) fn new(worker: W) -> Self {
-        Lane(Mutex::new(State { next: 0, ready: BTreeMap::new(), worker: Some(worker) }))
+    /// The first item that is taken has the index `first`.
+    pub(super) fn new(first: usize, worker: W) -> Self {
+        Lane(Mutex::new(State { next: first, ready: BTreeMap::new(), worker: Some(worker) }))
     }
 
     /// Puts down an item. Somebody must call [`Lane::run`] afterwards.
@@ -63,7 +64,7 @@ mod tests {
 
     #[test]
     fn every_item_is_taken_once_and_in_order() {
-        let lane = Lane::new(Vec::new());
+        let lane = Lane::new(0, Vec::new());
         (0..1000_usize).into_par_iter().rev().for_each(|index| {
             lane.deliver(index, index * 2);
             let taken = lane.run(|taken, index, item| {
@@ -78,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_worker_that_failed_takes_nothing_more() {
-        let lane = Lane::new(());
+        let lane = Lane::new(0, ());
         (0..3).for_each(|index| lane.deliver(index, ()));
         assert_eq!(lane.run(|_, index, _| if index == 1 { Err("full") } else { Ok(()) }), Err("full"));
         lane.run(|_, _, _| -> Result<(), ()> { panic!("taken after a failure") }).unwrap();

@@ -4,6 +4,9 @@
 //! others. Then two [lanes](Lane) take it in order, each beside the other: one hashes the uncompressed stream, one
 //! hashes and writes the compressed one. As soon as a chunk has left both, the next one is begun: threads idle only
 //! when both lanes are busy, which means that hashing or writing is what bounds the speed.
+//!
+//! A chunk whose packed bytes are copied from an older layer passes the two lanes as two things: its bytes, read only to be
+//! hashed, and its packed bytes. One at the head of the layer passes the second lane only.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -13,36 +16,49 @@ use rayon::ScopeFifo;
 use super::buffer::{Buffer, Buffers};
 use super::error::EncodeError;
 use super::lane::Lane;
+use super::output::{LayerWriter, StreamHasher};
 use super::pack::Packer;
 use super::plan::{Chunk, Plan};
+use super::reuse::{Reuse, StreamStates};
 use super::stream::assemble;
+use super::task::{Queue, Task, Work};
 use super::{ChunkRecord, EncodedLayer};
-use crate::digest::{DiffId, Hasher};
+use crate::digest::DiffId;
 use crate::entry::Entry;
 use crate::format::Compression;
-
-/// Chunks under way have this many uncompressed bytes at most; with their compressed bytes and the packers' buffers,
-/// this bounds the memory. No part of the encoding: it does not reach the output.
-const WINDOW: u64 = 40 << 20;
 
 /// Makes the planned chunks and writes them.
 pub(super) fn write(
     entries: &[Entry],
     plan: Plan,
     compression: Compression,
+    reuse: &Reuse,
     out: &mut (impl Write + Send),
 ) -> Result<EncodedLayer, EncodeError> {
+    // As it is written as it is, a copy of it would save nothing.
+    let (none, packs) = (Reuse::default(), compression != Compression::None);
+    let reuse = if packs { reuse } else { &none };
+    let (head, uncompressed, written) = reuse.resume();
+    let intake = Intake {
+        reading: Queue::reading(&plan.chunks, reuse, head.len()),
+        copying: Queue::copying(&plan.chunks, reuse),
+        failure: None,
+    };
     let pipeline = Pipeline {
         entries,
         chunks: &plan.chunks,
         compression,
-        intake: Mutex::default(),
+        reuse,
+        intake: Mutex::new(intake),
         packers: Mutex::default(),
         buffers: Buffers::default(),
-        hashing: Lane::new(Hasher::new()),
-        writing: Lane::new(LayerWriter { out, compressed: None, size: 0, chunks: Vec::new() }),
+        hashing: Lane::new(head.len(), StreamHasher::new(head, uncompressed)),
+        writing: Lane::new(0, LayerWriter::new(out, head, packs.then_some(written))),
     };
-    rayon::scope_fifo(|scope| pipeline.refill(0, scope));
+    rayon::scope_fifo(|scope| {
+        pipeline.refill(|intake| &mut intake.reading, 0, scope);
+        pipeline.refill(|intake| &mut intake.copying, 0, scope);
+    });
 
     let Pipeline { intake, hashing, writing, .. } = pipeline;
     if let Some((_, error)) = intake.into_inner().expect(UNPOISONED).failure {
@@ -50,109 +66,173 @@ pub(super) fn write(
     }
     let (hasher, writer) = (hashing.into_worker(), writing.into_worker());
     let (hasher, writer) = hasher.zip(writer).expect("a worker that failed has left its error");
-    let diff_id = hasher.finish();
+    let ((diff_id, states), (digest, written)) = (hasher.finish(), writer.finish());
+    let mut size = 0;
+    let chunks = plan.chunks.iter().zip(states.into_iter().zip(written)).map(|(chunk, (uncompressed, written))| {
+        let packed_offset = size;
+        size += written.len;
+        ChunkRecord {
+            identity: chunk.identity,
+            offset: chunk.offset,
+            len: chunk.len,
+            packed_offset,
+            packed_len: written.len,
+            packed_crc: written.crc,
+            states: StreamStates { uncompressed, written: written.state.unwrap_or(uncompressed) },
+        }
+    });
     Ok(EncodedLayer {
         diff_id: DiffId(diff_id),
         uncompressed_size: plan.size,
-        digest: writer.compressed.map_or(diff_id, Hasher::finish),
-        size: writer.size,
+        digest: digest.unwrap_or(diff_id),
+        chunks: chunks.collect(),
+        size,
         offsets: plan.offsets,
-        chunks: writer.chunks,
+        copied: reuse.packed.iter().flatten().count(),
     })
 }
 
-/// A chunk that is ready to be hashed and written.
-struct Packed {
+/// A chunk that was read.
+struct Read {
     bytes: Buffer,
-    /// `None` when it is written as it is.
-    packed: Option<Buffer>,
+    form: Form,
+}
+
+/// How a chunk that was read is written.
+enum Form {
+    Packed(Buffer),
+    AsItIs,
+    /// It is not: it was read only to be hashed.
+    Copied,
+}
+
+/// A chunk that is ready to be written.
+enum Ready {
+    Read(Arc<Read>),
+    /// Packed bytes and their CRC-32.
+    Copied(Buffer, u32),
 }
 
 struct Pipeline<'a, W> {
     entries: &'a [Entry],
     chunks: &'a [Chunk],
     compression: Compression,
+    reuse: &'a Reuse,
     intake: Mutex<Intake>,
     /// Those that no chunk uses at the moment: each is made once and goes from chunk to chunk.
     packers: Mutex<Vec<Packer>>,
     buffers: Buffers,
-    hashing: Lane<Hasher, Arc<Packed>>,
-    writing: Lane<LayerWriter<'a, W>, Arc<Packed>>,
+    hashing: Lane<StreamHasher, Arc<Read>>,
+    writing: Lane<LayerWriter<'a, W>, Ready>,
 }
 
 /// What has been begun.
-#[derive(Default)]
 struct Intake {
-    /// The chunk that is begun next.
-    next: usize,
-    /// Uncompressed bytes of the chunks that are under way.
-    under_way: u64,
-    /// The error of the first chunk in order that has one: all before it have been begun, so it does not depend on
-    /// which thread was first.
+    reading: Queue,
+    copying: Queue,
+    /// The error of the first chunk in order that has one: all before it in its queue have been begun, so it does not
+    /// depend on which thread was first.
     failure: Option<(usize, EncodeError)>,
 }
 
 impl<W: Write + Send> Pipeline<'_, W> {
-    /// Begins the chunks for which there is room, after one of `left` bytes has left both lanes.
-    fn refill<'scope>(&'scope self, left: u64, scope: &ScopeFifo<'scope>) {
+    /// Begins the tasks of a queue for which there is room, after one of `left` bytes is done.
+    fn refill<'scope>(&'scope self, queue: impl Fn(&mut Intake) -> &mut Queue, left: u64, scope: &ScopeFifo<'scope>) {
         let mut intake = self.intake();
-        intake.under_way -= left;
-        while let Some(chunk) = self.chunks.get(intake.next)
-            && (intake.under_way == 0 || intake.under_way + chunk.len <= WINDOW)
-            && intake.failure.is_none()
+        queue(&mut intake).end(left);
+        while intake.failure.is_none()
+            && let Some(task) = queue(&mut intake).begin()
         {
-            let index = intake.next;
-            intake.next += 1;
-            intake.under_way += chunk.len;
-            scope.spawn_fifo(move |scope| self.pass(index, scope));
+            scope.spawn_fifo(move |scope| self.pass(task, scope));
         }
     }
 
     /// Takes one chunk through.
-    fn pass<'scope>(&'scope self, index: usize, scope: &ScopeFifo<'scope>) {
-        match self.pack(&self.chunks[index]) {
-            Ok(packed) => {
-                // Both lanes have it before this thread does a lane's work: others may take it meanwhile.
-                let packed = Arc::new(packed);
-                self.hashing.deliver(index, packed.clone());
-                self.writing.deliver(index, packed);
-            }
-            Err(error) => self.fail(index, error),
+    fn pass<'scope>(&'scope self, task: Task, scope: &ScopeFifo<'scope>) {
+        if let Err(error) = self.deliver(task) {
+            self.fail(task.index, error);
         }
         let hashed = self.hashing.run(|hasher, _, chunk| {
             hasher.update(&chunk.bytes);
             self.leave(chunk, scope);
             Ok(())
         });
-        let written = self.writing.run(|writer, index, chunk| {
-            writer.write(&self.chunks[index], &chunk).map_err(|error| (index, error))?;
-            self.leave(chunk, scope);
-            Ok(())
-        });
+        let written =
+            self.writing.run(|writer, index, chunk| self.write(writer, chunk, scope).map_err(|error| (index, error)));
         if let Err((index, error)) = hashed.and(written) {
             self.fail(index, error);
         }
     }
 
-    fn pack(&self, chunk: &Chunk) -> Result<Packed, EncodeError> {
-        let len = chunk.len as usize;
-        let mut bytes = self.buffers.take(len);
-        assemble(self.entries, chunk, &mut bytes)?;
-        let packer = self.packers().pop();
-        let mut packer = packer.unwrap_or_else(|| Packer::new(self.compression));
-        let mut packed = self.buffers.take(len);
-        let packed = packer.pack(&bytes, &mut packed).then_some(packed);
-        self.packers().push(packer);
-        Ok(Packed { bytes, packed })
+    /// Does a task up to the lanes.
+    fn deliver(&self, Task { index, work, len }: Task) -> Result<(), EncodeError> {
+        let mut bytes = self.buffers.take(len as usize);
+        match work {
+            Work::Copy => {
+                let chunk = self.reuse.packed(index).expect("only what is known is copied");
+                chunk.read(&mut bytes).map_err(EncodeError::Copy)?;
+                self.writing.deliver(index, Ready::Copied(bytes, chunk.crc));
+            }
+            Work::Hash => {
+                assemble(self.entries, &self.chunks[index], &mut bytes)?;
+                self.hashing.deliver(index, Arc::new(Read { bytes, form: Form::Copied }));
+            }
+            Work::Pack => {
+                assemble(self.entries, &self.chunks[index], &mut bytes)?;
+                let form = self.pack(&bytes);
+                // Both lanes have it before this thread does a lane's work: others may take it meanwhile.
+                let chunk = Arc::new(Read { bytes, form });
+                self.hashing.deliver(index, chunk.clone());
+                self.writing.deliver(index, Ready::Read(chunk));
+            }
+        }
+        Ok(())
     }
 
-    /// A lane is done with `chunk`. If it is the second one, there is room for others.
-    fn leave<'scope>(&'scope self, chunk: Arc<Packed>, scope: &ScopeFifo<'scope>) {
-        if let Some(chunk) = Arc::into_inner(chunk) {
-            let len = chunk.bytes.len() as u64;
-            self.buffers.put(chunk.bytes);
-            chunk.packed.into_iter().for_each(|packed| self.buffers.put(packed));
-            self.refill(len, scope);
+    fn pack(&self, bytes: &[u8]) -> Form {
+        let packer = self.packers().pop();
+        let mut packer = packer.unwrap_or_else(|| Packer::new(self.compression));
+        let mut packed = self.buffers.take(bytes.len());
+        let as_it_is = !packer.pack(bytes, &mut packed);
+        self.packers().push(packer);
+        if as_it_is { Form::AsItIs } else { Form::Packed(packed) }
+    }
+
+    fn write<'scope>(
+        &'scope self,
+        writer: &mut LayerWriter<'_, W>,
+        chunk: Ready,
+        scope: &ScopeFifo<'scope>,
+    ) -> Result<(), EncodeError> {
+        match chunk {
+            Ready::Read(chunk) => {
+                let out = match &chunk.form {
+                    Form::Packed(packed) => packed,
+                    Form::AsItIs => &chunk.bytes,
+                    Form::Copied => unreachable!("it came as `Ready::Copied`"),
+                };
+                writer.write(out, libdeflater::crc32(out))?;
+                self.leave(chunk, scope);
+            }
+            Ready::Copied(packed, crc) => {
+                writer.write(&packed, crc)?;
+                let len = packed.len() as u64;
+                self.buffers.put(packed);
+                self.refill(|intake| &mut intake.copying, len, scope);
+            }
+        }
+        Ok(())
+    }
+
+    /// A lane is done with `chunk`. If it is the last one, there is room for others.
+    fn leave<'scope>(&'scope self, chunk: Arc<Read>, scope: &ScopeFifo<'scope>) {
+        if let Some(Read { bytes, form }) = Arc::into_inner(chunk) {
+            let len = bytes.len() as u64;
+            self.buffers.put(bytes);
+            if let Form::Packed(packed) = form {
+                self.buffers.put(packed);
+            }
+            self.refill(|intake| &mut intake.reading, len, scope);
         }
     }
 
@@ -173,31 +253,3 @@ impl<W: Write + Send> Pipeline<'_, W> {
 }
 
 const UNPOISONED: &str = "nothing panics while it holds this lock";
-
-/// Writes the compressed stream and hashes it.
-struct LayerWriter<'a, W> {
-    out: &'a mut W,
-    /// `None` as long as all chunks are written as they are: the digest is then the diff ID.
-    compressed: Option<Hasher>,
-    size: u64,
-    chunks: Vec<ChunkRecord>,
-}
-
-impl<W: Write> LayerWriter<'_, W> {
-    fn write(&mut self, chunk: &Chunk, Packed { bytes, packed }: &Packed) -> Result<(), EncodeError> {
-        if let Some(packed) = packed {
-            self.compressed.get_or_insert_default().update(packed);
-        }
-        let out = packed.as_ref().unwrap_or(bytes);
-        self.out.write_all(out).map_err(EncodeError::Write)?;
-        self.chunks.push(ChunkRecord {
-            identity: chunk.identity,
-            offset: chunk.offset,
-            len: chunk.len,
-            packed_offset: self.size,
-            packed_len: out.len() as u64,
-        });
-        self.size += out.len() as u64;
-        Ok(())
-    }
-}

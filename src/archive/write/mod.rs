@@ -3,6 +3,8 @@
 //! [`encode`] is a pipeline over plain data: `plan` cuts the stream of entries into chunks, without reading a file;
 //! `stream` puts a chunk's bytes together from headers (`header`, on `ustar` blocks) and contents; `pack` makes one
 //! gzip member or zstd frame of it; `layer` does this for many chunks in parallel, and hashes and writes them in order.
+//! Between the two halves, a [`LayerPlan`] tells the chunks' identities, and its caller what older layers have of them
+//! ([`Reuse`]).
 //!
 //! Nothing but the entries and the [`Encoding`] reaches the output: not the number of threads, not the sizes of
 //! buffers, not the machine.
@@ -14,16 +16,22 @@ mod header;
 mod identity;
 mod lane;
 mod layer;
+mod output;
 mod pack;
 mod plan;
+mod reuse;
 mod sample;
 mod stream;
+mod task;
 mod ustar;
 mod zstd_frame;
 
 pub use error::EncodeError;
+pub use reuse::{PackedChunk, Reuse, StreamStates};
 
 use std::io::Write;
+
+use plan::Plan;
 
 use crate::digest::{DiffId, Digest};
 use crate::entry::Entry;
@@ -53,6 +61,8 @@ pub struct EncodedLayer {
     pub offsets: Vec<u64>,
     /// The chunks, in order, without gaps.
     pub chunks: Vec<ChunkRecord>,
+    /// Number of chunks that were copied out of older layers; all others were packed.
+    pub copied: usize,
 }
 
 /// One chunk: a part of the tar stream that is compressed by itself.
@@ -67,6 +77,42 @@ pub struct ChunkRecord {
     /// Where the chunk begins in the compressed bytes, and its length there.
     pub packed_offset: u64,
     pub packed_len: u64,
+    /// CRC-32 of its compressed bytes.
+    pub packed_crc: u32,
+    /// The hashers of both streams after it.
+    pub states: StreamStates,
+}
+
+/// A layer that is not written yet: its entries are checked, and its chunks are known.
+pub struct LayerPlan<'a> {
+    entries: &'a [Entry],
+    compression: Compression,
+    plan: Plan,
+}
+
+impl<'a> LayerPlan<'a> {
+    /// Plans a layer of `entries`, which are as [`encode`] demands. No file is read.
+    ///
+    /// # Errors
+    /// An entry has something that a tar cannot hold; the entries are not as they must be.
+    pub fn new(entries: &'a [Entry], encoding: &Encoding) -> Result<Self, EncodeError> {
+        let compression = encoding.compression;
+        Ok(LayerPlan { entries, compression, plan: plan::plan(entries, compression)? })
+    }
+
+    /// The identities of its chunks, in order: see [`ChunkRecord::identity`].
+    pub fn identities(&self) -> impl ExactSizeIterator<Item = Digest> {
+        self.plan.chunks.iter().map(|chunk| chunk.identity)
+    }
+
+    /// Writes the layer to `out`, in parallel on the current rayon pool. What `reuse` knows is copied.
+    ///
+    /// # Errors
+    /// As [`encode`]; [`EncodeError::Copy`] if a chunk that `reuse` knows cannot be read or is not what it was. The layer
+    /// can then be written without it.
+    pub fn write(self, reuse: &Reuse, out: &mut (impl Write + Send)) -> Result<EncodedLayer, EncodeError> {
+        layer::write(self.entries, self.plan, self.compression, reuse, out)
+    }
 }
 
 /// Writes `entries` as one layer to `out`, in parallel on the current rayon pool.
@@ -84,8 +130,7 @@ pub fn encode(
     encoding: &Encoding,
     out: &mut (impl Write + Send),
 ) -> Result<EncodedLayer, EncodeError> {
-    let plan = plan::plan(entries, encoding.compression)?;
-    layer::write(entries, plan, encoding.compression, out)
+    LayerPlan::new(entries, encoding)?.write(&Reuse::default(), out)
 }
 
 #[cfg(test)]

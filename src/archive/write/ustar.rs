@@ -53,8 +53,8 @@ impl Ustar {
         if value >> (3 * width) != 0 {
             return false;
         }
-        let digits = format!("{value:0width$o}\0");
-        self.text(field, digits.as_bytes());
+        self.octal(field.start..field.end - 1, value);
+        self.0[field.end - 1] = 0;
         true
     }
 
@@ -63,7 +63,16 @@ impl Ustar {
     pub(super) fn finish(mut self) -> [u8; BLOCK] {
         self.text(CHECKSUM, &[b' '; 8]);
         let sum: u32 = self.0.iter().map(|&byte| u32::from(byte)).sum();
-        self.text(CHECKSUM, format!("{sum:06o}\0 ").as_bytes());
+        self.octal(CHECKSUM.start..CHECKSUM.end - 2, sum.into());
+        self.text(CHECKSUM.end - 2..CHECKSUM.end, b"\0 ");
         self.0
+    }
+
+    /// Fills `digits` with the last digits of `value`. By hand, as `format!` takes longer than all else in a header.
+    fn octal(&mut self, digits: Field, mut value: u64) {
+        for digit in self.0[digits].iter_mut().rev() {
+            *digit = b'0' + (value & 7) as u8;
+            value >>= 3;
+        }
     }
 }
