@@ -4,12 +4,12 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
-use crate::digest::{DiffId, Digest};
+use crate::digest::{DiffId, Digest, Hasher};
 
 /// The content of a regular file. Its identity is size and digest; where the bytes lie is no part of it, so two
 /// contents are equal when their bytes are.
@@ -127,9 +127,22 @@ impl Content {
 pub struct DiskFile {
     pub path: PathBuf,
     pub stamp: Stamp,
+    /// Of a blob of the store, see [`DiskFile::blob`]: its digest, and its stamp when it was hashed again.
+    blob: Option<(Digest, Mutex<Stamp>)>,
 }
 
 impl DiskFile {
+    /// A file that had this stamp before it was hashed and after it.
+    pub fn new(path: PathBuf, stamp: Stamp) -> Self {
+        DiskFile { path, stamp, blob: None }
+    }
+
+    /// A blob of the store, which had this stamp when it was verified. Other processes renew the times of blobs when they use
+    /// them, or put the same blob in its place: one whose stamp is another is hashed again.
+    pub fn blob(path: PathBuf, stamp: Stamp, digest: Digest) -> Self {
+        DiskFile { path, stamp, blob: Some((digest, Mutex::new(stamp))) }
+    }
+
     /// Opens the file without following a symbolic link in its place.
     pub fn open(&self) -> io::Result<File> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
@@ -137,10 +150,36 @@ impl DiskFile {
     }
 
     fn check_unchanged(&self, file: &File) -> io::Result<()> {
-        if Stamp::of(&file.metadata()?) == self.stamp {
+        let now = Stamp::of(&file.metadata()?);
+        if now == self.stamp {
             return Ok(());
         }
+        if let Some((digest, verified)) = &self.blob {
+            let mut verified = verified.lock().unwrap_or_else(PoisonError::into_inner);
+            if now == *verified || (digest_of(file)? == *digest && Stamp::of(&file.metadata()?) == now) {
+                *verified = now;
+                return Ok(());
+            }
+        }
         Err(io::Error::other(format!("{} changed while it was being read", self.path.display())))
+    }
+}
+
+/// The digest of all of the file, whose position stays.
+fn digest_of(file: &File) -> io::Result<Digest> {
+    let mut hasher = Hasher::new();
+    let mut buffer = vec![0; 128 << 10];
+    let mut offset = 0;
+    loop {
+        match file.read_at(&mut buffer, offset) {
+            Ok(0) => return Ok(hasher.finish()),
+            Ok(n) => {
+                hasher.update(&buffer[..n]);
+                offset += n as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 
@@ -181,7 +220,7 @@ mod tests {
         let path = directory.path().join("f");
         std::fs::write(&path, "old").unwrap();
         let stamp = Stamp::of(&std::fs::metadata(&path).unwrap());
-        let disk = DiskFile { path: path.clone(), stamp };
+        let disk = DiskFile::new(path.clone(), stamp);
         let content = Content { size: 3, digest: Digest::of(b"old"), origin: Origin::Disk(Arc::new(disk)) };
         assert_eq!(content.read_all(10).unwrap(), b"old");
 
@@ -189,6 +228,25 @@ mod tests {
         std::fs::write(&path, "new").unwrap();
         let error = content.read_all(10).unwrap_err();
         assert!(error.to_string().contains("changed while it was being read"), "{error}");
+    }
+
+    #[test]
+    fn a_blob_whose_times_are_renewed_is_the_same_and_one_of_other_bytes_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("f");
+        std::fs::write(&path, "old").unwrap();
+        let stamp = Stamp::of(&std::fs::metadata(&path).unwrap());
+        let digest = Digest::of(b"old");
+        let content = |disk| Content { size: 3, digest, origin: Origin::Disk(Arc::new(disk)) };
+        let (blob, file) = (DiskFile::blob(path.clone(), stamp, digest), DiskFile::new(path.clone(), stamp));
+        let (blob, file) = (content(blob), content(file));
+        File::open(&path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+        for _ in 0..2 {
+            assert_eq!(blob.read_all(10).unwrap(), b"old");
+            assert!(file.read_all(10).is_err());
+        }
+        std::fs::write(&path, "new").unwrap();
+        assert!(blob.read_all(10).is_err());
     }
 
     #[test]

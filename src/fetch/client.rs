@@ -136,16 +136,15 @@ fn stored(digest: &Digest, store: &Store) -> Result<Option<Content>, FetchError>
     // Image-spec 1.1, "Image Layout § Blobs".
     let path: PathBuf = store.root().join("blobs/sha256").join(digest.hex());
     let Some(blob) = store.open_blob(digest)? else { return Ok(None) };
-    let stamp = |path| fs::symlink_metadata(path).map(|metadata| Stamp::of(&metadata)).ok();
-    let Some(before) = stamp(&path) else { return Ok(None) };
+    let Ok(before) = fs::symlink_metadata(&path).map(|metadata| Stamp::of(&metadata)) else { return Ok(None) };
     let size = blob.size();
     match blob.finish() {
-        Ok(()) if stamp(&path) == Some(before) => {
-            let origin = Origin::Disk(Arc::new(DiskFile { path, stamp: before }));
+        Ok(()) => {
+            let origin = Origin::Disk(Arc::new(DiskFile::blob(path, before, *digest)));
             Ok(Some(Content { size, digest: *digest, origin }))
         }
-        // Another process replaced it meanwhile, or it was damaged and is in quarantine now.
-        Ok(()) | Err(StoreError::DamagedBlob { .. }) => Ok(None),
+        // It is in quarantine now.
+        Err(StoreError::DamagedBlob { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

@@ -129,7 +129,7 @@ impl Bulk<'_> {
     }
 
     fn content(&self, source: &SourceFile, stamp: Stamp, digest: Digest) -> Content {
-        let disk = DiskFile { path: self.workspace.root().join(source.on_disk()), stamp };
+        let disk = DiskFile::new(self.workspace.root().join(source.on_disk()), stamp);
         Content { size: stamp.size, digest, origin: Origin::Disk(Arc::new(disk)) }
     }
 }
