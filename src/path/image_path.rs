@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A path inside an image, relative to its root and without a leading slash; the root itself is the empty path.
@@ -35,6 +36,9 @@ impl ImagePath {
         let fail = |reason| Err(ImagePathError { path: escape(bytes), reason });
         if bytes.contains(&0) {
             return fail("has a NUL byte");
+        }
+        if is_normal(bytes) && bytes.len() <= Self::MAX_LEN {
+            return Ok(ImagePath(bytes.into()));
         }
         let mut normal = Vec::with_capacity(bytes.len());
         for component in bytes.split(|&b| b == b'/') {
@@ -144,6 +148,11 @@ impl fmt::Debug for ImagePath {
     }
 }
 
+/// True if all components are names.
+fn is_normal(path: &[u8]) -> bool {
+    path.split(|&byte| byte == b'/').all(|name| !matches!(name, b"" | b"." | b".."))
+}
+
 /// The form of [`fmt::Display`], which loses nothing: a backslash is written `\\`.
 impl Serialize for ImagePath {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -153,9 +162,26 @@ impl Serialize for ImagePath {
 
 impl<'de> Deserialize<'de> for ImagePath {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let bytes = unescape(&text).ok_or_else(|| serde::de::Error::custom("bad escape in an image path"))?;
-        ImagePath::parse(bytes).map_err(serde::de::Error::custom)
+        deserializer.deserialize_string(TextVisitor)
+    }
+}
+
+/// Reads a path from a text without a copy of it.
+struct TextVisitor;
+
+impl Visitor<'_> for TextVisitor {
+    type Value = ImagePath;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<ImagePath, E> {
+        let path = match text.strip_prefix('/') {
+            Some(text) if !text.contains('\\') => ImagePath::parse(text),
+            _ => ImagePath::parse(unescape(text).ok_or_else(|| E::custom("bad escape in an image path"))?),
+        };
+        path.map_err(E::custom)
     }
 }
 

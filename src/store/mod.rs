@@ -124,6 +124,8 @@ impl Store {
     }
 
     fn blob_path(&self, digest: &Digest) -> PathBuf {
-        self.root.join(layout::BLOBS).join(digest.hex())
+        let mut path = self.path(layout::BLOBS);
+        path.push(digest.hex());
+        path
     }
 }

@@ -43,7 +43,8 @@ pub(super) struct Names {
 
 impl Names {
     pub fn get(&self, path: &[u8]) -> Option<&Slot> {
-        self.slots.get(path)
+        // Most names come in bytewise order, and for a new one a look at the last tells.
+        if self.is_after_all(path) { None } else { self.slots.get(path) }
     }
 
     pub fn get_mut(&mut self, path: &[u8]) -> Option<&mut Slot> {
@@ -96,9 +97,23 @@ impl Names {
 
     /// Removes what lies below `directory` and returns how many names that were.
     pub fn remove_below(&mut self, directory: &ImagePath) -> usize {
+        if self.has_none_below(directory) {
+            return 0;
+        }
         let gone: Vec<ImagePath> = self.below(directory).map(|(path, _)| path.clone()).collect();
         gone.iter().for_each(|path| self.remove_one(path));
         gone.len()
+    }
+
+    /// True if surely nothing lies below `directory`: the names that begin with its text follow it directly.
+    fn has_none_below(&self, directory: &ImagePath) -> bool {
+        let path = directory.as_bytes();
+        let next = || self.slots.range::<[u8], _>((Bound::Excluded(path), Bound::Unbounded)).next();
+        self.is_after_all(path) || next().is_none_or(|(next, _)| !next.as_bytes().starts_with(path))
+    }
+
+    fn is_after_all(&self, path: &[u8]) -> bool {
+        self.slots.last_key_value().is_none_or(|(last, _)| last.as_bytes() < path)
     }
 
     fn remove_one(&mut self, path: &ImagePath) {
