@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::buildah::Buildah;
+use crate::buildkit::BuildKit;
 use crate::contender::{Contender, output_of, rounds};
 use crate::system_files::SystemFiles;
 use crate::table::Table;
@@ -22,21 +23,30 @@ pub fn measure(root: &Path, count: usize, table: &mut Table) {
     let id = output_of(&workspace.directory, &format!("{} pull -q oci:base", buildah.command())).unwrap_or_default();
     workspace.write("context/Dockerfile", format!("FROM {id}\nCOPY file /file\n"));
 
+    let buildkit = BuildKit::start(&root.join("docker"));
+    let docker_context = workspace.directory.join("docker-context");
+    let base = buildkit.load(&workspace.directory.join("base.tar"));
+    workspace.write("docker-context/file", "0\n");
+    workspace.write("docker-context/Dockerfile", format!("FROM {base}\nCOPY file /file\n"));
+
     let contenders = || {
         let bud = Contender::script("buildah bud --layers", &["buildah"], &context, &buildah.build("x"));
-        [workspace.build("//:x"), bud]
+        [workspace.build("//:x"), bud, buildkit.build(&docker_context)]
     };
-    // Once in vain, to fill both caches.
+    // Once in vain, to fill the caches.
     rounds(1, contenders(), |_| ());
-    let [ours, bud] = rounds(count, contenders(), |_| ());
+    let [ours, bud, docker] = rounds(count, contenders(), |_| ());
     table.ratio("W3 nothing changed", &ours, &bud, 0.05);
+    table.ratio("W3 nothing changed", &ours, &docker, None);
 
-    let [ours, bud] = rounds(count, contenders(), |round| {
+    let [ours, bud, docker] = rounds(count, contenders(), |round| {
         let content = format!("{}\n", round + 1);
-        workspace.write("file", &content);
-        workspace.write("context/file", content);
+        for file in ["file", "context/file", "docker-context/file"] {
+            workspace.write(file, &content);
+        }
     });
     table.ratio("W3 one file changed", &ours, &bud, 0.1);
+    table.ratio("W3 one file changed", &ours, &docker, None);
 }
 
 /// 130 MB of what real images hold, without the few giants.

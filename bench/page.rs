@@ -25,9 +25,10 @@ processor{plural}{load}.
 - **W4**: 1,300 images that share the base of W3 and differ in one small layer; the time is the command's divided by 1,300.
 - **W5**: 10,000 targets in 100 packages; the time is the whole command's.
 
-*Cold* means an empty store, with the files in the page cache. What ocify writes is the store, which is an OCI image layout, synced
-to disk; the peers don't sync. umoci adds a layer to a layout, the pipelines write a file, and buildah builds with `--layers` in
-an overlay storage of its own and, where the row says so, pushes to a layout.
+*Cold* means an empty store, with the files in the page cache. What ocify writes is the store, which is an OCI image layout; small
+blobs are synced to disk, of large ones only the names, and the peers don't sync. umoci adds a layer to a layout, the pipelines write a file, and buildah builds with `--layers` in
+an overlay storage of its own and, where the row says so, pushes to a layout. docker build keeps layers uncompressed in the
+storage of a daemon of its own.
 
 Peers: {peers}.
 
@@ -59,5 +60,5 @@ fn versions() -> String {
             number.filter(|word| word.contains('.') && word.starts_with(|first: char| first.is_ascii_digit()));
         number.next().map_or_else(|| format!("{program} (missing)"), |number| format!("{program} {number}"))
     };
-    ["umoci", "buildah", "tar", "pigz", "gzip", "zstd", "openssl", "find"].map(version).join(", ")
+    ["umoci", "buildah", "dockerd", "tar", "pigz", "gzip", "zstd", "openssl", "find"].map(version).join(", ")
 }

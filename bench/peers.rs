@@ -4,6 +4,7 @@
 //! missing. What is not met is marked, and is no failure, as machines differ.
 
 mod buildah;
+mod buildkit;
 mod child;
 mod contender;
 mod file_on_base;

@@ -17,10 +17,11 @@ struct Row {
 }
 
 impl Table {
-    /// The median of the rounds' ratios of times, its range, and what it must not exceed.
-    pub fn ratio(&mut self, what: &str, ours: &Measured, peer: &Measured, goal: f64) {
+    /// The median of the rounds' ratios of times, its range, and what it must not exceed, if there is a goal.
+    pub fn ratio(&mut self, what: &str, ours: &Measured, peer: &Measured, goal: impl Into<Option<f64>>) {
+        let goal = goal.into();
         let seconds: Vec<f64> = ours.runs().iter().map(|run| run.seconds).collect();
-        let goal_text = format!("≤ {goal}");
+        let goal_text = goal.map_or("—".into(), |goal| format!("≤ {goal}"));
         let Some(peer_seconds) = self.peer_runs(what, &duration(median(&seconds)), peer, &goal_text) else { return };
         let ratios: Vec<f64> = seconds.iter().zip(&peer_seconds).map(|(ours, peer)| ours / peer).collect();
         let middle = median(&ratios);
@@ -30,7 +31,7 @@ impl Table {
             peer: format!("{} {}", peer.name, duration(median(&peer_seconds))),
             ratio: format!("{} ({}..{})", short(middle), short(least(&ratios)), short(greatest(&ratios))),
             goal: goal_text,
-            met: met(middle <= goal),
+            met: goal.map_or("—", |goal| met(middle <= goal)),
         });
     }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::buildah::Buildah;
+use crate::buildkit::BuildKit;
 use crate::contender::{Contender, output_of, rounds};
 use crate::source_text::SourceText;
 use crate::table::Table;
@@ -33,14 +34,20 @@ pub fn measure(root: &Path, count: usize, table: &mut Table) {
     table.sizes("W1 size, gzip", workspace.largest_blob(), "tar | gzip -6", gzip_size(directory), 1.0);
 
     let find = "find tree -printf '%p %y %s %m %i %T@ %C@\\n'";
-    let contenders = [workspace.build("//:x"), Contender::script("find -printf", &["find"], directory, find)];
-    let [ours, find] = rounds(count, contenders, |_| ());
+    let buildkit = BuildKit::start(&root.join("docker"));
+    // Once in vain, to fill its cache.
+    rounds(1, [buildkit.build(directory)], |_| ());
+    let find = Contender::script("find -printf", &["find"], directory, find);
+    let [ours, find, docker] = rounds(count, [workspace.build("//:x"), find, buildkit.build(directory)], |_| ());
     table.ratio("W1 nothing changed", &ours, &find, 2.0);
+    table.ratio("W1 nothing changed", &ours, &docker, None);
 
-    let contenders = [workspace.build("//:x"), Contender::script("buildah bud + push", &["buildah"], directory, &push)];
-    let [ours, bud] = rounds(count, contenders, |_| workspace.write("tree/250/020.txt", text.any_file()));
+    let bud = Contender::script("buildah bud + push", &["buildah"], directory, &push);
+    let contenders = [workspace.build("//:x"), bud, buildkit.build(directory)];
+    let [ours, bud, docker] = rounds(count, contenders, |_| workspace.write("tree/250/020.txt", text.any_file()));
     table.milliseconds("W1 one file changed", &ours, 1, 300.0);
     table.ratio("W1 one file changed", &ours, &bud, 0.03);
+    table.ratio("W1 one file changed", &ours, &docker, None);
 }
 
 /// Adds the tree as one layer to an image without any, in a new layout.

@@ -41,7 +41,7 @@ impl Workspace {
         blobs.map(|blob| blob.unwrap().metadata().unwrap().len()).max().unwrap()
     }
 
-    /// Writes an image of `files` as a layout into the directory `base`, and gives its digest.
+    /// Writes an image of `files` as a layout into the directory `base` and as `base.tar` for docker, and gives its digest.
     ///
     /// # Panics
     ///
@@ -53,7 +53,9 @@ impl Workspace {
         let layer = "files(srcs = ['base-files'], strip_prefix = 'base-files')";
         self.write("BUILD.star", format!("image(name = 'base', layers = [{layer}])\n"));
         let ocify = env!("CARGO_BIN_EXE_ocify");
-        let script = format!("{ocify} build //:base --quiet --store ../base-store -o oci:base | cut -d ' ' -f 2");
+        let script = format!(
+            "{ocify} build //:base --quiet --store ../base-store -o oci:base -o docker-archive:base.tar | cut -d ' ' -f 2"
+        );
         let digest =
             output_of(&self.directory, &script).filter(|digest| !digest.is_empty()).expect("the base is built");
         fs::remove_dir_all(self.directory.join("../base-store")).unwrap();
