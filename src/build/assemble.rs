@@ -48,7 +48,8 @@ impl Executor<'_> {
                 .map_err(|error| Diagnostic::spec(format!("image `{label}`: {error}")).at(span.cloned()))
         };
         let (image, micros) = self.cache.timed(assemble)?;
-        if image.is_in(store).map_err(in_store)? {
+        // The layers were found or made just now.
+        if image.documents_are_in(store).map_err(in_store)? {
             let result = image_result(&image, micros);
             return Ok(self.done(action, Output::Image(image.into()), preimage, Some(result), None));
         }

@@ -200,6 +200,10 @@ where
                     state.waiting_for[consumer.index()] -= 1;
                     if state.waiting_for[consumer.index()] == 0 {
                         state.ready.push((schedule.urgency[consumer.index()], Reverse(consumer)));
+                        // This thread takes one of them itself.
+                        if state.ready.len() > 1 {
+                            schedule.changed.notify_one();
+                        }
                     }
                 }
             }
@@ -216,7 +220,9 @@ impl<T, F> Drop for Running<'_, '_, T, F> {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.running -= 1;
         state.stopped |= thread::panicking();
-        self.0.changed.notify_all();
+        if state.stopped || state.running == 0 {
+            self.0.changed.notify_all();
+        }
     }
 }
 

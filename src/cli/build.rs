@@ -45,13 +45,14 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -> Result<(), Diagnostic> {
+    if let Some(jobs) = arguments.jobs {
+        // First of all, as whoever uses the pool earlier makes it.
+        let made = rayon::ThreadPoolBuilder::new().num_threads(jobs.into()).build_global();
+        made.map_err(|error| Diagnostic::failure("the threads cannot be started").caused_by(error))?;
+    }
     let Selected { workspace, targets, roots } = arguments.selection.load()?;
     check_outputs(&arguments.outputs, &targets, &roots)?;
     let store = environment.store()?;
-    if let Some(jobs) = arguments.jobs {
-        // An error means that the pool exists already, which this is the first to ask for.
-        let _ = rayon::ThreadPoolBuilder::new().num_threads(jobs.into()).build_global();
-    }
 
     let plan = Plan::new(&targets, &roots);
     let steps = plan.graph.iter().filter(|(_, action)| action.title().is_some()).count();

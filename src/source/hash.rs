@@ -34,17 +34,19 @@ impl Workspace {
     /// the first file.
     pub fn hash_all(&self, files: &[SourceFile], digests: &StatCache) -> Result<Vec<Kind>, SourceError> {
         let bulk = Bulk { workspace: self, digests, begun: Instant::now() };
-        let kinds: Vec<Result<Kind, SourceError>> = files
-            .par_iter()
-            .map_init(Vec::new, |buffer, file| match &file.kind {
-                SourceKind::File { .. } => {
-                    let known = bulk.known(file).map_or_else(|| bulk.hash(file, buffer, |_| {}), Ok);
-                    Ok(Kind::File { content: known? })
-                }
-                SourceKind::Directory => Ok(Kind::Directory),
-                SourceKind::Symlink { target } => Ok(Kind::Symlink { target: target.clone() }),
-            })
-            .collect();
+        let kind = |buffer: &mut Vec<u8>, file: &SourceFile| match &file.kind {
+            SourceKind::File { .. } => {
+                let known = bulk.known(file).map_or_else(|| bulk.hash(file, buffer, |_| {}), Ok);
+                Ok(Kind::File { content: known? })
+            }
+            SourceKind::Directory => Ok(Kind::Directory),
+            SourceKind::Symlink { target } => Ok(Kind::Symlink { target: target.clone() }),
+        };
+        if let [one] = files {
+            // To ask other threads costs more than to look up a file that is known.
+            return kind(&mut Vec::new(), one).map(|kind| vec![kind]);
+        }
+        let kinds: Vec<Result<Kind, SourceError>> = files.par_iter().map_init(Vec::new, kind).collect();
         kinds.into_iter().collect()
     }
 }

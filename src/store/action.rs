@@ -34,13 +34,14 @@ impl Store {
         key: &CacheKey,
     ) -> Result<Option<ActionRecord<P, R>>, StoreError> {
         let path = self.action_path(key);
-        let mut file = match File::open(&path) {
+        let file = match File::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             file => file.map_err(StoreError::read("open", &path))?,
         };
         let metadata = file.metadata().map_err(StoreError::read("inspect", &path))?;
         let mut bytes = Vec::with_capacity(metadata.len() as usize + 1);
-        file.read_to_end(&mut bytes).map_err(StoreError::read("read", &path))?;
+        // `take`, as a file by itself asks for its length once more.
+        file.take(u64::MAX).read_to_end(&mut bytes).map_err(StoreError::read("read", &path))?;
         let record = parse(&bytes);
         if record.is_none() {
             // If that fails, it is a miss again next time.

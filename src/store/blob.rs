@@ -53,9 +53,11 @@ impl Store {
     /// True if the store has the blob that `descriptor` names, unharmed: it is read. A damaged one is quarantined, so it
     /// can be stored anew.
     pub fn holds(&self, descriptor: &Descriptor) -> Result<bool, StoreError> {
-        match self.open_blob(&descriptor.digest)?.map(BlobReader::finish) {
-            None | Some(Err(StoreError::DamagedBlob { .. })) => Ok(false),
-            Some(result) => result.map(|()| self.contains(&descriptor.digest) == Some(descriptor.size)),
+        let Some(reader) = self.open_blob(&descriptor.digest)? else { return Ok(false) };
+        let is_right_size = reader.size == descriptor.size;
+        match reader.finish() {
+            Err(StoreError::DamagedBlob { .. }) => Ok(false),
+            result => result.map(|()| is_right_size),
         }
     }
 
