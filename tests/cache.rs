@@ -305,6 +305,16 @@ fn explain_compares_with_an_earlier_build_by_digest() {
     workspace.write("src/b", "third");
     let against = |build: &str| workspace.ok(&["explain", "//:x", "--against", build]);
     assert!(against(&first).starts_with("//:x 1 files /app: miss: content of /app/src/a changed, and 1 more\n"));
+    workspace.build("//:x");
+    let known = against(&first);
+    assert!(
+        known.starts_with("//:x 1 files /app: hit, but content of /app/src/a changed, and 1 more since\n"),
+        "{known}"
+    );
+    assert!(
+        known.contains("  ~ /app/src/b\n") && known.contains("//:x image: hit, but layers.1.digest changed since\n")
+    );
+    workspace.write("src/b", "fourth");
     assert!(against("x").starts_with("//:x 1 files /app: miss: content of /app/src/b changed\n"));
     assert!(workspace.ok(&["explain", "//:x"]).starts_with("//:x 1 files /app: miss: content of /app/src/b changed\n"));
     let error = workspace.fails(2, &["explain", "//:x", "--against", "nothing"]);

@@ -62,6 +62,31 @@ impl<'a> Executor<'a> {
 
     /// Runs one action; its inputs' outputs are in `results`.
     pub(super) fn run(&self, action: &Action, results: &Results<Done>) -> Result<(Done, How), Diagnostic> {
+        let (mut done, how) = self.output_of(action, results)?;
+        if let (Some(_), Some(report)) = (self.context.against, &mut done.report) {
+            self.compare(action, report, results)?;
+        }
+        Ok((done, how))
+    }
+
+    /// Says in the report of a hit how the step differs from the builds that were given to compare with.
+    fn compare(&self, action: &Action, report: &mut Report, results: &Results<Done>) -> Result<(), Diagnostic> {
+        let (None, Some(preimage)) = (&report.miss, &report.preimage) else { return Ok(()) };
+        let entries = match action {
+            Action::Encode { layer, .. } => Some(self.entries(*layer, results)),
+            _ => None,
+        };
+        let difference = self.cache.miss(&report.step, preimage, entries.as_deref())?;
+        report.difference = Some(difference).filter(|difference| matches!(difference, Miss::Changed { .. }));
+        Ok(())
+    }
+
+    /// The entries of a composed layer.
+    fn entries(&self, layer: ActionId, results: &Results<Done>) -> Vec<Entry> {
+        results.composed(layer).0.entries(i64::from(self.context.settings.epoch))
+    }
+
+    fn output_of(&self, action: &Action, results: &Results<Done>) -> Result<(Done, How), Diagnostic> {
         let Context { workspace, settings, store, progress, .. } = *self.context;
         let files = |id: &Option<ActionId>| id.map_or_else(FileSystem::default, |id| results.files(id).clone());
         let output = match action {
@@ -71,9 +96,8 @@ impl<'a> Executor<'a> {
                 return self.list(action, archive, fetched.map(|id| results.content(id)));
             }
             Action::Encode { layer, compression, .. } => {
-                let (changes, layers) = results.composed(*layer);
-                let entries = changes.entries(i64::from(settings.epoch));
-                return self.encode(action, entries, layers, *compression);
+                let layers = results.composed(*layer).1;
+                return self.encode(action, self.entries(*layer, results), layers, *compression);
             }
             Action::Image { label, span, spec, base, layers } => {
                 return self.image(action, (label, span.as_ref()), spec, (*base, layers), results);
@@ -138,7 +162,8 @@ impl<'a> Executor<'a> {
         miss: Option<Miss>,
     ) -> (Done, How) {
         let how = miss.as_ref().map_or(How::Hit, |miss| How::Miss(miss.to_string()));
-        let report = Report { step: step(action), key: Some(preimage.key()), result, miss, preimage: Some(preimage) };
+        let (step, key) = (step(action), Some(preimage.key()));
+        let report = Report { step, key, result, miss, difference: None, preimage: Some(preimage) };
         (Done { output, report: Some(report) }, how)
     }
 }

@@ -22,6 +22,9 @@ pub struct Report {
     /// Why it was not, or will not be, taken from the store; absent if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub miss: Option<Miss>,
+    /// How it differs from the build that was given to compare with, although the store has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub difference: Option<Miss>,
     #[serde(skip)]
     pub(super) preimage: Option<Preimage>,
 }
@@ -29,7 +32,7 @@ pub struct Report {
 impl Report {
     /// The report of a step that depends on others without a result, which `steps` names.
     pub(super) fn waiting(step: Step, steps: Vec<String>) -> Self {
-        Report { step, key: None, result: None, miss: Some(Miss::Waits { steps }), preimage: None }
+        Report { step, key: None, result: None, miss: Some(Miss::Waits { steps }), difference: None, preimage: None }
     }
 }
 

@@ -55,10 +55,14 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
 }
 
 /// A line for the step, and below it what changed.
-fn text(Report { step, miss, .. }: &Report) -> String {
-    let said = miss.as_ref().map_or("hit".to_owned(), |miss| format!("miss: {miss}"));
+fn text(Report { step, miss, difference, .. }: &Report) -> String {
+    let said = match (miss, difference) {
+        (Some(miss), _) => format!("miss: {miss}"),
+        (None, Some(difference)) => format!("hit, but {difference} since"),
+        (None, None) => "hit".to_owned(),
+    };
     let mut text = format!("{step}: {said}\n");
-    if let Some(Miss::Changed { fields, entries }) = miss {
+    if let Some(Miss::Changed { fields, entries }) = miss.as_ref().or(difference.as_ref()) {
         text.extend(fields.iter().map(|change| field("  ", change)));
         text.extend(entries.iter().take(LISTED).map(entry));
         if entries.len() > LISTED {
