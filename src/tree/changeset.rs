@@ -125,6 +125,27 @@ impl Changeset {
         self.names.is_empty() && self.whiteouts.is_empty() && self.opaque.is_empty()
     }
 
+    /// True if the names are a tree as they are: the parent of each is a directory of this layer, so none leads through a
+    /// link, and nothing waits for what lies below. Of most lowest layers that is so, and it is found out sooner than where each
+    /// name would come to lie.
+    pub(super) fn is_tree(&self) -> bool {
+        let mut last_parent = ImagePath::root();
+        self.names.iter().all(|(path, slot)| {
+            if matches!(slot.node.kind, Kind::HardLink { .. }) {
+                return false;
+            }
+            match path.parent() {
+                None => true,
+                Some(parent) if parent.is_root() || parent == last_parent => true,
+                Some(parent) => {
+                    let is_directory = self.names.kind(parent.as_bytes()).is_some_and(Kind::is_directory);
+                    last_parent = parent;
+                    is_directory
+                }
+            }
+        })
+    }
+
     /// What this layer has at `path`; hard links to the tree below are [`Kind::HardLink`], others are resolved.
     pub fn get(&self, path: &ImagePath) -> Option<&Node> {
         self.names.get(path.as_bytes()).map(|slot| &*slot.node)

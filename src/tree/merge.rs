@@ -51,6 +51,11 @@ impl Tree {
     /// The layer does not fit: a path through a file or a loop of links, or a hard link to what is missing or a
     /// directory; or the tree would be too large. The tree is then unchanged.
     pub fn apply(&mut self, layer: &Changeset) -> Result<(), TreeError> {
+        if self.is_empty() && self.groups == 0 && layer.is_tree() {
+            self.check_size(layer)?;
+            *self = Tree { names: Arc::new(layer.names.clone()), groups: layer.groups };
+            return Ok(());
+        }
         // Everything that can fail is in here; what follows only writes.
         let layer = place(layer, self, Links::Replace)?;
         self.check_size(&layer)?;
