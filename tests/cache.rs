@@ -182,6 +182,10 @@ fn each_input_of_an_image_is_a_miss_that_names_it() {
         (Box::new(spec("symlink('/link', 'app'),", "")), "(layers.2.digest is gone, and 1 more)"),
         (Box::new(|w| w.write("ocify.toml", "media_types = 'docker'")), "(media_types changed from oci to docker)"),
         (Box::new(|w| w.write("src/a", "A")), "(layers.1.digest changed)"),
+        (
+            Box::new(|w| w.write("ocify.toml", "platform = 'linux/arm64'")),
+            "(platform changed from linux/amd64 to linux/arm64)",
+        ),
     ];
     for (change, reason) in change {
         let workspace = built();
@@ -364,4 +368,122 @@ fn builds_at_the_same_time_share_what_both_want() {
     }
     assert_eq!(made, 8, "each layer is made by one of the four");
     assert_eq!(fs::read_dir(workspace.store().join("ingest")).unwrap().count(), 0);
+}
+
+/// A workspace with one of each action that has a key of its own besides layers.
+fn with_all_kinds() -> Workspace {
+    let workspace = Workspace::new().file(
+        "BUILD.star",
+        "image(name = 'a', platform = 'linux/amd64', layers = [write('/a', 'a')])
+image(name = 'b', platform = 'linux/arm64', layers = [write('/b', 'b')])
+index(name = 'both', images = [':a', ':b'])",
+    );
+    workspace.ok(&["build", "//:both", "-o", "oci-archive:both.tar"]);
+    workspace.ok(&["build", "//:a", "-o", "oci:layout", "-o", "tar:root.tar", "-o", "oci-archive:a.tar"]);
+    let digest = workspace.build("//:a");
+    let sha256 = ocify::digest::Digest::of(b"fetched").hex();
+    workspace.write("fetched", "fetched");
+    workspace.write("other", "other");
+    workspace.write(
+        "BUILD.star",
+        format!(
+            "layout = oci_layout('layout', digest = '{digest}')
+image(name = 'x', base = oci_archive('both.tar'), platform = 'linux/amd64', layers = [
+    files(srcs = [fetch(urls = ['file://fetched'], sha256 = '{sha256}')]),
+    archive(src = 'root.tar'),
+])
+image(name = 'y', base = layout, layers = [dir('/y')])
+index(name = 'i', images = [':x'])"
+        ),
+    );
+    workspace.ok(&["build", "//:all"]);
+    workspace
+}
+
+#[test]
+fn each_input_of_the_other_actions_is_a_miss_that_names_it() {
+    let spec = |from: &'static str, to: &'static str| -> Change {
+        Box::new(move |workspace: &Workspace| {
+            let text = fs::read_to_string(workspace.path("BUILD.star")).unwrap();
+            assert!(text.contains(from));
+            workspace.write("BUILD.star", text.replace(from, to));
+        })
+    };
+    let other = ocify::digest::Digest::of(b"other").hex();
+    let fetched = ocify::digest::Digest::of(b"fetched").hex();
+    let to_other: Change = Box::new(move |workspace| {
+        let text = fs::read_to_string(workspace.path("BUILD.star")).unwrap();
+        workspace.write("BUILD.star", text.replace(&fetched, &other).replace("file://fetched", "file://other"));
+    });
+    let replaced: Change = Box::new(|workspace| {
+        workspace.ok(&["build", "//:y", "-o", "tar:root.tar", "--quiet"]);
+    });
+    let change: Vec<(&str, Change, &str)> = vec![
+        ("import both.tar", spec("linux/amd64", "linux/arm64"), "(platform changed from linux/amd64 to linux/arm64)"),
+        ("import a.tar", spec("'both.tar'", "'a.tar'"), "(not built before)"),
+        ("read root.tar", replaced, "(content changed)"),
+        ("fetch other", to_other, "(not built before)"),
+        ("image //:x", spec("platform = 'linux/amd64', layers", "layers"), "(cached)"),
+        ("image //:y", spec("base = layout", "base = oci_archive('both.tar')"), "(cached)"),
+        ("image //:y", spec("base = layout, layers", "layers"), "(base is gone)"),
+        ("image //:x", Box::new(|w| w.write("ocify.toml", "epoch = 9")), "(epoch changed from 0 to 9, and 1 more)"),
+        (
+            "import layout",
+            Box::new(|w| w.write("ocify.toml", "platform = 'linux/arm64'")),
+            "(platform changed from linux/amd64 to linux/arm64)",
+        ),
+        ("index //:i", Box::new(|w| w.write("ocify.toml", "media_types = 'docker'")), "(images changed, and 1 more)"),
+        ("index //:i", spec("images = [':x']", "images = [':x'], annotations = {'k': 'v'}"), "(annotations.k is new)"),
+    ];
+    for (title, change, reason) in change {
+        let workspace = with_all_kinds();
+        change(&workspace);
+        let run = workspace.run(&["build", "//:all", "--jobs", "1"]);
+        assert_eq!(run.code, 0, "{title}: {}", run.stderr);
+        let line = run
+            .stderr
+            .lines()
+            .find(|line| line.contains(title))
+            .unwrap_or_else(|| panic!("no {title}: {}", run.stderr));
+        assert_eq!(line.split_once(title).unwrap().1.trim(), reason, "{title}\n{}", run.stderr);
+    }
+}
+
+#[test]
+fn what_leads_to_a_result_and_is_no_part_of_it_is_a_hit() {
+    let change: Vec<(&str, Change)> = vec![
+        ("fetch fetched", Box::new(|w| fs::remove_file(w.path("fetched")).unwrap())),
+        ("import layout", Box::new(|w| fs::remove_dir_all(w.path("layout")).unwrap())),
+        (
+            "dir /y",
+            Box::new(|w| {
+                // Another base: the layer above is the same.
+                let text = fs::read_to_string(w.path("BUILD.star")).unwrap();
+                w.write("BUILD.star", text.replace("base = layout, layers", "layers"));
+            }),
+        ),
+    ];
+    for (title, change) in change {
+        let workspace = with_all_kinds();
+        change(&workspace);
+        let run = workspace.run(&["build", "//:all"]);
+        assert_eq!(run.code, 0, "{title}: {}", run.stderr);
+        assert!(run.stderr.contains(&format!("{title} (cached)")), "{title}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn another_place_user_clock_locale_and_number_of_threads_are_hits() {
+    let workspace = built();
+    let digest = workspace.build("//:x");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let copy = elsewhere.path().join("an other place");
+    let copied = std::process::Command::new("cp").arg("-R").arg(workspace.root()).arg(&copy).status().unwrap();
+    assert!(copied.success());
+    let mut command = workspace.command(&["build", "//:x", "--jobs", "3"]);
+    command.current_dir(&copy).env("LC_ALL", "tr_TR.UTF-8").env("TZ", "Asia/Kathmandu").env("HOME", elsewhere.path());
+    let output = command.env("USER", "somebody").env("SOURCE_DATE_EPOCH", "77").output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(stderr.matches("(cached)").count(), 3, "{stderr}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains(&digest));
 }
