@@ -61,16 +61,8 @@ pub fn build(plan: &Plan, context: &Context, options: Options) -> Built {
     Built { targets, reports, records, failure }
 }
 
-/// What [`build`] would do at each step of the plan, in the plan's order. Nothing is encoded or assembled into the store;
-/// bases are imported, archives read and files fetched, as what a layer holds may depend on them.
-///
-/// # Errors
-/// As [`build`].
-pub fn explain(plan: &Plan, context: &Context) -> Result<Vec<Report>, Diagnostic> {
-    Ok(steps(plan, context)?.into_iter().map(|step| step.report).collect())
-}
-
-/// As [`explain`], with what depends on what.
+/// What [`build`] would do at each step of the plan, in the plan's order, and what depends on what. Nothing is encoded or
+/// assembled into the store; bases are imported, archives read and files fetched, as what a layer holds may depend on them.
 ///
 /// # Errors
 /// As [`build`].

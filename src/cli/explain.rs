@@ -1,15 +1,11 @@
 //! `ocify explain`: what the next build would do, and why.
 
-use std::time::Instant;
-
 use crate::action::miss::{ChangeKind, EntryChange, FieldChange, Miss};
-use crate::build::{Context, Report, explain};
+use crate::build::Report;
 use crate::diagnostic::Diagnostic;
-use crate::plan::Plan;
 
-use super::progress::Reporter;
-use super::selection::{Selected, Selection};
-use super::{environment, print, record};
+use super::comparison::Comparison;
+use super::{environment, print};
 
 /// How many changed paths of a layer are listed; `--json` has all.
 const LISTED: usize = 20;
@@ -23,35 +19,21 @@ const LISTED: usize = 20;
   ocify explain //... --json")]
 pub(super) struct Arguments {
     #[command(flatten)]
-    selection: Selection,
-    /// Compare with this build instead of the last one: a file of `ocify build --record`, or an image in the store
-    #[arg(long, value_name = "BUILD|FILE")]
-    against: Option<String>,
+    comparison: Comparison,
     /// Print one JSON object for each step, with every difference, old and new
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -> Result<(), Diagnostic> {
-    let Selected { workspace, targets, roots } = arguments.selection.load()?;
-    let store = environment.store()?;
-    let against = arguments.against.as_ref().map(|text| record::find(text, &roots, &store)).transpose()?;
-    let begun = Instant::now();
-    let context = Context {
-        workspace: &workspace,
-        settings: &targets.settings,
-        store: &store,
-        progress: &Reporter::new(0, true),
-        clock: &|| begun.elapsed(),
-        against: against.as_deref(),
-    };
-    let reports = explain(&Plan::new(&targets, &roots), &context)?;
+    let steps = arguments.comparison.steps(environment)?;
+    let reports = steps.iter().map(|step| &step.report);
     if arguments.json {
-        let line = |report: &Report| serde_json::to_value(report).map(|object| format!("{object}\n"));
-        let lines: Result<String, _> = reports.iter().map(line).collect();
+        let line = |report| serde_json::to_value(report).map(|object| format!("{object}\n"));
+        let lines: Result<String, _> = reports.map(line).collect();
         return print(&lines.map_err(|error| Diagnostic::failure("the explanation is not JSON").caused_by(error))?);
     }
-    print(&reports.iter().map(text).collect::<String>())
+    print(&reports.map(text).collect::<String>())
 }
 
 /// A line for the step, and below it what changed.

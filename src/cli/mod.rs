@@ -4,6 +4,7 @@
 //! verification failed, 2 the command line or the spec is wrong.
 
 mod build;
+mod comparison;
 mod completions;
 mod df;
 mod environment;

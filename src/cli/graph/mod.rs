@@ -3,18 +3,14 @@
 mod dot;
 mod svg;
 
-use std::time::Instant;
-
 use clap::ValueEnum;
 
-use crate::build::{Context, StepNode, steps};
+use crate::build::StepNode;
 use crate::diagnostic::Diagnostic;
-use crate::plan::Plan;
 
-use super::progress::Reporter;
-use super::selection::{Selected, Selection};
+use super::comparison::Comparison;
 use super::size::human_size;
-use super::{environment, print, record};
+use super::{environment, print};
 
 /// Show the steps of a build as a graph, with hits, misses, sizes and times
 #[derive(clap::Args)]
@@ -24,10 +20,7 @@ use super::{environment, print, record};
   ocify graph //... --format json")]
 pub(super) struct Arguments {
     #[command(flatten)]
-    selection: Selection,
-    /// Compare with this build instead of the last one: a file of `ocify build --record`, or an image in the store
-    #[arg(long, value_name = "BUILD|FILE")]
-    against: Option<String>,
+    comparison: Comparison,
     /// How the graph is written
     #[arg(long, value_enum, default_value_t = Format::Dot)]
     format: Format,
@@ -44,19 +37,7 @@ enum Format {
 }
 
 pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -> Result<(), Diagnostic> {
-    let Selected { workspace, targets, roots } = arguments.selection.load()?;
-    let store = environment.store()?;
-    let against = arguments.against.as_ref().map(|text| record::find(text, &roots, &store)).transpose()?;
-    let begun = Instant::now();
-    let context = Context {
-        workspace: &workspace,
-        settings: &targets.settings,
-        store: &store,
-        progress: &Reporter::new(0, true),
-        clock: &|| begun.elapsed(),
-        against: against.as_deref(),
-    };
-    let steps = steps(&Plan::new(&targets, &roots), &context)?;
+    let steps = arguments.comparison.steps(environment)?;
     print(&match arguments.format {
         Format::Dot => dot::render(&steps),
         Format::Svg => svg::render(&steps),

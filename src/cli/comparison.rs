@@ -1,0 +1,40 @@
+//! The steps of a build beside those of an earlier one: what `explain` and `graph` show.
+
+use std::time::Instant;
+
+use crate::build::{Context, StepNode, steps};
+use crate::diagnostic::Diagnostic;
+use crate::plan::Plan;
+
+use super::progress::Reporter;
+use super::selection::{Selected, Selection};
+use super::{environment, record};
+
+/// Arguments of commands that compare builds.
+#[derive(clap::Args)]
+pub(super) struct Comparison {
+    #[command(flatten)]
+    selection: Selection,
+    /// Compare with this build instead of the last one: a file of `ocify build --record`, or an image in the store
+    #[arg(long, value_name = "BUILD|FILE")]
+    against: Option<String>,
+}
+
+impl Comparison {
+    /// The steps that the next build would do, each with what it was.
+    pub(super) fn steps(&self, environment: &environment::Arguments) -> Result<Vec<StepNode>, Diagnostic> {
+        let Selected { workspace, targets, roots } = self.selection.load()?;
+        let store = environment.store()?;
+        let against = self.against.as_ref().map(|text| record::find(text, &roots, &store)).transpose()?;
+        let begun = Instant::now();
+        let context = Context {
+            workspace: &workspace,
+            settings: &targets.settings,
+            store: &store,
+            progress: &Reporter::new(0, true),
+            clock: &|| begun.elapsed(),
+            against: against.as_deref(),
+        };
+        steps(&Plan::new(&targets, &roots), &context)
+    }
+}
