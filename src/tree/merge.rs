@@ -268,6 +268,47 @@ mod tests {
     }
 
     #[test]
+    fn a_hard_link_may_lead_through_another_to_a_symbolic_link() {
+        let below = tree([link("b/a/.x", ".."), link("b/c", "a")]);
+        let links = [hard_link(".x", "b/a/.x"), hard_link("a", ".x/b/c")];
+        let [first, second] = links.clone();
+        for links in [links, [second, first]] {
+            let mut merged = below.clone();
+            merged.apply(&layer(links)).unwrap();
+            let expected = [
+                link(".x", ".."),
+                link("a", "a"),
+                directory("b"),
+                directory("b/a"),
+                hard_link("b/a/.x", ".x"),
+                hard_link("b/c", "a"),
+            ];
+            assert_eq!(merged.entries().collect::<Vec<_>>(), expected);
+        }
+    }
+
+    #[test]
+    fn hard_links_that_need_each_other_are_an_error() {
+        let below = tree([link("s", "d"), file("d/f", "")]);
+        for links in [
+            vec![hard_link("a", "b/x"), hard_link("b", "a/x")],
+            vec![hard_link("a", "s/y"), hard_link("s", "a/x")],
+            vec![hard_link("s", "l/f"), link("l", "s")],
+            vec![hard_link("a", "b/x"), hard_link("b", "d/f")],
+        ] {
+            assert!(below.clone().apply(&layer(links.clone())).is_err(), "{links:?}");
+        }
+    }
+
+    #[test]
+    fn a_mark_behind_a_link_through_a_file_removes_nothing() {
+        let below = tree([file("a", ""), link("b", "a/../../b/.")]);
+        let mut merged = below.clone();
+        merged.apply(&layer([file("b/.wh.a", "")])).unwrap();
+        assert!(merged == below);
+    }
+
+    #[test]
     fn a_directory_over_a_directory_keeps_what_is_in_it() {
         let mut merged = tree([directory("d"), file("d/f", "")]);
         merged.apply(&layer([with_mode(0o700, directory("d"))])).unwrap();

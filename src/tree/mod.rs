@@ -13,7 +13,10 @@
 //! - A parent that is a symbolic link leads to where the link points, in this or a lower layer. Entries of a layer whose
 //!   parents are directories by their own names take their places first, in bytewise order, then those that are not.
 //! - Missing parents are directories with mode 0755, owner 0:0 and time 0.
-//! - A hard link names a node of the same layer or of the tree below; its own metadata in the archive is ignored.
+//! - A hard link names a node of the same layer or of the tree below; its own metadata in the archive is ignored. One to a
+//!   name of its layer is that node from the beginning. The others come last, each after those that it needs: the way to
+//!   its target may lead through another that is one to a symbolic link. The way of no other entry may.
+//! - A mark whose way leads through a file removes nothing: the kernel goes no further, whatever comes after the file.
 
 mod canonical;
 mod changeset;

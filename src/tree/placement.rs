@@ -1,5 +1,7 @@
 //! Where the paths of a layer come to lie on top of a tree.
 
+use std::collections::BTreeSet;
+
 use crate::entry::Kind;
 use crate::path::ImagePath;
 use crate::tree::changeset::Changeset;
@@ -122,50 +124,100 @@ fn place_through_links(
     Ok(())
 }
 
-/// Finds what the hard links stand for whose target was not a name of the layer as it was written. They may lead to
-/// each other; all on such a way get the same node at once, so that long ways are not gone again for each link on them.
+/// Finds what the hard links stand for whose target was not a name of the layer as it was written.
 fn place_hard_links(base: &Tree, placed: &mut Changeset) -> Result<(), TreeError> {
     let links: Vec<ImagePath> = placed.waiting_links().map(|(path, _)| path.clone()).collect();
-    for link in &links {
-        let mut way = vec![link.clone()];
-        let slot = loop {
-            let path = way.last().expect("the way begins with the link");
-            let slot = placed.names.get(path.as_bytes()).expect("every step of the way is a name of the layer");
-            let Kind::HardLink { target } = &slot.node.kind else {
-                let slot = placed.names.get_mut(path.as_bytes()).expect("it was found above");
-                break slot.share(&mut placed.groups);
-            };
-            let found = target_of(path, target, base, placed)?;
-            if placed.names.get(found.as_bytes()).is_none() {
-                let metadata = slot.node.metadata.clone();
-                break Slot::new(Node { metadata, kind: Kind::HardLink { target: found } });
+    let mut below = BTreeSet::new();
+    for link in links {
+        place_hard_link(link, base, placed, &mut below)?;
+    }
+    Ok(())
+}
+
+/// Finds what `link` stands for, and before it every hard link that it needs: one that it is a link to, or one to a
+/// symbolic link on the way to its target. `below` has the paths of those found to be links to the tree below.
+fn place_hard_link(
+    link: ImagePath,
+    base: &Tree,
+    placed: &mut Changeset,
+    below: &mut BTreeSet<ImagePath>,
+) -> Result<(), TreeError> {
+    // Each needs the next. What was found stays found, so a long way is not gone again for each link on it.
+    let mut way = vec![link];
+    let mut on_way: BTreeSet<ImagePath> = way.iter().cloned().collect();
+    while let Some(path) = way.last().cloned() {
+        let node = &placed.names.get(path.as_bytes()).expect("every step of the way is a name of the layer").node;
+        let needed = match &node.kind {
+            Kind::HardLink { target } if !below.contains(&path) => {
+                match target_of(&path, target, base, placed, below)? {
+                    Target::Needs(needed) => Some(needed),
+                    Target::Layer(found) => {
+                        let slot = placed.names.get_mut(found.as_bytes()).expect("it was found there");
+                        let slot = slot.share(&mut placed.groups);
+                        placed.names.replace(path, slot);
+                        None
+                    }
+                    Target::Below(found) => {
+                        let node = Node { metadata: node.metadata.clone(), kind: Kind::HardLink { target: found } };
+                        below.insert(path.clone());
+                        placed.names.replace(path, Slot::new(node));
+                        None
+                    }
+                }
             }
-            if way.len() > links.len() {
-                return Err(TreeError::LinkToItself { path: link.clone() });
-            }
-            way.push(found);
+            _ => None,
         };
-        for path in way {
-            placed.names.replace(path, slot.clone());
+        match needed {
+            Some(needed) if !on_way.insert(needed.clone()) => return Err(TreeError::LinkToItself { path: needed }),
+            Some(needed) => way.push(needed),
+            None => drop(way.pop()),
         }
     }
     Ok(())
 }
 
-/// The name, in the layer or below, that the hard link at `path` is to.
-fn target_of(path: &ImagePath, target: &ImagePath, base: &Tree, placed: &Changeset) -> Result<ImagePath, TreeError> {
+/// Where the target of a hard link is.
+enum Target {
+    /// A name of the layer.
+    Layer(ImagePath),
+    /// A name of the tree below, which stays.
+    Below(ImagePath),
+    /// That is known only when this hard link of the layer is placed.
+    Needs(ImagePath),
+}
+
+/// The name that the hard link at `path` is to.
+fn target_of(
+    path: &ImagePath,
+    target: &ImagePath,
+    base: &Tree,
+    placed: &Changeset,
+    below: &BTreeSet<ImagePath>,
+) -> Result<Target, TreeError> {
     let missing = |target: &ImagePath| TreeError::LinkMissing { path: path.clone(), target: target.clone() };
-    let found = walk(|path| kind_at(placed, base, path), target, false).map_err(|error| match error {
-        TreeError::ParentNotDirectory { .. } => missing(target),
-        error => error,
-    })?;
-    if found == *path {
-        return Err(TreeError::LinkToItself { path: found });
-    }
+    // A placed hard link is what it is a link to: a symbolic link is followed under each of its names.
+    let look = |path: &[u8]| match kind_at(placed, base, path) {
+        Some(Kind::HardLink { target }) if below.contains(path) => base.kind(target.as_bytes()),
+        kind => kind,
+    };
+    let is_waiting = |path: &ImagePath| matches!(look(path.as_bytes()), Some(Kind::HardLink { .. }));
+    let found = match walk(look, target, false) {
+        Ok(found) if found == *path => return Err(TreeError::LinkToItself { path: found }),
+        Ok(found) => found,
+        // The way to the target cannot lead through the name that the link itself takes.
+        Err(TreeError::ParentNotDirectory { parent, .. }) if parent != *path && is_waiting(&parent) => {
+            return Ok(Target::Needs(parent));
+        }
+        Err(TreeError::ParentNotDirectory { .. }) => return Err(missing(target)),
+        Err(error) => return Err(error),
+    };
     let is_implied_directory = || found.is_root() || placed.names.below(&found).next().is_some();
-    match kind_at(placed, base, found.as_bytes()) {
-        Some(kind) if !kind.is_directory() => Ok(found),
-        None if !is_implied_directory() => Err(missing(&found)),
+    match (look(found.as_bytes()), placed.names.kind(found.as_bytes())) {
+        (Some(Kind::HardLink { .. }), _) => Ok(Target::Needs(found)),
+        (Some(kind), Some(Kind::HardLink { target })) if !kind.is_directory() => Ok(Target::Below(target.clone())),
+        (Some(kind), Some(_)) if !kind.is_directory() => Ok(Target::Layer(found)),
+        (Some(kind), None) if !kind.is_directory() => Ok(Target::Below(found)),
+        (None, _) if !is_implied_directory() => Err(missing(&found)),
         _ => Err(TreeError::LinkToDirectory { path: path.clone(), target: found }),
     }
 }

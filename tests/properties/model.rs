@@ -21,6 +21,8 @@ pub enum Item {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Refusal {
     Error,
+    /// A path leads through a file.
+    NotADirectory,
     TwoEntriesOfOneLayerAtOnePath,
 }
 
@@ -32,7 +34,8 @@ impl Disk {
         Disk(undescribed())
     }
 
-    /// Applies a layer as a set: marks, then the entries that no link leads to, then the others, then hard links.
+    /// Applies a layer as a set: marks, then the entries that no link leads to, then the others, then the hard links to
+    /// what is not among them.
     pub fn apply_set(&mut self, layer: &[Entry]) -> Result<(), Refusal> {
         let own_directory =
             |path: &[Vec<u8>]| layer.iter().any(|entry| entry.kind.is_directory() && names(&entry.path) == path);
@@ -64,9 +67,12 @@ impl Disk {
             (1..path.len())
                 .any(|len| !own_directory(&path[..len]) && matches!(disk.literal(&path[..len]), Some(Item::Leaf(_))))
         };
-        let ordinary: Vec<&Entry> = layer.iter().filter(|entry| mark(entry).is_none()).collect();
+        // Bytewise, as a set has no other order: engines would go by that of the archive.
+        let mut ordinary: Vec<&Entry> = layer.iter().filter(|entry| mark(entry).is_none()).collect();
+        ordinary.sort_by_key(|entry| &entry.path);
         let (later, first): (Vec<_>, Vec<_>) = ordinary.into_iter().partition(|entry| not_direct(self, entry));
         let (mut written, mut links): (Vec<Names>, Vec<Names>) = (Vec::new(), Vec::new());
+        let mut nodes = BTreeMap::new();
         for entry in first.into_iter().chain(later) {
             let path = self.place(&names(&entry.path))?;
             if written
@@ -75,32 +81,25 @@ impl Disk {
             {
                 return Err(Refusal::TwoEntriesOfOneLayerAtOnePath);
             }
-            self.put(&path, entry);
-            links.extend(matches!(entry.kind, Kind::HardLink { .. }).then(|| path.clone()));
+            match &entry.kind {
+                Kind::Directory => self.put(&path, entry),
+                _ => {
+                    let own = own_name(layer, entry)?;
+                    let node = || Rc::new((own.metadata.clone(), own.kind.clone()));
+                    let leaf = nodes.entry(names(&own.path)).or_insert_with(node).clone();
+                    links.extend(matches!(leaf.1, Kind::HardLink { .. }).then(|| path.clone()));
+                    *self.slot(&path) = Item::Leaf(leaf);
+                }
+            }
             written.push(path);
         }
-        for link in &links {
-            let mut at = link.clone();
-            for _ in 0..=links.len() {
-                let target = match self.literal(&at) {
-                    Some(Item::Leaf(leaf)) => match &leaf.1 {
-                        Kind::HardLink { target } => self.place(&names(target))?,
-                        _ => break,
-                    },
-                    _ => return Err(Refusal::Error),
-                };
-                if target == *link {
-                    return Err(Refusal::Error);
-                }
-                at = target;
-            }
-            match self.literal(&at) {
-                Some(Item::Leaf(leaf)) if !matches!(leaf.1, Kind::HardLink { .. }) => {
-                    let leaf = leaf.clone();
-                    *self.slot(link) = Item::Leaf(leaf);
-                }
-                _ => return Err(Refusal::Error),
-            }
+        // Whichever of them can be made is made, so the order in which they were written decides nothing.
+        while !links.is_empty() {
+            let Some((link, leaf)) = links.iter().find_map(|link| Some((link.clone(), self.linked(link)?))) else {
+                return Err(Refusal::Error);
+            };
+            *self.slot(&link) = Item::Leaf(leaf);
+            links.retain(|other| *other != link);
         }
         Ok(())
     }
@@ -186,7 +185,7 @@ impl Disk {
             match self.literal(&here) {
                 None | Some(Item::Directory(..)) => {}
                 Some(item) => {
-                    let target = item.link().ok_or(Refusal::Error)?;
+                    let target = item.link().ok_or(Refusal::NotADirectory)?;
                     links += 1;
                     if links > 40 {
                         return Err(Refusal::Error);
@@ -202,23 +201,26 @@ impl Disk {
         Ok(here)
     }
 
-    /// The directory that `path` leads to, if there is one.
-    fn existing(&self, path: &[Vec<u8>]) -> Result<Option<Names>, Refusal> {
-        let mut links = self.clone();
-        // A file on the way means that nothing is there; a loop is an error all the same.
-        links.drop_files();
-        let found = links.place_directory(path)?;
-        Ok(matches!(self.literal(&found), Some(Item::Directory(..))).then_some(found))
+    /// What the hard link at `path` stands for, if that is there and no hard link itself.
+    fn linked(&self, path: &[Vec<u8>]) -> Option<Rc<(Metadata, Kind)>> {
+        let leaf = |path: &[Vec<u8>]| match self.literal(path) {
+            Some(Item::Leaf(leaf)) => Some(leaf.clone()),
+            _ => None,
+        };
+        let Kind::HardLink { target } = &leaf(path)?.1 else { return None };
+        let target = self.place(&names(target)).ok()?;
+        leaf(&target).filter(|leaf| !matches!(leaf.1, Kind::HardLink { .. }))
     }
 
-    fn drop_files(&mut self) {
-        fn drop_in(item: &mut Item) {
-            if let Item::Directory(_, children) = item {
-                children.retain(|_, child| matches!(child, Item::Directory(..)) || child.link().is_some());
-                children.values_mut().for_each(drop_in);
-            }
-        }
-        drop_in(&mut self.0);
+    /// The directory that `path` leads to, if there is one.
+    fn existing(&self, path: &[Vec<u8>]) -> Result<Option<Names>, Refusal> {
+        let found = match self.place_directory(path) {
+            // A file on the way means that nothing is there, wherever the rest would have led: the kernel stops at the
+            // file. A loop is an error all the same.
+            Err(Refusal::NotADirectory) => return Ok(None),
+            found => found?,
+        };
+        Ok(matches!(self.literal(&found), Some(Item::Directory(..))).then_some(found))
     }
 
     fn remove(&mut self, parent: &[Vec<u8>], name: Option<&[u8]>) {
@@ -285,6 +287,21 @@ fn names(path: &ImagePath) -> Names {
 
 fn split(path: &[u8]) -> Names {
     path.split(|&b| b == b'/').filter(|name| !name.is_empty()).map(<[u8]>::to_vec).collect()
+}
+
+/// The entry of the layer that `entry` is, if need be by hard links to names that the layer has: the last of them is what
+/// it stands for, wherever links lead.
+fn own_name<'a>(layer: &'a [Entry], entry: &'a Entry) -> Result<&'a Entry, Refusal> {
+    let mut own = entry;
+    for _ in 0..layer.len() {
+        let Kind::HardLink { target } = &own.kind else { return Ok(own) };
+        match layer.iter().find(|other| other.path == *target) {
+            Some(other) if other.kind.is_directory() => return Err(Refusal::Error),
+            Some(other) => own = other,
+            None => return Ok(own),
+        }
+    }
+    Err(Refusal::Error)
 }
 
 /// The directory in which a mark removes a name, or everything.
