@@ -4,20 +4,19 @@ use std::collections::BTreeMap;
 use std::io::BufReader;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use crate::action::Action;
 use crate::action::key::Preimage;
 use crate::action::record::StepResult;
 use crate::archive::read::{Limits, Spool, decompress, is_zip, read_tar, read_zip};
 use crate::diagnostic::{At, Diagnostic, Spanned};
-use crate::digest::Digest;
+use crate::digest::{DiffId, Digest};
 use crate::entry::{Content, Entry, Kind, Origin};
 use crate::path::{ImagePath, WorkspacePath};
 use crate::source::SourceFile;
 use crate::store::Store;
 use crate::target::{Archive, Fetch, FileSource};
 
+use super::cache::{unreadable, unwritable};
 use super::execute::Executor;
 use super::output::{Done, Output};
 use super::schedule::How;
@@ -55,14 +54,17 @@ impl Executor<'_> {
         };
         let preimage = Preimage::archive(content.digest);
         let find = || {
-            let found: Option<(StepResult, Listing)> = self.cache.find(&preimage)?;
-            Ok(found.map(|(result, listing)| (result, listing.of(&content))))
+            let found: Option<(StepResult, Vec<String>)> = self.cache.find(&preimage)?;
+            let Some((result, warnings)) = found else { return Ok(None) };
+            let listing = Listing::find(&preimage, warnings, &content, self.context.store)?;
+            Ok(listing.map(|listing| (result, listing)))
         };
         let make = || {
             let read = || Listing::read(&content, self.context.store);
             let (listing, micros) = self.cache.timed(read).at(archive.span.as_ref())?;
             let result = StepResult { digest: content.digest, size: content.size, diff_id: None, micros };
-            self.cache.put(&preimage, (result, &listing), Vec::new())?;
+            listing.keep(&preimage, self.context.store)?;
+            self.cache.put(&preimage, (result, &listing.warnings), Vec::new())?;
             Ok((result, listing))
         };
         let ((result, listing), miss) = self.found_or_made(action, &preimage, None, find, make)?;
@@ -82,7 +84,7 @@ impl Executor<'_> {
 
 /// The entries of an archive, and what is odd about it. A listing that comes from the store has contents of
 /// [`Origin::Archive`].
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub(super) struct Listing {
     pub(super) entries: Vec<Entry>,
     pub(super) warnings: Vec<String>,
@@ -106,17 +108,39 @@ impl Listing {
         Ok(Listing { entries: tar.entries, warnings: tar.warnings })
     }
 
-    /// The listing of `archive` as the store had it.
-    pub(super) fn of(mut self, archive: &Content) -> Self {
+    /// Keeps the entries as the store keeps those of a layer, under the name of the action's key: that form is written and
+    /// read without a second copy of them in memory.
+    fn keep(&self, preimage: &Preimage, store: &Store) -> Result<(), Diagnostic> {
+        let name = index_name(preimage);
+        let mut entries = self.entries.clone();
+        for content in entries.iter_mut().filter_map(content) {
+            content.origin = Origin::Layer { diff_id: name, offset: 0 };
+        }
+        store.put_layer_index(&name, &entries).map_err(unwritable)
+    }
+
+    /// The listing of `archive`, if the store has it.
+    fn find(
+        preimage: &Preimage,
+        warnings: Vec<String>,
+        archive: &Content,
+        store: &Store,
+    ) -> Result<Option<Self>, Diagnostic> {
+        let Some(mut entries) = store.layer_index(&index_name(preimage)).map_err(unreadable)? else { return Ok(None) };
         let archive = Arc::new(archive.clone());
-        for content in self.entries.iter_mut().filter_map(content) {
+        for content in entries.iter_mut().filter_map(content) {
             content.origin = match content.size {
                 0 => Origin::Inline(Arc::from([])),
                 _ => Origin::Archive(archive.clone()),
             };
         }
-        self
+        Ok(Some(Listing { entries, warnings }))
     }
+}
+
+/// No layer has this diff ID.
+fn index_name(preimage: &Preimage) -> DiffId {
+    DiffId(preimage.key().0)
 }
 
 /// Makes contents readable that lie in archives: each archive is read once, and its files are set aside in a temporary

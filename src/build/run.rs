@@ -21,8 +21,6 @@ use super::schedule::{self, Outcome};
 pub struct Built {
     /// The roots that were made, in the plan's order.
     pub targets: Vec<(Label, ImageOrIndex)>,
-    /// What became of each step that was done, in the plan's order.
-    pub reports: Vec<Report>,
     /// The builds of all targets that were made, also of those that others stand on; none unless asked for.
     pub records: Vec<BuildRecord>,
     /// What went wrong, at its place in the spec where that is known: the first thing, or with `keep_going` everything.
@@ -55,10 +53,9 @@ pub fn build(plan: &Plan, context: &Context, options: Options) -> Built {
         true => made_targets(&plan.graph, &results).map(|made| record(&made, &results)).collect(),
         false => Vec::new(),
     };
-    let reports = results.into_iter().flatten().filter_map(|done| done.report).collect();
     let mut errors = errors.into_iter();
     let failure = errors.next().map(|first| first.and(errors));
-    Built { targets, reports, records, failure }
+    Built { targets, records, failure }
 }
 
 /// What [`build`] would do at each step of the plan, in the plan's order, and what depends on what. Nothing is encoded or

@@ -67,7 +67,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         against: None,
     };
     let options = Options { keep_going: arguments.keep_going, records: arguments.record.is_some() };
-    let Built { targets: built, records, failure, .. } = build(&plan, &context, options);
+    let Built { targets: built, records, failure } = build(&plan, &context, options);
     progress.clear();
     if let Some(error) = failure {
         // What was asked for is there or not; with `--keep-going` what is there is wanted all the same.

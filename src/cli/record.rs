@@ -1,6 +1,7 @@
 //! Build records as files: `ocify build --record FILE` and `ocify explain --against BUILD|FILE`.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -8,8 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::action::record::BuildRecord;
 use crate::build::{complete, record_of};
 use crate::diagnostic::Diagnostic;
-use crate::image;
-use crate::oci::canonical_json;
+use crate::image::{self, sink::OutputFile};
 use crate::store::Store;
 use crate::target::Label;
 
@@ -18,7 +18,7 @@ use super::inspect;
 /// The version of the file's form.
 const VERSION: u32 = 1;
 
-/// What a record file holds: canonical JSON and a newline.
+/// What a record file holds: this object as JSON, and a newline.
 #[derive(Serialize, Deserialize)]
 struct RecordFile {
     version: u32,
@@ -30,10 +30,13 @@ struct RecordFile {
 pub(super) fn write(file: &Path, mut builds: Vec<BuildRecord>, store: &Store) -> Result<(), Diagnostic> {
     builds.iter_mut().try_for_each(|build| complete(build, store))?;
     builds.sort_by(|a, b| a.target.cmp(&b.target));
-    let mut bytes = canonical_json(&RecordFile { version: VERSION, builds });
-    bytes.push(b'\n');
-    fs::write(file, bytes)
-        .map_err(|error| Diagnostic::failure(format!("{} cannot be written", file.display())).caused_by(error))
+    let unwritable = || Diagnostic::failure(format!("{} cannot be written", file.display()));
+    let mut out = OutputFile::create(file).map_err(|error| unwritable().caused_by(error))?;
+    // Straight to the file: the lists may be long.
+    serde_json::to_writer(out.writer(), &RecordFile { version: VERSION, builds })
+        .map_err(|error| unwritable().caused_by(error))?;
+    writeln!(out.writer()).map_err(|error| unwritable().caused_by(error))?;
+    out.finish().map_err(|error| unwritable().caused_by(error))
 }
 
 /// The builds that `--against TEXT` names: those in a file, or the one of `roots` that gave the image of this digest or

@@ -5,7 +5,8 @@
 //! ├── oci-layout            {"imageLayoutVersion":"1.0.0"}: written last, so it marks a store that is complete
 //! ├── index.json            image index; one manifest an entry, named by org.opencontainers.image.ref.name
 //! ├── blobs/sha256/HEX      blobs, mode 0444, named after their content
-//! ├── layers/HEX            directory index of the layer with this diff ID; may be missing, see `layer_index`
+//! ├── layers/HEX            directory index of the layer with this diff ID, or listing of an archive; may be missing, see
+//! │                         `layer_index`
 //! ├── actions/HEX           result of the action with this cache key; may be missing, see `action`
 //! ├── chunks/HEX            where the chunks of a layer's blob lie; may be missing, see `chunk_search`
 //! ├── stat/HEX              file digests of the workspace whose root has this SHA-256; may be missing, see `stat_file`

@@ -16,6 +16,7 @@ pub use docker_archive::docker_archive;
 pub use error::SinkError;
 pub use layout::oci_layout;
 pub use oci_archive::oci_archive;
+pub use output::OutputFile;
 pub use rootfs::{directory, tar};
 
 use std::collections::BTreeMap;
