@@ -1,6 +1,8 @@
 //! Runs single actions.
 
+use std::panic::resume_unwind;
 use std::sync::{Arc, LazyLock};
+use std::thread;
 use std::time::Duration;
 
 use crate::action::key::Preimage;
@@ -43,6 +45,9 @@ pub(super) struct Executor<'a> {
     /// Layers, images and indexes that the store lacks are not made.
     pub(super) explaining: bool,
 }
+
+/// The reason of a miss is looked for on a thread of its own in layers with at least as many entries.
+const MANY: usize = 1000;
 
 impl<'a> Executor<'a> {
     pub(super) fn new(context: &'a Context, explaining: bool) -> Self {
@@ -143,13 +148,22 @@ impl<'a> Executor<'a> {
         if let Some(found) = find()? {
             return Ok((found, None));
         }
-        let miss = self.cache.miss(&step(action), preimage, entries)?;
         let waiting = || action.title().iter().for_each(|title| self.context.progress.waiting(title));
         let _claim = self.cache.claim(preimage, waiting)?;
-        match find()? {
-            Some(found) => Ok((found, None)),
-            None => Ok((make()?, Some(miss))),
+        if let Some(found) = find()? {
+            return Ok((found, None));
         }
+        let miss = || self.cache.miss(&step(action), preimage, entries);
+        if entries.is_none_or(|entries| entries.len() < MANY) {
+            return Ok((make()?, Some(miss()?)));
+        }
+        // Meanwhile the reason is found: the list of what was there before takes its time to read.
+        thread::scope(|scope| {
+            let miss = scope.spawn(miss);
+            let made = make()?;
+            let miss = miss.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+            Ok((made, Some(miss)))
+        })
     }
 
     /// A step that is done, with its report.

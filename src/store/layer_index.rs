@@ -19,6 +19,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::{DiffId, Digest, Hasher};
@@ -55,12 +56,27 @@ impl Store {
     pub fn put_layer_index(&self, diff_id: &DiffId, entries: &[Entry]) -> Result<(), StoreError> {
         let path = self.layer_index_path(diff_id);
         let out = Temporary::create(&self.path(layout::INGEST))?;
-        let mut lines = Lines { out, hasher: Hasher::new(), line: Vec::new() };
-        let header = Header { version: VERSION, diff_id: *diff_id, entries: entries.len() };
-        lines.push(&header).map_err(StoreError::write("write", &path))?;
-        for entry in entries {
-            let line = to_line(entry, diff_id)?;
-            lines.push(&line).map_err(StoreError::write("write", &path))?;
+        let mut lines = Lines { out, hasher: Hasher::new() };
+        let mut header = Vec::new();
+        push_line(&mut header, &Header { version: VERSION, diff_id: *diff_id, entries: entries.len() })
+            .and_then(|()| lines.write(&header))
+            .map_err(StoreError::write("write", &path))?;
+        let text = |entries: &[Entry]| {
+            let mut text = Vec::new();
+            for entry in entries {
+                push_line(&mut text, &to_line(entry, diff_id)?).map_err(StoreError::write("write", &path))?;
+            }
+            Ok::<_, StoreError>(text)
+        };
+        for many in entries.chunks(BATCH * 16) {
+            // To ask other threads costs more than to write a few lines.
+            let texts: Vec<_> = match many.len() <= BATCH {
+                true => vec![text(many)],
+                false => many.par_chunks(BATCH).map(text).collect(),
+            };
+            for text in texts {
+                lines.write(&text?).map_err(StoreError::write("write", &path))?;
+            }
         }
         let temporary = lines.finish().map_err(StoreError::write("write", &path))?;
         temporary.persist_unflushed(&path, 0o600)
@@ -145,16 +161,21 @@ fn from_line(line: Line<ImagePath, BTreeMap<String, Vec<u8>>>, diff_id: DiffId) 
 struct Lines<W> {
     out: W,
     hasher: Hasher,
-    line: Vec<u8>,
+}
+
+/// Entries whose lines one thread writes before they go to the file.
+const BATCH: usize = 1024;
+
+fn push_line(text: &mut Vec<u8>, line: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *text, line)?;
+    text.push(b'\n');
+    Ok(())
 }
 
 impl<W: Write> Lines<W> {
-    fn push(&mut self, line: &impl Serialize) -> io::Result<()> {
-        self.line.clear();
-        serde_json::to_writer(&mut self.line, line)?;
-        self.line.push(b'\n');
-        self.hasher.update(&self.line);
-        self.out.write_all(&self.line)
+    fn write(&mut self, text: &[u8]) -> io::Result<()> {
+        self.hasher.update(text);
+        self.out.write_all(text)
     }
 
     /// Writes the line that tells a whole file.
