@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -44,8 +45,19 @@ pub fn remove_all() {
     let (directories, files): (Vec<&PathBuf>, Vec<&PathBuf>) = listed.iter().partition(|path| path.is_dir());
     // What cannot be removed is left as after a power failure, and swept as then.
     files.into_iter().for_each(|path| drop(fs::remove_file(path)));
-    directories.into_iter().for_each(|path| drop(fs::remove_dir_all(path)));
+    directories.into_iter().for_each(|path| remove_directory(path));
     std::mem::forget(listed);
+}
+
+/// Other threads may still be writing into it, until the directories that they write to are gone.
+fn remove_directory(path: &Path) {
+    const ATTEMPTS: usize = 100;
+    for _ in 0..ATTEMPTS {
+        match fs::remove_dir_all(path) {
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {}
+            _ => return,
+        }
+    }
 }
 
 fn list() -> MutexGuard<'static, BTreeSet<PathBuf>> {
