@@ -487,3 +487,15 @@ fn another_place_user_clock_locale_and_number_of_threads_are_hits() {
     assert_eq!(stderr.matches("(cached)").count(), 3, "{stderr}");
     assert!(String::from_utf8_lossy(&output.stdout).contains(&digest));
 }
+
+#[test]
+fn a_target_is_compared_with_itself_and_not_with_one_that_stands_on_it() {
+    let workspace = Workspace::new().file(
+        "BUILD.star",
+        "image(name = 'base', layers = [write('/base', 'b')])
+image(name = 'x', base = ':base', layers = [write('/x', 'x')])",
+    );
+    let digest = workspace.build("//:x");
+    let explained = workspace.ok(&["explain", "//:x", "--against", &digest]);
+    assert!(explained.lines().all(|line| line.ends_with(": hit")), "{explained}");
+}

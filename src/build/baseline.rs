@@ -35,9 +35,8 @@ impl Baseline<'_> {
                 Ok(build.and_then(|build| build.steps.iter().find(at_its_place).cloned()))
             }
             Baseline::Given(builds) => {
-                // A single one need not be of the same target: it was named.
-                let of_target = |build: &&BuildRecord| build.target == step.target || builds.len() == 1;
-                Ok(builds.iter().filter(of_target).flat_map(|build| &build.steps).find(at_its_place).cloned())
+                let build = builds.iter().find(|build| build.target == step.target);
+                Ok(build.and_then(|build| build.steps.iter().find(at_its_place).cloned()))
             }
         }
     }

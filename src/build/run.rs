@@ -86,9 +86,9 @@ pub fn steps(plan: &Plan, context: &Context) -> Result<Vec<StepNode>, Diagnostic
     Ok(nodes)
 }
 
-/// The record of an earlier build of `target`, if the store remembers it.
-pub fn record_of(target: &Label, built: &ImageOrIndex, store: &Store) -> Result<Option<BuildRecord>, Diagnostic> {
-    baseline::read(store, target, &built.digest())
+/// The record of an earlier build of `target` that gave `digest`, if the store remembers it.
+pub fn record_of(target: &Label, digest: &Digest, store: &Store) -> Result<Option<BuildRecord>, Diagnostic> {
+    baseline::read(store, target, digest)
 }
 
 /// Adds to a record what it needs to be read where the store is not.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::action::record::BuildRecord;
 use crate::build::{complete, record_of};
 use crate::diagnostic::Diagnostic;
-use crate::image::{self, sink::OutputFile};
+use crate::image::sink::OutputFile;
 use crate::store::Store;
 use crate::target::Label;
 
@@ -48,11 +48,9 @@ pub(super) fn find(text: &str, roots: &[Label], store: &Store) -> Result<Vec<Bui
     }
     let help = "name a file that `ocify build --record` wrote, or an image as `ocify images` lists it";
     let digest = inspect::find(text, store).map_err(|error| error.help(help))?;
-    let built = image::load(store, &digest)
-        .map_err(|error| Diagnostic::failure(format!("{digest} cannot be read")).caused_by(error))?;
     let mut builds = Vec::new();
     for label in roots {
-        builds.extend(record_of(label, &built, store)?);
+        builds.extend(record_of(label, &digest, store)?);
     }
     if builds.is_empty() {
         let error = Diagnostic::spec(format!("the store has no record of how {digest} was built from these targets"));
