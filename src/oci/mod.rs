@@ -9,12 +9,14 @@ mod config;
 mod manifest;
 mod media_type;
 mod reference;
+mod repository;
 
 pub use canonical::canonical_json;
 pub use config::{ContainerConfig, HealthConfig, History, ImageConfig, RootFs};
 pub use manifest::{Descriptor, Index, Manifest, WirePlatform};
 pub use media_type::MediaType;
 pub use reference::{Reference, ReferenceError};
+pub use repository::Repository;
 
 use serde::{Deserialize, Deserializer};
 

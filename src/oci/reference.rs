@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use crate::digest::{Digest, DigestError};
 
+use super::Repository;
+
 /// The name of an image, as it was written: no default registry and no default tag are added.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Reference {
@@ -29,6 +31,13 @@ impl Reference {
             self.tag = Some("latest".into());
         }
         self
+    }
+
+    /// The whole name: with the registry, the path in it, and `latest` where nothing else is said.
+    #[must_use]
+    pub fn canonical(&self) -> Self {
+        let Reference { tag, digest, .. } = self.clone();
+        Reference { tag, digest, ..Repository::of(self).reference() }.or_latest()
     }
 }
 
