@@ -12,6 +12,7 @@ use crate::action::{Action, ActionId, Step};
 use crate::diagnostic::Diagnostic;
 use crate::entry::Entry;
 use crate::fetch::{self, Client};
+use crate::image::Registry;
 use crate::source::{StatCache, Workspace};
 use crate::store::Store;
 use crate::target::Settings;
@@ -29,6 +30,8 @@ pub struct Context<'a> {
     pub workspace: &'a Workspace,
     pub settings: &'a Settings,
     pub store: &'a Store,
+    /// Where images are had that the store lacks. Of what it has nothing is asked.
+    pub registry: &'a dyn Registry,
     pub progress: &'a dyn Progress,
     /// Time since some moment before the build. It reaches reports only.
     pub clock: &'a (dyn Fn() -> Duration + Sync),

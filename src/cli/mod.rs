@@ -13,6 +13,7 @@ mod graph;
 mod images;
 mod inspect;
 mod interrupt;
+mod offline;
 mod output;
 mod progress;
 mod prune;

@@ -20,7 +20,10 @@ pub use assemble::{assemble, assemble_index};
 pub use contents::{layer_entries, spool_contents, tree};
 pub use document::DocumentError;
 pub use error::ImageError;
-pub use import::{import_docker_archive, import_layout, import_oci_archive};
+pub use import::{
+    Registry, Resolved, import_docker_archive, import_layout, import_oci_archive, import_registry, read_registry,
+    resolve,
+};
 pub use index::{ImageIndex, ImageOrIndex};
 pub use layer::Layer;
 pub use load::{load, load_image};

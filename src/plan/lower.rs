@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::action::{Action, ActionGraph, ActionId};
-use crate::diagnostic::Spanned;
+use crate::diagnostic::{Diagnostic, Spanned};
 use crate::digest::Digest;
 use crate::path::WorkspacePath;
 use crate::platform::Platform;
+use crate::source::Lock;
 use crate::target::{Archive, Base, Fetch, FileSource, ImageSpec, Label, LayerSpec, Rule, Settings, Target};
 
+use super::pin;
 use super::targets::TargetGraph;
 
 /// The actions that make some targets, and which action gives which target.
@@ -19,9 +21,15 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan for `roots`. The same targets give the same plan.
-    pub fn new(targets: &TargetGraph, roots: &[Label]) -> Plan {
+    /// The plan for `roots`. The same targets and the same lock give the same plan.
+    ///
+    /// # Errors
+    /// What a spec names is not pinned, or not for the platform; each such name at its place.
+    pub fn new(targets: &TargetGraph, roots: &[Label], lock: &Lock) -> Result<Plan, Diagnostic> {
         let mut lowering = Lowering {
+            known: targets,
+            lock,
+            errors: Vec::new(),
             settings: &targets.settings,
             graph: ActionGraph::new(),
             targets: BTreeMap::new(),
@@ -34,11 +42,19 @@ impl Plan {
             lowering.target(target);
         }
         let roots = roots.iter().map(|label| (label.clone(), lowering.targets[label].result)).collect();
-        Plan { graph: lowering.graph, roots }
+        let mut errors = lowering.errors.into_iter();
+        match errors.next() {
+            Some(first) => Err(first.and(errors)),
+            None => Ok(Plan { graph: lowering.graph, roots }),
+        }
     }
 }
 
 struct Lowering<'a> {
+    known: &'a TargetGraph,
+    lock: &'a Lock,
+    /// What is not pinned; each name once.
+    errors: Vec<Diagnostic>,
     settings: &'a Settings,
     graph: ActionGraph,
     targets: BTreeMap<Label, Lowered>,
@@ -163,17 +179,37 @@ impl Lowering<'_> {
         match &base.value {
             Base::Scratch => None,
             Base::Target(label) => Some(self.targets[label].result),
-            Base::OciLayout(_) | Base::OciArchive(_) | Base::DockerArchive(_) => {
-                let known = self.imports.iter().find(|(other, on, _)| *other == base.value && on == platform);
-                if let Some((_, _, import)) = known {
-                    return Some(*import);
+            Base::Oci(oci) => match pin::image(oci, platform, self.lock) {
+                Ok(pinned) => {
+                    let base = Spanned { value: Base::Oci(pinned), span: base.span.clone() };
+                    Some(self.import(&base, platform, target))
                 }
-                let (target, base, platform) = (target.clone(), base.clone(), platform.clone());
-                let known = (base.value.clone(), platform.clone());
-                let import = self.graph.add(Action::Import { target, base, platform });
-                self.imports.push((known.0, known.1, import));
-                Some(import)
+                Err(unpinned) => {
+                    self.refuse(unpinned.explained(target, self.known).at(base.span.clone()));
+                    None
+                }
+            },
+            Base::OciLayout(_) | Base::OciArchive(_) | Base::DockerArchive(_) => {
+                Some(self.import(base, platform, target))
             }
+        }
+    }
+
+    fn import(&mut self, base: &Spanned<Base>, platform: &Platform, target: &Label) -> ActionId {
+        let known = self.imports.iter().find(|(other, on, _)| *other == base.value && on == platform);
+        if let Some((_, _, import)) = known {
+            return *import;
+        }
+        let known = (base.value.clone(), platform.clone());
+        let (target, base, platform) = (target.clone(), base.clone(), platform.clone());
+        let import = self.graph.add(Action::Import { target, base, platform });
+        self.imports.push((known.0, known.1, import));
+        import
+    }
+
+    fn refuse(&mut self, error: Diagnostic) {
+        if self.errors.iter().all(|other| other.to_string() != error.to_string()) {
+            self.errors.push(error);
         }
     }
 

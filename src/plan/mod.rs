@@ -2,6 +2,7 @@
 //! [`Plan`] lowers them to an [`ActionGraph`](crate::action::ActionGraph), [`query`] selects among them.
 
 mod lower;
+mod pin;
 mod query;
 mod targets;
 

@@ -1,4 +1,4 @@
-//! Images out of layouts and archives that other tools wrote, copied into the store.
+//! Images out of registries, and out of layouts and archives that other tools wrote, copied into the store.
 //!
 //! Every blob is hashed while it is copied, and kept only if it has the digest and the size by which it was asked for.
 //! Archives are never extracted: their files are set aside in one temporary file without a name, and what an archive
@@ -8,7 +8,10 @@ mod archive;
 mod directory;
 mod docker;
 mod layout;
+mod registry;
 mod select;
+
+pub use registry::{Registry, Resolved, import_registry, read_registry, resolve};
 
 use std::path::Path;
 
@@ -85,6 +88,11 @@ pub fn import_docker_archive(
 trait Blobs: Documents {
     /// Copies a blob into the store, unless it is there.
     fn copy(&self, blob: &Descriptor, store: &Store) -> Result<(), ImageError>;
+
+    /// As [`Blobs::copy`], for the layers of an image.
+    fn copy_all(&self, blobs: &[&Descriptor], store: &Store) -> Result<(), ImageError> {
+        blobs.iter().try_for_each(|blob| self.copy(blob, store))
+    }
 }
 
 fn import(blobs: &impl Blobs, digest: &Digest, platform: &Platform, store: &Store) -> Result<Image, ImageError> {
@@ -99,9 +107,8 @@ fn import(blobs: &impl Blobs, digest: &Digest, platform: &Platform, store: &Stor
         }
     };
     let image = load::read_image(blobs, digest, bytes, &manifest)?;
-    for layer in image.layers() {
-        blobs.copy(&layer.descriptor, store)?;
-    }
+    let layers: Vec<&Descriptor> = image.layers().iter().map(|layer| &layer.descriptor).collect();
+    blobs.copy_all(&layers, store)?;
     image.save(store)?;
     Ok(image)
 }
