@@ -8,8 +8,10 @@ use std::error::Error;
 use std::fmt;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 
 use crate::digest::{CacheKey, Digest};
 use crate::oci::{Descriptor, Reference, Repository};
@@ -19,6 +21,9 @@ use super::{Store, StoreError, layout};
 
 /// How many repositories are remembered for a blob.
 const MAX_SOURCES: usize = 8;
+
+/// How many blobs are brought at the same time.
+const AT_ONCE: usize = 4;
 
 /// More bytes than such a file has: names are at most 255 long.
 const MAX_BYTES: u64 = 4096;
@@ -107,6 +112,25 @@ impl Store {
             .bring(descriptor, &sources, self)
             .map_err(|source| StoreError::NotBrought { digest: *digest, source })?;
         Ok(true)
+    }
+
+    /// As [`Store::bring`] for each of `blobs`, several at the same time.
+    ///
+    /// # Errors
+    /// That of the first one that cannot be had.
+    pub fn bring_all(&self, blobs: &[&Descriptor]) -> Result<(), StoreError> {
+        let missing = |blob: &&Descriptor| self.contains(&blob.digest) != Some(blob.size);
+        let missing: Vec<&Descriptor> = blobs.iter().copied().filter(missing).collect();
+        for some in missing.chunks(AT_ONCE) {
+            let brought = thread::scope(|scope| {
+                let threads: Vec<_> = some.iter().map(|blob| scope.spawn(|| self.bring(blob))).collect();
+                let results =
+                    threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+                results.collect::<Vec<_>>()
+            });
+            brought.into_iter().try_for_each(|result| result.map(drop))?;
+        }
+        Ok(())
     }
 
     fn sources_path(&self, blob: &Digest) -> PathBuf {
