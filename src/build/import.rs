@@ -88,10 +88,11 @@ fn unreadable(base: &Base, error: ImageError) -> Diagnostic {
     }
 }
 
-/// The image, if the store has all of it; one that is damaged is not there. Layers are verified when they are read.
+/// The image, if the store has all of it, or knows where its layers are; one that is damaged is not there. Layers are
+/// verified when they are read.
 fn whole(store: &Store, digest: &Digest) -> Option<Image> {
     let image = image::load_image(store, digest).ok()?;
-    let there = |layer: &image::Layer| store.contains(&layer.descriptor.digest) == Some(layer.descriptor.size);
+    let there = |layer: &image::Layer| store.has_or_can_bring(&layer.descriptor);
     image.layers().iter().all(there).then_some(image)
 }
 

@@ -20,6 +20,8 @@ use crate::oci::Descriptor;
 use crate::platform::Platform;
 use crate::store::Store;
 
+pub(super) use self::select::{Candidate, choose};
+
 use self::archive::ArchiveFiles;
 use self::directory::LayoutDirectory;
 use super::document::{self, Document};
@@ -86,13 +88,8 @@ pub fn import_docker_archive(
 
 /// A place that has blobs by digest.
 trait Blobs: Documents {
-    /// Copies a blob into the store, unless it is there.
+    /// Copies a layer into the store, unless it is there; or remembers where it can be had when somebody reads it.
     fn copy(&self, blob: &Descriptor, store: &Store) -> Result<(), ImageError>;
-
-    /// As [`Blobs::copy`], for the layers of an image.
-    fn copy_all(&self, blobs: &[&Descriptor], store: &Store) -> Result<(), ImageError> {
-        blobs.iter().try_for_each(|blob| self.copy(blob, store))
-    }
 }
 
 fn import(blobs: &impl Blobs, digest: &Digest, platform: &Platform, store: &Store) -> Result<Image, ImageError> {
@@ -107,8 +104,9 @@ fn import(blobs: &impl Blobs, digest: &Digest, platform: &Platform, store: &Stor
         }
     };
     let image = load::read_image(blobs, digest, bytes, &manifest)?;
-    let layers: Vec<&Descriptor> = image.layers().iter().map(|layer| &layer.descriptor).collect();
-    blobs.copy_all(&layers, store)?;
+    for layer in image.layers() {
+        blobs.copy(&layer.descriptor, store)?;
+    }
     image.save(store)?;
     Ok(image)
 }

@@ -1,11 +1,8 @@
 //! Images of registries, and what a name stands for.
 //!
-//! The store is looked at first for everything, so what it has whole is never asked for.
+//! The store is looked at first for everything, so what it has is never asked for. Layers are not looked at.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
@@ -27,7 +24,7 @@ pub trait Registry: Sync {
     /// The registry cannot be asked, or refuses.
     fn manifest(&self, reference: &Reference) -> Result<Option<(Descriptor, Vec<u8>)>, Diagnostic>;
 
-    /// Brings a config or a layer out of the reference's repository into the store, under its digest.
+    /// Brings a config out of the reference's repository into the store, under its digest.
     ///
     /// # Errors
     /// As [`Registry::manifest`]; also if the registry does not have it, or has other bytes.
@@ -43,8 +40,9 @@ pub struct Resolved {
     pub platforms: BTreeMap<Platform, Digest>,
 }
 
-/// Brings the image `digest` of the repository of `reference` into the store. If it names an index, the image for
-/// `platform` is taken, as [`import_layout`](super::import_layout) does.
+/// Brings manifest and config of the image `digest` of the repository of `reference` into the store, and has it remember
+/// where the layers are. If the digest names an index, the image for `platform` is taken, as
+/// [`import_layout`](super::import_layout) does.
 ///
 /// # Errors
 /// Something is neither in the store nor in the registry, or is not what its digest and size say; the index has no image
@@ -106,9 +104,6 @@ pub fn resolve(registry: &dyn Registry, reference: &Reference, store: &Store) ->
     Ok(Some(Resolved { digest, platforms }))
 }
 
-/// How many layers of an image are brought at the same time.
-const LANES: usize = 4;
-
 /// The repository of a reference, with the store in front of it.
 struct Remote<'a> {
     registry: &'a dyn Registry,
@@ -165,26 +160,9 @@ impl Documents for Remote<'_> {
 }
 
 impl Blobs for Remote<'_> {
-    fn copy(&self, blob: &Descriptor, store: &Store) -> Result<(), ImageError> {
-        match store.contains(&blob.digest) == Some(blob.size) {
-            true => Ok(()),
-            false => Ok(self.registry.blob(self.reference, blob, store)?),
-        }
-    }
-
-    /// Several at the same time, as a registry answers one request slower than the network could.
-    fn copy_all(&self, blobs: &[&Descriptor], store: &Store) -> Result<(), ImageError> {
-        let next = AtomicUsize::new(0);
-        let lane = || {
-            while let Some(blob) = blobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                self.copy(blob, store).inspect_err(|_| next.store(blobs.len(), Ordering::Relaxed))?;
-            }
-            Ok(())
-        };
-        thread::scope(|scope| {
-            let lanes: Vec<_> = (0..LANES.min(blobs.len())).map(|_| scope.spawn(lane)).collect();
-            let done = lanes.into_iter().map(|lane| lane.join().unwrap_or_else(|panic| resume_unwind(panic)));
-            done.collect::<Vec<_>>().into_iter().collect()
-        })
+    /// A layer is brought when somebody reads it, see [`Store::supplied_by`]: an image that only stands on it needs no more
+    /// than its descriptor.
+    fn copy(&self, layer: &Descriptor, store: &Store) -> Result<(), ImageError> {
+        Ok(store.add_source(&layer.digest, &Repository::of(self.reference))?)
     }
 }
