@@ -99,7 +99,7 @@ impl<'a> Executor<'a> {
         let files = |id: &Option<ActionId>| id.map_or_else(FileSystem::default, |id| results.files(id).clone());
         let output = match action {
             Action::Import { base, platform, .. } => return self.import(action, base, platform),
-            Action::Fetch { fetch, .. } => return self.fetch(action, fetch),
+            Action::Fetch { fetch, sha256, .. } => return self.fetch(action, fetch, sha256),
             Action::List { archive, fetched, .. } => {
                 return self.list(action, archive, fetched.map(|id| results.content(id)));
             }

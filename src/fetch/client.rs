@@ -45,14 +45,19 @@ impl Client {
         Client { agent: http::agent(&options), options }
     }
 
-    /// Makes sure that the store has the file, and returns its content, which is read from there. Nobody is asked for
+    /// Makes sure that the store has the file, whose SHA-256 is `digest`, and returns its content, which is read from there. Nobody is asked for
     /// a file that the store has; a damaged one counts as a miss. URLs are tried in their order until one has given
     /// the right bytes.
     ///
     /// # Errors
     /// A URL is malformed, also if it would not have been needed; no URL gave the file; the store cannot be used.
-    pub fn fetch(&self, fetch: &Fetch, workspace: &Workspace, store: &Store) -> Result<Content, FetchError> {
-        let digest = &fetch.sha256;
+    pub fn fetch(
+        &self,
+        fetch: &Fetch,
+        digest: &Digest,
+        workspace: &Workspace,
+        store: &Store,
+    ) -> Result<Content, FetchError> {
         let locations = fetch.urls.iter().map(|url| Location::parse(url, &fetch.package));
         let locations = locations.collect::<Result<Vec<_>, _>>()?;
         if locations.is_empty() {

@@ -10,6 +10,7 @@ use crate::platform::Platform;
 use crate::source::Lock;
 use crate::target::{Archive, Base, Fetch, FileSource, ImageSpec, Label, LayerSpec, Rule, Settings, Target};
 
+use super::names::Names;
 use super::pin;
 use super::targets::TargetGraph;
 
@@ -26,27 +27,20 @@ impl Plan {
     /// # Errors
     /// What a spec names is not pinned, or not for the platform; each such name at its place.
     pub fn new(targets: &TargetGraph, roots: &[Label], lock: &Lock) -> Result<Plan, Diagnostic> {
-        let mut lowering = Lowering {
-            known: targets,
-            lock,
-            errors: Vec::new(),
-            settings: &targets.settings,
-            graph: ActionGraph::new(),
-            targets: BTreeMap::new(),
-            imports: Vec::new(),
-            trees: BTreeMap::new(),
-            fetches: BTreeMap::new(),
-            listings: BTreeMap::new(),
-        };
-        for target in targets.in_build_order(roots) {
-            lowering.target(target);
+        let lowering = Lowering::of(targets, roots, lock);
+        let mut errors = lowering.errors.into_iter();
+        if let Some(first) = errors.next() {
+            return Err(first.and(errors));
         }
         let roots = roots.iter().map(|label| (label.clone(), lowering.targets[label].result)).collect();
-        let mut errors = lowering.errors.into_iter();
-        match errors.next() {
-            Some(first) => Err(first.and(errors)),
-            None => Ok(Plan { graph: lowering.graph, roots }),
-        }
+        Ok(Plan { graph: lowering.graph, roots })
+    }
+}
+
+impl Names {
+    /// What `roots` and all that they depend on name without a digest, for the platforms that they are built for.
+    pub fn of(targets: &TargetGraph, roots: &[Label]) -> Names {
+        Lowering::of(targets, roots, &Lock::default()).unpinned
     }
 }
 
@@ -55,6 +49,7 @@ struct Lowering<'a> {
     lock: &'a Lock,
     /// What is not pinned; each name once.
     errors: Vec<Diagnostic>,
+    unpinned: Names,
     settings: &'a Settings,
     graph: ActionGraph,
     targets: BTreeMap<Label, Lowered>,
@@ -84,7 +79,27 @@ enum Files {
     OfBase(Spanned<Base>),
 }
 
-impl Lowering<'_> {
+impl<'a> Lowering<'a> {
+    fn of(targets: &'a TargetGraph, roots: &[Label], lock: &'a Lock) -> Self {
+        let mut lowering = Lowering {
+            known: targets,
+            lock,
+            errors: Vec::new(),
+            unpinned: Names::default(),
+            settings: &targets.settings,
+            graph: ActionGraph::new(),
+            targets: BTreeMap::new(),
+            imports: Vec::new(),
+            trees: BTreeMap::new(),
+            fetches: BTreeMap::new(),
+            listings: BTreeMap::new(),
+        };
+        for target in targets.in_build_order(roots) {
+            lowering.target(target);
+        }
+        lowering
+    }
+
     fn target(&mut self, target: &Target) {
         let label = target.label.clone();
         let lowered = match &target.rule {
@@ -134,7 +149,7 @@ impl Lowering<'_> {
         target: &Label,
     ) -> ActionId {
         let fetches = layer.value.fetches();
-        let fetched: Vec<ActionId> = fetches.into_iter().map(|fetch| self.fetch(fetch, target)).collect();
+        let fetched: Vec<ActionId> = fetches.into_iter().filter_map(|fetch| self.fetch(fetch, target)).collect();
         let from = match &layer.value {
             LayerSpec::Copy(copy) => self.base_tree(&copy.image, platform, target),
             _ => None,
@@ -149,11 +164,22 @@ impl Lowering<'_> {
         self.graph.add(Action::Compose { layer: layer.clone(), below, from, listing, fetched })
     }
 
-    fn fetch(&mut self, fetch: Spanned<Fetch>, target: &Label) -> ActionId {
-        let Fetch { sha256, package, urls, .. } = fetch.value.clone();
+    /// The action that brings a file; none for one that is not pinned.
+    fn fetch(&mut self, fetch: Spanned<Fetch>, target: &Label) -> Option<ActionId> {
+        let sha256 = match pin::fetch(&fetch.value, self.lock) {
+            Ok(sha256) => sha256,
+            Err(unpinned) => {
+                self.refuse(unpinned.explained(target, self.known).at(fetch.span.clone()));
+                if let Some(name) = fetch.value.lock_name() {
+                    self.unpinned.fetches.entry(name).or_insert(fetch);
+                }
+                return None;
+            }
+        };
+        let Fetch { package, urls, .. } = fetch.value.clone();
         let graph = &mut self.graph;
-        let action = || graph.add(Action::Fetch { target: target.clone(), fetch });
-        *self.fetches.entry((sha256, package, urls)).or_insert_with(action)
+        let action = || graph.add(Action::Fetch { target: target.clone(), fetch, sha256 });
+        Some(*self.fetches.entry((sha256, package, urls)).or_insert_with(action))
     }
 
     fn listing(&mut self, archive: Spanned<Archive>, fetched: Option<ActionId>, target: &Label) -> ActionId {
@@ -185,6 +211,8 @@ impl Lowering<'_> {
                     Some(self.import(&base, platform, target))
                 }
                 Err(unpinned) => {
+                    let span = base.span.clone();
+                    self.unpinned.images.entry(oci.reference.clone()).or_insert(span);
                     self.refuse(unpinned.explained(target, self.known).at(base.span.clone()));
                     None
                 }

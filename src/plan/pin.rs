@@ -1,10 +1,12 @@
 //! What the lock says of a name.
 
 use crate::diagnostic::Diagnostic;
+use crate::digest::Digest;
+use crate::fetch::FetchError;
 use crate::oci::Reference;
 use crate::platform::Platform;
 use crate::source::{ImagePin, Lock};
-use crate::target::{Label, OciReference};
+use crate::target::{Fetch, Label, OciReference};
 
 use super::targets::TargetGraph;
 
@@ -13,6 +15,7 @@ use super::targets::TargetGraph;
 pub(super) enum Unpinned<'a> {
     Image(&'a Reference),
     Platform { reference: &'a Reference, wanted: &'a Platform, pin: &'a ImagePin },
+    Fetch(&'a Fetch),
 }
 
 /// The name with the digest of its image for `platform`; one that has a digest is as it was.
@@ -31,6 +34,12 @@ pub(super) fn image<'a>(
     }
 }
 
+/// The digest of a file: the spec's, else the lock's.
+pub(super) fn fetch<'a>(fetch: &'a Fetch, lock: &Lock) -> Result<Digest, Unpinned<'a>> {
+    let locked = || lock.fetches.get(&fetch.lock_name()?).copied();
+    fetch.sha256.or_else(locked).ok_or(Unpinned::Fetch(fetch))
+}
+
 impl Unpinned<'_> {
     /// The error in a spec that `target` is in.
     pub(super) fn explained(&self, target: &Label, targets: &TargetGraph) -> Diagnostic {
@@ -41,6 +50,11 @@ impl Unpinned<'_> {
                 let instead =
                     sibling.map_or(String::new(), |label| format!("; for the target, write `:{}`", label.name));
                 error.label("has no digest in ocify.lock").help(format!("run `ocify lock`, which pins it{instead}"))
+            }
+            Unpinned::Fetch(fetch) if fetch.urls.is_empty() => FetchError::NoUrls.into(),
+            Unpinned::Fetch(fetch) => {
+                let error = Diagnostic::spec(format!("the file `{}` is not pinned", fetch.title()));
+                error.label("has no digest in ocify.lock").help("run `ocify lock`, which pins it, or give its `sha256`")
             }
             Unpinned::Platform { reference, wanted, pin } => {
                 let has: Vec<String> = pin.platforms.keys().map(Platform::to_string).collect();
