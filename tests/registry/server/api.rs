@@ -205,7 +205,7 @@ impl Registry {
     /// Where to go on with an upload, and how far it is.
     fn progress(&self, status: u16, repository: &str, id: &str, length: usize) -> Response {
         let base = match self.options.absolute_locations {
-            true => format!("{}://{}", if self.options.tls { "https" } else { "http" }, self.host),
+            true => format!("{}://{}", self.options.scheme(), self.host),
             false => String::new(),
         };
         Response::new(status)

@@ -7,6 +7,7 @@ mod fault;
 mod http;
 mod message;
 mod proxy;
+mod tokens;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,7 +21,7 @@ pub use message::Response;
 pub use proxy::Proxy;
 
 use api::Registry;
-use auth::{Guard, TokenService};
+use auth::Guard;
 use contents::Contents;
 
 /// What a registry is like.
@@ -61,6 +62,12 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    fn scheme(&self) -> &'static str {
+        if self.tls { "https" } else { "http" }
+    }
+}
+
 /// A running registry.
 pub struct Server {
     listener: Listener,
@@ -75,11 +82,7 @@ impl Server {
         let tls = options.tls.then(crate::certificate::server_config);
         let guard = Arc::new(Guard::new(&options));
         let contents = Arc::new(Mutex::new(Contents::default()));
-        let tokens = matches!(options.auth, Auth::Token { .. })
-            .then(|| Listener::start(tls.clone(), |_| TokenService(guard.clone())));
-        if let Some(tokens) = &tokens {
-            guard.set_realm(format!("{}://{}/token", if options.tls { "https" } else { "http" }, tokens.host()));
-        }
+        let tokens = guard.token_server(&options);
         let listener = Listener::start(tls, |host| Registry::new(host, options, guard.clone(), contents.clone()));
         Server { listener, tokens, guard, contents }
     }
