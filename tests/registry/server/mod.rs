@@ -7,7 +7,7 @@ mod fault;
 mod http;
 mod message;
 mod proxy;
-mod tokens;
+pub mod tokens;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -23,9 +23,11 @@ pub struct TokenServer {
     pub service: String,
     /// How long they are good for, as the answer says.
     pub lifetime: Duration,
-    /// Makes a token that grants this.
-    pub mint: Box<dyn Fn(&[Grant]) -> String + Send + Sync>,
+    pub mint: Mint,
 }
+
+/// Makes a token that grants what it is called with.
+pub type Mint = Box<dyn Fn(&[Grant]) -> String + Send + Sync>;
 
 /// What a token is good for.
 pub struct Grant {
