@@ -3,6 +3,7 @@
 mod architecture;
 mod build;
 mod cache;
+mod certificate;
 mod chunks;
 mod crashes;
 mod examples;
@@ -16,6 +17,7 @@ mod lock;
 mod properties;
 mod prune;
 mod reference;
+mod registry;
 mod reproducible;
 mod specs;
 mod stat_cache;
