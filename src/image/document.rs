@@ -63,6 +63,8 @@ pub enum DocumentError {
     TooDeep,
     #[error("leads to more than {limit} manifests and indexes")]
     TooMany { limit: usize },
+    #[error("leads to manifests, indexes and configs of more than {limit} bytes")]
+    TooManyBytes { limit: u64 },
 }
 
 /// A manifest or an index, as its content says.

@@ -8,7 +8,10 @@ use super::document::{self, Document, DocumentError, MAX_CONFIG, MAX_DEPTH, MAX_
 use super::{Image, ImageError, ImageIndex, ImageOrIndex};
 
 /// How many manifests and indexes one digest may lead to. An index of 4 MiB can list 20,000.
-pub(super) const MAX_DOCUMENTS: usize = 1000;
+pub const MAX_DOCUMENTS: usize = 1000;
+
+/// How many bytes the manifests, indexes and configs may have together to which one digest leads, as they are in memory.
+const MAX_BYTES: u64 = 256 << 20;
 
 /// Where manifests, indexes and configs are read from.
 pub(super) trait Documents {
@@ -38,8 +41,7 @@ impl Documents for Store {
 /// # Errors
 /// Something is missing, is damaged, or is not what its descriptor says.
 pub fn load(store: &Store, digest: &Digest) -> Result<ImageOrIndex, ImageError> {
-    let mut budget = MAX_DOCUMENTS;
-    load_below(store, digest, None, 0, &mut budget)
+    load_below(store, digest, None, 0, &mut Budget { documents: MAX_DOCUMENTS, bytes: MAX_BYTES })
 }
 
 /// The image of this digest in the store.
@@ -86,22 +88,68 @@ fn read(documents: &impl Documents, digest: &Digest, limit: u64) -> Result<Vec<u
     documents.read(digest, limit)?.ok_or_else(missing)
 }
 
+/// What is left of what one digest may lead to.
+struct Budget {
+    documents: usize,
+    bytes: u64,
+}
+
+impl Budget {
+    fn take_document(&mut self) -> Result<(), DocumentError> {
+        let left = self.documents.checked_sub(1);
+        self.documents = left.ok_or(DocumentError::TooMany { limit: MAX_DOCUMENTS })?;
+        Ok(())
+    }
+
+    fn take_bytes(&mut self, bytes: usize) -> Result<(), DocumentError> {
+        let left = self.bytes.checked_sub(bytes as u64);
+        self.bytes = left.ok_or(DocumentError::TooManyBytes { limit: MAX_BYTES })?;
+        Ok(())
+    }
+}
+
 fn load_below(
     store: &Store,
     digest: &Digest,
     descriptor: Option<&Descriptor>,
     depth: usize,
-    budget: &mut usize,
+    budget: &mut Budget,
 ) -> Result<ImageOrIndex, ImageError> {
     let refuse = |problem| ImageError::Document { digest: *digest, problem };
-    *budget = budget.checked_sub(1).ok_or_else(|| refuse(DocumentError::TooMany { limit: MAX_DOCUMENTS }))?;
-    match read_document(store, digest, descriptor)? {
-        (bytes, Document::Manifest(manifest)) => read_image(store, *digest, bytes, &manifest).map(ImageOrIndex::Image),
+    budget.take_document().map_err(refuse)?;
+    let (bytes, document) = read_document(store, digest, descriptor)?;
+    budget.take_bytes(bytes.len()).map_err(refuse)?;
+    match (bytes, document) {
+        (bytes, Document::Manifest(manifest)) => {
+            let image = read_image(store, *digest, bytes, &manifest)?;
+            budget.take_bytes(image.config_bytes().len()).map_err(refuse)?;
+            Ok(ImageOrIndex::Image(image))
+        }
         (_, Document::Index(_)) if depth == MAX_DEPTH => Err(refuse(DocumentError::TooDeep)),
         (bytes, Document::Index(index)) => {
             let below = |entry: &Descriptor| load_below(store, &entry.digest, Some(entry), depth + 1, budget);
             let entries = index.manifests.iter().map(below).collect::<Result<_, _>>()?;
             ImageIndex::from_bytes(bytes, entries).map(ImageOrIndex::Index).map_err(refuse)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_documents_have_together_is_bounded() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        let digest = store.put_blob(br#"{"schemaVersion":2,"manifests":[]}"#).unwrap();
+        let load = |documents, bytes| load_below(&store, &digest, None, 0, &mut Budget { documents, bytes });
+        assert!(load(1, 34).is_ok());
+        let problem = |result| match result {
+            Err(ImageError::Document { problem, .. }) => problem,
+            other => panic!("{other:?}"),
+        };
+        assert!(matches!(problem(load(0, 34)), DocumentError::TooMany { .. }));
+        assert!(matches!(problem(load(1, 33)), DocumentError::TooManyBytes { .. }));
     }
 }
