@@ -13,15 +13,20 @@ mod graph;
 mod images;
 mod inspect;
 mod interrupt;
+mod lock;
+mod locked;
 mod offline;
 mod output;
 mod progress;
 mod prune;
 mod query;
 mod record;
+mod registries;
+mod resolver;
 mod schema;
 mod selection;
 mod size;
+mod update;
 
 use std::io::{self, ErrorKind, IsTerminal};
 use std::process::ExitCode;
@@ -46,6 +51,8 @@ pub struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Build(build::Arguments),
+    Lock(lock::Arguments),
+    Update(update::Arguments),
     Explain(explain::Arguments),
     Graph(graph::Arguments),
     Query(query::Arguments),
@@ -86,6 +93,8 @@ impl Cli {
         let environment = &self.environment;
         match &self.command {
             Command::Build(arguments) => build::run(arguments, environment),
+            Command::Lock(arguments) => lock::run(arguments, environment),
+            Command::Update(arguments) => update::run(arguments, environment),
             Command::Explain(arguments) => explain::run(arguments, environment),
             Command::Graph(arguments) => graph::run(arguments, environment),
             Command::Query(arguments) => query::run(arguments),
