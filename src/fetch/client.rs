@@ -7,18 +7,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ureq::Agent;
+use ureq::tls::RootCerts;
 
 use crate::digest::Digest;
 use crate::entry::{Content, DiskFile, Origin, Stamp};
+use crate::http::{self, Options, Refusal, shown};
 use crate::path::WorkspacePath;
 use crate::source::Workspace;
 use crate::store::{Ingest, Store, StoreError};
 use crate::target::Fetch;
 
 use super::error::{Failure, FetchError};
-use super::http;
-use super::location::{Location, shown};
-use super::options::Options;
+use super::location::Location;
 
 /// Fetches files. It keeps connections and the certificate authorities, so one client serves a whole build; threads
 /// may share it.
@@ -31,8 +31,8 @@ pub struct Client {
 /// Why an attempt ended, and what it ends.
 #[derive(Debug)]
 pub(super) enum Stop {
-    /// The attempt; the URL may still serve the file.
-    Attempt(http::Refusal),
+    /// The attempt; the URL may still serve the file, if the refusal says so.
+    Attempt(Refusal),
     /// All attempts with this URL.
     Url(Failure),
     /// The fetch: nothing is to be had from another URL.
@@ -42,7 +42,7 @@ pub(super) enum Stop {
 impl Client {
     /// A client; it opens no connection yet.
     pub fn new(options: Options) -> Self {
-        Client { agent: http::agent(&options), options }
+        Client { agent: http::agent(&options, RootCerts::PlatformVerifier), options }
     }
 
     /// Makes sure that the store has the file, and returns its content, which is read from there. Nobody is asked for
@@ -70,9 +70,8 @@ impl Client {
             };
             match result {
                 Ok(()) => return stored(digest, store)?.ok_or(FetchError::Vanished { digest: *digest }),
-                Err(Stop::Attempt(http::Refusal { failure, .. }) | Stop::Url(failure)) => {
-                    failures.push((shown(url), failure));
-                }
+                Err(Stop::Attempt(refusal)) => failures.push((shown(url), Failure::Http(refusal.failure))),
+                Err(Stop::Url(failure)) => failures.push((shown(url), failure)),
                 Err(Stop::Fetch(error)) => return Err(error),
             }
         }
@@ -87,7 +86,7 @@ impl Client {
         store: &Store,
     ) -> Result<(), Stop> {
         let file = workspace.open_file(path).map_err(|error| Stop::Url(Failure::Source(error)))?;
-        let read = |error| Stop::Url(Failure::Transport(format!("cannot be read: {error}")));
+        let read = |error| Stop::Url(Failure::Unreadable(error));
         let deadline = Instant::now() + self.options.total;
         commit(self.copy(file, store, deadline, read)?, digest)
     }
@@ -115,7 +114,7 @@ impl Client {
                 return Err(Stop::Url(Failure::TooLarge(self.options.size)));
             }
             if Instant::now() > deadline {
-                return Err(Stop::Url(Failure::Timeout("the transfer")));
+                return Err(Refusal::lasting(http::Failure::Timeout("the transfer")).into());
             }
             ingest.write_all(&buffer[..n]).map_err(|source| FetchError::Write { source })?;
         }
@@ -158,5 +157,11 @@ impl From<StoreError> for Stop {
 impl From<FetchError> for Stop {
     fn from(error: FetchError) -> Self {
         Stop::Fetch(error)
+    }
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Stop::Attempt(refusal)
     }
 }

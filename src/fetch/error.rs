@@ -4,10 +4,9 @@ use std::error::Error;
 use std::fmt::Write;
 use std::io;
 
-use ureq::http::StatusCode;
-
 use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
+use crate::http;
 use crate::source::SourceError;
 use crate::store::StoreError;
 
@@ -37,18 +36,12 @@ pub enum FetchError {
 pub enum Failure {
     #[error("wrong digest: expected {expected}, found {found}")]
     WrongDigest { expected: Digest, found: Digest },
-    #[error("the server answered {}", status(*.0))]
-    Status(u16),
-    #[error("{0} took too long")]
-    Timeout(&'static str),
-    #[error("{0}")]
-    Transport(String),
-    #[error("more than {0} redirects")]
-    TooManyRedirects(u32),
-    #[error("redirect to `{url}`: {reason}")]
-    Redirect { url: String, reason: &'static str },
+    #[error(transparent)]
+    Http(http::Failure),
     #[error("the file is larger than {0} bytes")]
     TooLarge(u64),
+    #[error("cannot be read: {0}")]
+    Unreadable(io::Error),
     #[error("{}", with_cause(.0))]
     Source(SourceError),
     #[error("it is not in the store, and without network it cannot be asked for")]
@@ -117,9 +110,4 @@ fn with_cause(error: &SourceError) -> String {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),
     }
-}
-
-fn status(code: u16) -> String {
-    let reason = StatusCode::from_u16(code).ok().and_then(|status| status.canonical_reason());
-    format!("{code} {}", reason.unwrap_or_default()).trim_end().to_owned()
 }
