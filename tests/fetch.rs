@@ -20,7 +20,8 @@ use ocify::store::Store;
 use ocify::target::Fetch;
 use tempfile::TempDir;
 
-use server::{AUTHORITY, CERTIFICATE, Server, endless, respond};
+use crate::certificate::{AUTHORITY, CERTIFICATE};
+use server::{Server, endless, respond};
 
 const BYTES: &[u8] = b"the file that the spec names";
 

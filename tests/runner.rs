@@ -3,6 +3,7 @@
 mod architecture;
 mod build;
 mod cache;
+mod certificate;
 mod chunks;
 mod crashes;
 mod examples;
@@ -15,6 +16,7 @@ mod interrupt;
 mod properties;
 mod prune;
 mod reference;
+mod registry;
 mod reproducible;
 mod specs;
 mod stat_cache;
