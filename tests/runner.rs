@@ -13,6 +13,7 @@ mod graph;
 mod hostile;
 mod images;
 mod interrupt;
+mod lock;
 mod properties;
 mod prune;
 mod reference;

@@ -16,6 +16,7 @@ mod images;
 mod inspect;
 mod interrupt;
 mod name;
+mod offline;
 mod output;
 mod progress;
 mod prune;
