@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 15] = [
     "build",
     "lock",
     "update",
@@ -13,6 +13,9 @@ const COMMANDS: [&str; 12] = [
     "schema",
     "images",
     "inspect",
+    "history",
+    "tag",
+    "rmi",
     "prune",
     "df",
     "completions",

@@ -22,6 +22,7 @@ mod reproducible;
 mod specs;
 mod stat_cache;
 mod store;
+mod store_commands;
 mod workspace;
 
 #[test]

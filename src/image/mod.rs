@@ -24,7 +24,7 @@ pub use import::{
     Registry, Resolved, import_docker_archive, import_layout, import_oci_archive, import_registry, read_registry,
     resolve,
 };
-pub use index::{ImageIndex, ImageOrIndex};
+pub use index::{ImageIndex, ImageOrIndex, blobs};
 pub use layer::Layer;
 pub use load::{MAX_DOCUMENTS, load, load_image};
 pub use validate::{Problem, validate, validate_documents};
