@@ -11,7 +11,7 @@ mod layout;
 mod registry;
 mod select;
 
-pub use registry::{Registry, Resolved, import_registry, read_registry, resolve};
+pub use registry::{Registry, Resolved, import_registry, import_registry_whole, read_registry, resolve};
 
 use std::path::Path;
 

@@ -8,7 +8,7 @@ use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
 use crate::image::document::{self, Document, MAX_CONFIG};
 use crate::image::load::{self, Documents};
-use crate::image::{Image, ImageError};
+use crate::image::{Image, ImageError, ImageOrIndex};
 use crate::oci::{Descriptor, Reference, Repository};
 use crate::platform::Platform;
 use crate::store::{Store, StoreError};
@@ -55,6 +55,24 @@ pub fn import_registry(
     store: &Store,
 ) -> Result<Image, ImageError> {
     super::import(&Remote { registry, reference, store }, digest, platform, store)
+}
+
+/// As [`import_registry`], all that `digest` leads to.
+///
+/// # Errors
+/// As [`import_registry`] and [`load`](super::super::load()).
+pub fn import_registry_whole(
+    registry: &dyn Registry,
+    reference: &Reference,
+    digest: &Digest,
+    store: &Store,
+) -> Result<ImageOrIndex, ImageError> {
+    let remote = Remote { registry, reference, store };
+    let whole = load::load_from(&remote, digest)?;
+    for layer in whole.images().into_iter().flat_map(|image| image.layers()) {
+        remote.copy(&layer.descriptor, store)?;
+    }
+    Ok(whole)
 }
 
 /// Manifest and config of the image `digest` of the repository of `reference`; its layers are not looked at.
