@@ -10,6 +10,7 @@ use crate::plan::{Plan, TargetGraph};
 use crate::store::Store;
 use crate::target::{Label, Rule, Target};
 
+use super::offline::Offline;
 use super::output::Output;
 use super::progress::Reporter;
 use super::selection::{Selected, Selection};
@@ -50,11 +51,11 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         let made = rayon::ThreadPoolBuilder::new().num_threads(jobs.into()).build_global();
         made.map_err(|error| Diagnostic::failure("the threads cannot be started").caused_by(error))?;
     }
-    let Selected { workspace, targets, roots } = arguments.selection.load()?;
+    let Selected { workspace, lock, targets, roots } = arguments.selection.load()?;
     check_outputs(&arguments.outputs, &targets, &roots)?;
     let store = environment.store()?;
 
-    let plan = Plan::new(&targets, &roots);
+    let plan = Plan::new(&targets, &roots, &lock)?;
     let steps = plan.graph.iter().filter(|(_, action)| action.title().is_some()).count();
     let progress = Reporter::new(steps, arguments.quiet);
     let begun = Instant::now();
@@ -62,6 +63,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         workspace: &workspace,
         settings: &targets.settings,
         store: &store,
+        registry: &Offline,
         progress: &progress,
         clock: &|| begun.elapsed(),
         against: None,

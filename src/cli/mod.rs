@@ -9,18 +9,25 @@ mod completions;
 mod df;
 mod environment;
 mod explain;
+mod filter;
 mod graph;
+mod history;
 mod images;
 mod inspect;
 mod interrupt;
+mod name;
+mod offline;
 mod output;
 mod progress;
 mod prune;
 mod query;
 mod record;
+mod rmi;
 mod schema;
 mod selection;
 mod size;
+mod tag;
+mod template;
 
 use std::io::{self, ErrorKind, IsTerminal};
 use std::process::ExitCode;
@@ -52,6 +59,10 @@ enum Command {
     #[command(alias = "ls")]
     Images(images::Arguments),
     Inspect(inspect::Arguments),
+    History(history::Arguments),
+    Tag(tag::Arguments),
+    #[command(alias = "rm")]
+    Rmi(rmi::Arguments),
     Prune(prune::Arguments),
     Df(df::Arguments),
     Completions(completions::Arguments),
@@ -91,6 +102,9 @@ impl Cli {
             Command::Schema(arguments) => schema::run(arguments),
             Command::Images(arguments) => images::run(arguments, environment),
             Command::Inspect(arguments) => inspect::run(arguments, environment),
+            Command::History(arguments) => history::run(arguments, environment),
+            Command::Tag(arguments) => tag::run(arguments, environment),
+            Command::Rmi(arguments) => rmi::run(arguments, environment),
             Command::Prune(arguments) => prune::run(arguments, environment),
             Command::Df(arguments) => df::run(arguments, environment),
             Command::Completions(arguments) => completions::run(arguments),

@@ -6,7 +6,7 @@ use crate::diagnostic::Diagnostic;
 use crate::path::WorkspacePath;
 use crate::plan::TargetGraph;
 use crate::platform::Platform;
-use crate::source::Workspace;
+use crate::source::{Lock, Workspace};
 use crate::target::{Label, Pattern};
 
 use super::{environment, shown};
@@ -28,6 +28,7 @@ pub(super) struct Selection {
 /// The targets.
 pub(super) struct Selected {
     pub(super) workspace: Workspace,
+    pub(super) lock: Lock,
     pub(super) targets: TargetGraph,
     /// Those that were selected, in the order of their labels.
     pub(super) roots: Vec<Label>,
@@ -37,11 +38,12 @@ impl Selection {
     /// Evaluates the specs in which the targets are.
     pub(super) fn load(&self) -> Result<Selected, Diagnostic> {
         let (workspace, here) = environment::workspace()?;
+        let lock = Lock::load(&workspace)?;
         let patterns = patterns(&self.targets, &here)?;
         let args: BTreeMap<String, String> = self.args.iter().cloned().collect();
         let (targets, roots) =
             shown(|notes| TargetGraph::load(&workspace, &patterns, &args, self.platform.as_ref(), notes))?;
-        Ok(Selected { workspace, targets, roots })
+        Ok(Selected { workspace, lock, targets, roots })
     }
 }
 

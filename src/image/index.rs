@@ -124,3 +124,21 @@ impl From<ImageIndex> for ImageOrIndex {
         ImageOrIndex::Index(index)
     }
 }
+
+/// The blobs that an image or index consists of, each once, by digest, with their sizes.
+pub fn blobs(what: &ImageOrIndex) -> BTreeMap<Digest, u64> {
+    let mut blobs = BTreeMap::new();
+    add_indexes(what, &mut blobs);
+    for image in what.images() {
+        let parts = [image.descriptor(), image.manifest().config.clone()];
+        blobs.extend(parts.iter().chain(&image.manifest().layers).map(|blob| (blob.digest, blob.size)));
+    }
+    blobs
+}
+
+fn add_indexes(what: &ImageOrIndex, blobs: &mut BTreeMap<Digest, u64>) {
+    if let ImageOrIndex::Index(index) = what {
+        blobs.insert(index.digest(), index.descriptor().size);
+        index.entries().iter().for_each(|entry| add_indexes(entry, blobs));
+    }
+}

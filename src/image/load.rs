@@ -21,6 +21,11 @@ pub(super) trait Documents {
     /// It has more than `limit` bytes, is damaged, or cannot be read.
     fn read(&self, digest: &Digest, limit: u64) -> Result<Option<Vec<u8>>, ImageError>;
 
+    /// As [`Documents::read`], for the config that a manifest describes.
+    fn read_config(&self, config: &Descriptor) -> Result<Option<Vec<u8>>, ImageError> {
+        self.read(&config.digest, MAX_CONFIG)
+    }
+
     /// The place in messages, such as "the store".
     fn place(&self) -> String;
 }
@@ -61,7 +66,8 @@ pub(super) fn read_document(
     digest: &Digest,
     descriptor: Option<&Descriptor>,
 ) -> Result<(Vec<u8>, Document), ImageError> {
-    let bytes = read(documents, digest, MAX_MANIFEST)?;
+    let missing = || ImageError::Missing { place: documents.place(), digest: *digest };
+    let bytes = documents.read(digest, MAX_MANIFEST)?.ok_or_else(missing)?;
     let check = || {
         descriptor.map_or(Ok(()), |descriptor| document::check_bytes(descriptor, &bytes))?;
         let document = document::parse(&bytes)?;
@@ -79,13 +85,9 @@ pub(super) fn read_image(
     bytes: Vec<u8>,
     manifest: &Manifest,
 ) -> Result<Image, ImageError> {
-    let config = read(documents, &manifest.config.digest, MAX_CONFIG)?;
+    let missing = || ImageError::Missing { place: documents.place(), digest: manifest.config.digest };
+    let config = documents.read_config(&manifest.config)?.ok_or_else(missing)?;
     Image::from_bytes(bytes, config).map_err(ImageError::document(digest))
-}
-
-fn read(documents: &impl Documents, digest: &Digest, limit: u64) -> Result<Vec<u8>, ImageError> {
-    let missing = || ImageError::Missing { place: documents.place(), digest: *digest };
-    documents.read(digest, limit)?.ok_or_else(missing)
 }
 
 /// What is left of what one digest may lead to.
