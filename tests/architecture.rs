@@ -10,7 +10,7 @@ const FLOORS: [&[&str]; 8] = [
     &["entry", "oci"],
     &["archive", "store", "target", "tree"],
     &["action", "image", "source"],
-    &["eval", "fetch", "tomlspec"],
+    &["eval", "fetch", "registry", "tomlspec"],
     &["plan"],
     &["build"],
     &["cli"],

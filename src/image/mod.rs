@@ -7,7 +7,7 @@
 
 mod assemble;
 mod contents;
-mod document;
+pub mod document;
 mod error;
 mod import;
 mod index;

@@ -11,13 +11,14 @@ use super::builtin::positional;
 use super::field_names::field_names;
 use super::{
     Accounts, Archive, Copy, Dir, DockerArchive, Fetch, Files, Glob, Group, Healthcheck, HistoryEntry, ImageSpec,
-    IndexSpec, OciArchive, OciLayout, OciReference, Settings, Symlink, User, Write,
+    IndexSpec, OciArchive, OciLayout, OciReference, RegistrySettings, Settings, Symlink, User, Write,
 };
 
 /// The page, as Markdown.
 pub fn reference() -> String {
     let mut page = String::from(HEAD);
     section::<Settings>(&mut page, "##", "Settings", None);
+    section::<RegistrySettings>(&mut page, "###", "`registry` of the settings", None);
     page.push_str("\n## Targets\n");
     section::<ImageSpec>(&mut page, "###", "`image`", Some("image"));
     section::<Healthcheck>(&mut page, "####", "`healthcheck` of an image", None);
