@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 19] = [
     "build",
     "explain",
     "graph",
@@ -14,6 +14,12 @@ const COMMANDS: [&str; 13] = [
     "history",
     "tag",
     "rmi",
+    "copy",
+    "save",
+    "load",
+    "import",
+    "export",
+    "index",
     "prune",
     "df",
     "completions",

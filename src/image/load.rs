@@ -42,6 +42,15 @@ pub fn load(store: &Store, digest: &Digest) -> Result<ImageOrIndex, ImageError> 
     load_below(store, digest, None, 0, &mut budget)
 }
 
+/// As [`load`], what `descriptor` names in any place. `budget` is how many documents it may lead to.
+pub(super) fn load_from(
+    documents: &impl Documents,
+    descriptor: &Descriptor,
+    budget: &mut usize,
+) -> Result<ImageOrIndex, ImageError> {
+    load_below(documents, &descriptor.digest, Some(descriptor), 0, budget)
+}
+
 /// The image of this digest in the store.
 ///
 /// # Errors
@@ -87,7 +96,7 @@ fn read(documents: &impl Documents, digest: &Digest, limit: u64) -> Result<Vec<u
 }
 
 fn load_below(
-    store: &Store,
+    documents: &impl Documents,
     digest: &Digest,
     descriptor: Option<&Descriptor>,
     depth: usize,
@@ -95,11 +104,13 @@ fn load_below(
 ) -> Result<ImageOrIndex, ImageError> {
     let refuse = |problem| ImageError::Document { digest: *digest, problem };
     *budget = budget.checked_sub(1).ok_or_else(|| refuse(DocumentError::TooMany { limit: MAX_DOCUMENTS }))?;
-    match read_document(store, digest, descriptor)? {
-        (bytes, Document::Manifest(manifest)) => read_image(store, *digest, bytes, &manifest).map(ImageOrIndex::Image),
+    match read_document(documents, digest, descriptor)? {
+        (bytes, Document::Manifest(manifest)) => {
+            read_image(documents, *digest, bytes, &manifest).map(ImageOrIndex::Image)
+        }
         (_, Document::Index(_)) if depth == MAX_DEPTH => Err(refuse(DocumentError::TooDeep)),
         (bytes, Document::Index(index)) => {
-            let below = |entry: &Descriptor| load_below(store, &entry.digest, Some(entry), depth + 1, budget);
+            let below = |entry: &Descriptor| load_below(documents, &entry.digest, Some(entry), depth + 1, budget);
             let entries = index.manifests.iter().map(below).collect::<Result<_, _>>()?;
             ImageIndex::from_bytes(bytes, entries).map(ImageOrIndex::Index).map_err(refuse)
         }

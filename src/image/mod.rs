@@ -20,8 +20,11 @@ pub use assemble::{assemble, assemble_index};
 pub use contents::{layer_entries, spool_contents, tree};
 pub use document::DocumentError;
 pub use error::ImageError;
-pub use import::{import_docker_archive, import_layout, import_oci_archive};
-pub use index::{ImageIndex, ImageOrIndex, blobs};
+pub use import::{
+    Wanted, import_docker_archive, import_layout, import_oci_archive, read_archive, read_docker_archive, read_layout,
+    read_oci_archive,
+};
+pub use index::{ImageIndex, ImageOrIndex, Listed, blobs};
 pub use layer::Layer;
 pub use load::{load, load_image};
 pub use validate::{Problem, validate, validate_documents};
