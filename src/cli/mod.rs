@@ -6,20 +6,26 @@
 mod build;
 mod comparison;
 mod completions;
+mod copy;
 mod df;
 mod environment;
 mod explain;
+mod export;
 mod filter;
 mod graph;
 mod history;
 mod images;
+mod import;
+mod index;
 mod inspect;
 mod interrupt;
+mod load;
 mod lock;
 mod locked;
 mod name;
 mod offline;
 mod output;
+mod place;
 mod progress;
 mod prune;
 mod query;
@@ -27,6 +33,7 @@ mod record;
 mod registries;
 mod resolver;
 mod rmi;
+mod save;
 mod schema;
 mod selection;
 mod size;
@@ -34,7 +41,8 @@ mod tag;
 mod template;
 mod update;
 
-use std::io::{self, ErrorKind, IsTerminal};
+use std::fs::File;
+use std::io::{self, ErrorKind, IsTerminal, Seek, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -70,6 +78,12 @@ enum Command {
     Tag(tag::Arguments),
     #[command(alias = "rm")]
     Rmi(rmi::Arguments),
+    Copy(copy::Arguments),
+    Save(save::Arguments),
+    Load(load::Arguments),
+    Import(import::Arguments),
+    Export(export::Arguments),
+    Index(index::Arguments),
     Prune(prune::Arguments),
     Df(df::Arguments),
     Completions(completions::Arguments),
@@ -114,6 +128,12 @@ impl Cli {
             Command::History(arguments) => history::run(arguments, environment),
             Command::Tag(arguments) => tag::run(arguments, environment),
             Command::Rmi(arguments) => rmi::run(arguments, environment),
+            Command::Copy(arguments) => copy::run(arguments, environment),
+            Command::Save(arguments) => save::run(arguments, environment),
+            Command::Load(arguments) => load::run(arguments, environment),
+            Command::Import(arguments) => import::run(arguments, environment),
+            Command::Export(arguments) => export::run(arguments, environment),
+            Command::Index(arguments) => index::run(arguments, environment),
             Command::Prune(arguments) => prune::run(arguments, environment),
             Command::Df(arguments) => df::run(arguments, environment),
             Command::Completions(arguments) => completions::run(arguments),
@@ -137,10 +157,17 @@ fn render(error: &Diagnostic) -> String {
 
 /// Writes to stdout. A reader that has had enough, as in `ocify query //... | head`, ends the command in silence.
 fn print(text: &str) -> Result<(), Diagnostic> {
-    use std::io::Write;
-
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        result => result.map_err(|error| Diagnostic::failure("stdout cannot be written").caused_by(error)),
+    }
+}
+
+/// Writes a file to stdout, from its beginning.
+fn stream(file: &mut File) -> Result<(), Diagnostic> {
+    let mut stdout = io::stdout().lock();
+    match file.rewind().and_then(|()| io::copy(file, &mut stdout)).and_then(|_| stdout.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         result => result.map_err(|error| Diagnostic::failure("stdout cannot be written").caused_by(error)),
     }
