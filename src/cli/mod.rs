@@ -33,6 +33,7 @@ mod size;
 mod tag;
 mod template;
 mod update;
+mod user_config;
 
 use std::io::{self, ErrorKind, IsTerminal};
 use std::process::ExitCode;
