@@ -13,7 +13,10 @@ mod graph;
 mod images;
 mod inspect;
 mod interrupt;
+mod login;
+mod logout;
 mod output;
+mod password;
 mod progress;
 mod prune;
 mod query;
@@ -21,6 +24,7 @@ mod record;
 mod schema;
 mod selection;
 mod size;
+mod user_config;
 
 use std::io::{self, ErrorKind, IsTerminal};
 use std::process::ExitCode;
@@ -54,6 +58,8 @@ enum Command {
     Inspect(inspect::Arguments),
     Prune(prune::Arguments),
     Df(df::Arguments),
+    Login(login::Arguments),
+    Logout(logout::Arguments),
     Completions(completions::Arguments),
 }
 
@@ -93,6 +99,8 @@ impl Cli {
             Command::Inspect(arguments) => inspect::run(arguments, environment),
             Command::Prune(arguments) => prune::run(arguments, environment),
             Command::Df(arguments) => df::run(arguments, environment),
+            Command::Login(arguments) => login::run(arguments, environment),
+            Command::Logout(arguments) => logout::run(arguments, environment),
             Command::Completions(arguments) => completions::run(arguments),
         }
     }
