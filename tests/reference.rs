@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 17] = [
     "build",
     "lock",
     "update",
@@ -18,6 +18,8 @@ const COMMANDS: [&str; 15] = [
     "rmi",
     "prune",
     "df",
+    "login",
+    "logout",
     "completions",
 ];
 

@@ -17,9 +17,12 @@ mod inspect;
 mod interrupt;
 mod lock;
 mod locked;
+mod login;
+mod logout;
 mod name;
 mod offline;
 mod output;
+mod password;
 mod progress;
 mod prune;
 mod query;
@@ -73,6 +76,8 @@ enum Command {
     Rmi(rmi::Arguments),
     Prune(prune::Arguments),
     Df(df::Arguments),
+    Login(login::Arguments),
+    Logout(logout::Arguments),
     Completions(completions::Arguments),
 }
 
@@ -117,6 +122,8 @@ impl Cli {
             Command::Rmi(arguments) => rmi::run(arguments, environment),
             Command::Prune(arguments) => prune::run(arguments, environment),
             Command::Df(arguments) => df::run(arguments, environment),
+            Command::Login(arguments) => login::run(arguments, environment),
+            Command::Logout(arguments) => logout::run(arguments, environment),
             Command::Completions(arguments) => completions::run(arguments),
         }
     }
