@@ -3,14 +3,25 @@
 use std::fs;
 use std::process::Command;
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 23] = [
     "build",
+    "lock",
+    "update",
     "explain",
     "graph",
     "query",
     "schema",
     "images",
     "inspect",
+    "history",
+    "tag",
+    "rmi",
+    "copy",
+    "save",
+    "load",
+    "import",
+    "export",
+    "index",
     "prune",
     "df",
     "login",

@@ -13,6 +13,7 @@ mod graph;
 mod hostile;
 mod images;
 mod interrupt;
+mod lock;
 mod properties;
 mod prune;
 mod reference;
@@ -21,6 +22,7 @@ mod reproducible;
 mod specs;
 mod stat_cache;
 mod store;
+mod store_commands;
 mod workspace;
 
 #[test]

@@ -1,6 +1,7 @@
 //! Files that are fetched, and what is in archives, without and with the bytes of their files.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::BufReader;
 use std::sync::Arc;
 
@@ -23,15 +24,21 @@ use super::schedule::How;
 
 impl Executor<'_> {
     /// `Fetch`. The store has a file under its digest, so that is where it is looked for.
-    pub(super) fn fetch(&self, action: &Action, fetch: &Spanned<Fetch>) -> Result<(Done, How), Diagnostic> {
+    pub(super) fn fetch(
+        &self,
+        action: &Action,
+        fetch: &Spanned<Fetch>,
+        sha256: &Digest,
+    ) -> Result<(Done, How), Diagnostic> {
         let (workspace, store) = (self.context.workspace, self.context.store);
         let Spanned { value, span } = fetch;
-        let preimage = Preimage::fetch(value.sha256);
+        let preimage = Preimage::fetch(*sha256);
         let get = || {
-            let fetched = || self.client.fetch(value, workspace, store).map_err(Diagnostic::from).at(span.as_ref());
+            let fetched =
+                || self.client.fetch(value, sha256, workspace, store).map_err(Diagnostic::from).at(span.as_ref());
             self.cache.timed(fetched)
         };
-        let find = || store.contains(&value.sha256).map(|_| get()).transpose();
+        let find = || store.contains(sha256).map(|_| get()).transpose();
         let ((content, micros), miss) = self.found_or_made(action, &preimage, None, find, get)?;
         let result = StepResult { digest: content.digest, size: content.size, diff_id: None, micros };
         Ok(self.done(action, Output::Content(content), preimage, Some(result), miss))
@@ -93,11 +100,19 @@ pub(super) struct Listing {
 impl Listing {
     /// Reads `archive`, a content that can be opened; the contents of its files are set aside in a temporary file.
     pub(super) fn read(archive: &Content, store: &Store) -> Result<Self, Diagnostic> {
+        let file = archive.open();
+        Listing::read_file(
+            file.map_err(|error| Diagnostic::failure("the archive cannot be read").caused_by(error))?,
+            store,
+        )
+    }
+
+    /// As [`Listing::read`], from an open file.
+    pub(super) fn read_file(file: File, store: &Store) -> Result<Self, Diagnostic> {
         let limits = Limits::default();
-        let file = store.spool().map_err(|e| Diagnostic::failure("no temporary file").caused_by(e))?;
-        let mut spool = Spool::new(file);
+        let spool = store.spool().map_err(|e| Diagnostic::failure("no temporary file").caused_by(e))?;
+        let mut spool = Spool::new(spool);
         let unreadable = || Diagnostic::failure("the archive cannot be read");
-        let file = archive.open().map_err(|error| unreadable().caused_by(error))?;
         if is_zip(&file).map_err(|error| unreadable().caused_by(error))? {
             let entries = read_zip(&file, &limits, &mut spool).map_err(|error| unreadable().caused_by(error))?;
             return Ok(Listing { entries, warnings: Vec::new() });

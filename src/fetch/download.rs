@@ -12,17 +12,23 @@ use super::error::Failure;
 
 impl Client {
     /// Downloads `url` into the store, in as many attempts as it takes and the options allow.
-    pub(super) fn download(&self, url: &Uri, digest: &Digest, store: &Store) -> Result<(), Stop> {
+    pub(super) fn download(&self, url: &Uri, expected: Option<&Digest>, store: &Store) -> Result<Digest, Stop> {
         let mut attempts = Attempts::new(&self.options);
         loop {
-            match self.attempt(url, digest, store, &attempts) {
+            match self.attempt(url, expected, store, &attempts) {
                 Err(Stop::Attempt(refusal)) if attempts.next(refusal.again) => {}
                 result => return result,
             }
         }
     }
 
-    fn attempt(&self, url: &Uri, digest: &Digest, store: &Store, attempts: &Attempts) -> Result<(), Stop> {
+    fn attempt(
+        &self,
+        url: &Uri,
+        expected: Option<&Digest>,
+        store: &Store,
+        attempts: &Attempts,
+    ) -> Result<Digest, Stop> {
         let get = |url: &Uri| self.agent.get(url).call().map_err(|error| Stop::Attempt(error.into()));
         let response = follow(url, self.options.redirects, get)?;
         if response.status().as_u16() != 200 {
@@ -33,6 +39,6 @@ impl Client {
             return Err(Stop::Url(Failure::TooLarge(self.options.size)));
         }
         let body = response.into_body().into_reader();
-        commit(self.copy(body, store, attempts.deadline(), |error| Stop::Attempt(error.into()))?, digest)
+        commit(self.copy(body, store, attempts.deadline(), |error| Stop::Attempt(error.into()))?, expected)
     }
 }

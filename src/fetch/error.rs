@@ -23,6 +23,9 @@ pub enum FetchError {
     /// Each URL, in the order tried, with its failure.
     #[error("cannot fetch {digest}:{}", listed(.failures))]
     Failed { digest: Digest, failures: Vec<(String, Failure)> },
+    /// No URL gave a file. Each, in the order tried, with its failure.
+    #[error("cannot fetch `{name}`:{}", listed(.failures))]
+    Nowhere { name: String, failures: Vec<(String, Failure)> },
     #[error("cannot use the store")]
     Store(#[from] StoreError),
     #[error("cannot write to the store")]
@@ -60,10 +63,10 @@ impl FetchError {
                  user name or password"
                     .into(),
             ),
-            FetchError::Failed { failures, .. } => failures.iter().find_map(|(url, failure)| match failure {
+            FetchError::Failed { failures, .. } | FetchError::Nowhere { failures, .. } => failures.iter().find_map(|(url, failure)| match failure {
                 Failure::WrongDigest { found, .. } => Some(format!(
-                    "the file at {url} is not the one that the spec names; if it was changed on purpose, and you trust \
-                     it, set `sha256 = \"{}\"`",
+                    "the file at {url} is not the one that the spec or the lock names; if it was changed on purpose, and \
+                     you trust it, set `sha256 = \"{}\"`, or run `ocify update` where the lock pins it",
                     found.hex()
                 )),
                 Failure::Offline => Some("run once with network: the store keeps what was fetched".into()),

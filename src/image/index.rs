@@ -104,6 +104,17 @@ impl ImageOrIndex {
         Ok(images[&choose(&candidates.collect::<Vec<_>>(), platform)?])
     }
 
+    /// Puts indexes, manifests and configs into the store, what is named before what names it. Layers should be there before.
+    pub fn save(&self, store: &Store) -> Result<(), StoreError> {
+        match self {
+            ImageOrIndex::Image(image) => image.save(store),
+            ImageOrIndex::Index(index) => {
+                index.entries().iter().try_for_each(|entry| entry.save(store))?;
+                index.save(store)
+            }
+        }
+    }
+
     /// The images in it at any depth, in the order of the indexes; one for an image itself.
     pub fn images(&self) -> Vec<&Image> {
         match self {
@@ -111,6 +122,14 @@ impl ImageOrIndex {
             ImageOrIndex::Index(index) => index.entries().iter().flat_map(ImageOrIndex::images).collect(),
         }
     }
+}
+
+/// An image or index with the names under which a layout or an archive lists it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listed {
+    pub what: ImageOrIndex,
+    /// As they are written there; none for what is listed without a name.
+    pub names: Vec<String>,
 }
 
 impl From<Image> for ImageOrIndex {
@@ -122,5 +141,23 @@ impl From<Image> for ImageOrIndex {
 impl From<ImageIndex> for ImageOrIndex {
     fn from(index: ImageIndex) -> Self {
         ImageOrIndex::Index(index)
+    }
+}
+
+/// The blobs that an image or index consists of, each once, by digest, with their sizes.
+pub fn blobs(what: &ImageOrIndex) -> BTreeMap<Digest, u64> {
+    let mut blobs = BTreeMap::new();
+    add_indexes(what, &mut blobs);
+    for image in what.images() {
+        let parts = [image.descriptor(), image.manifest().config.clone()];
+        blobs.extend(parts.iter().chain(&image.manifest().layers).map(|blob| (blob.digest, blob.size)));
+    }
+    blobs
+}
+
+fn add_indexes(what: &ImageOrIndex, blobs: &mut BTreeMap<Digest, u64>) {
+    if let ImageOrIndex::Index(index) = what {
+        blobs.insert(index.digest(), index.descriptor().size);
+        index.entries().iter().for_each(|entry| add_indexes(entry, blobs));
     }
 }

@@ -21,6 +21,11 @@ pub(super) trait Documents {
     /// It has more than `limit` bytes, is damaged, or cannot be read.
     fn read(&self, digest: &Digest, limit: u64) -> Result<Option<Vec<u8>>, ImageError>;
 
+    /// As [`Documents::read`], for the config that a manifest describes.
+    fn read_config(&self, config: &Descriptor) -> Result<Option<Vec<u8>>, ImageError> {
+        self.read(&config.digest, MAX_CONFIG)
+    }
+
     /// The place in messages, such as "the store".
     fn place(&self) -> String;
 }
@@ -41,7 +46,17 @@ impl Documents for Store {
 /// # Errors
 /// Something is missing, is damaged, or is not what its descriptor says.
 pub fn load(store: &Store, digest: &Digest) -> Result<ImageOrIndex, ImageError> {
-    load_below(store, digest, None, 0, &mut Budget { documents: MAX_DOCUMENTS, bytes: MAX_BYTES })
+    load_from(store, digest, None, &mut Budget::default())
+}
+
+/// As [`load`], what `digest` names in any place; `descriptor` is the one that led to it.
+pub(super) fn load_from(
+    documents: &impl Documents,
+    digest: &Digest,
+    descriptor: Option<&Descriptor>,
+    budget: &mut Budget,
+) -> Result<ImageOrIndex, ImageError> {
+    load_below(documents, digest, descriptor, 0, budget)
 }
 
 /// The image of this digest in the store.
@@ -61,7 +76,8 @@ pub(super) fn read_document(
     digest: &Digest,
     descriptor: Option<&Descriptor>,
 ) -> Result<(Vec<u8>, Document), ImageError> {
-    let bytes = read(documents, digest, MAX_MANIFEST)?;
+    let missing = || ImageError::Missing { place: documents.place(), digest: *digest };
+    let bytes = documents.read(digest, MAX_MANIFEST)?.ok_or_else(missing)?;
     let check = || {
         descriptor.map_or(Ok(()), |descriptor| document::check_bytes(descriptor, &bytes))?;
         let document = document::parse(&bytes)?;
@@ -79,19 +95,21 @@ pub(super) fn read_image(
     bytes: Vec<u8>,
     manifest: &Manifest,
 ) -> Result<Image, ImageError> {
-    let config = read(documents, &manifest.config.digest, MAX_CONFIG)?;
+    let missing = || ImageError::Missing { place: documents.place(), digest: manifest.config.digest };
+    let config = documents.read_config(&manifest.config)?.ok_or_else(missing)?;
     Image::from_bytes(bytes, config).map_err(ImageError::document(digest))
 }
 
-fn read(documents: &impl Documents, digest: &Digest, limit: u64) -> Result<Vec<u8>, ImageError> {
-    let missing = || ImageError::Missing { place: documents.place(), digest: *digest };
-    documents.read(digest, limit)?.ok_or_else(missing)
-}
-
-/// What is left of what one digest may lead to.
-struct Budget {
+/// What is left of what one digest may lead to, or one list of digests.
+pub(super) struct Budget {
     documents: usize,
     bytes: u64,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Budget { documents: MAX_DOCUMENTS, bytes: MAX_BYTES }
+    }
 }
 
 impl Budget {
@@ -109,7 +127,7 @@ impl Budget {
 }
 
 fn load_below(
-    store: &Store,
+    documents: &impl Documents,
     digest: &Digest,
     descriptor: Option<&Descriptor>,
     depth: usize,
@@ -117,17 +135,17 @@ fn load_below(
 ) -> Result<ImageOrIndex, ImageError> {
     let refuse = |problem| ImageError::Document { digest: *digest, problem };
     budget.take_document().map_err(refuse)?;
-    let (bytes, document) = read_document(store, digest, descriptor)?;
+    let (bytes, document) = read_document(documents, digest, descriptor)?;
     budget.take_bytes(bytes.len()).map_err(refuse)?;
     match (bytes, document) {
         (bytes, Document::Manifest(manifest)) => {
-            let image = read_image(store, *digest, bytes, &manifest)?;
+            let image = read_image(documents, *digest, bytes, &manifest)?;
             budget.take_bytes(image.config_bytes().len()).map_err(refuse)?;
             Ok(ImageOrIndex::Image(image))
         }
         (_, Document::Index(_)) if depth == MAX_DEPTH => Err(refuse(DocumentError::TooDeep)),
         (bytes, Document::Index(index)) => {
-            let below = |entry: &Descriptor| load_below(store, &entry.digest, Some(entry), depth + 1, budget);
+            let below = |entry: &Descriptor| load_below(documents, &entry.digest, Some(entry), depth + 1, budget);
             let entries = index.manifests.iter().map(below).collect::<Result<_, _>>()?;
             ImageIndex::from_bytes(bytes, entries).map(ImageOrIndex::Index).map_err(refuse)
         }

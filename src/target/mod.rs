@@ -19,7 +19,7 @@ mod source;
 mod title;
 mod value;
 
-pub use base::{Base, DockerArchive, OciArchive, OciLayout};
+pub use base::{Base, DockerArchive, OciArchive, OciLayout, OciReference};
 pub use builtin::{duplicate, empty_glob, node, positional, take_name, target_name};
 pub use decode::decode;
 pub use field::{FieldError, Id, Mode, Owner};

@@ -12,14 +12,13 @@ mod output;
 mod rootfs;
 mod tar_file;
 
-pub use docker_archive::docker_archive;
+pub use docker_archive::{docker_archive, write_docker_archive};
 pub use error::SinkError;
 pub use layout::oci_layout;
-pub use oci_archive::oci_archive;
+pub use oci_archive::{oci_archive, write_oci_archive};
 pub use output::OutputFile;
-pub use rootfs::{directory, tar};
+pub use rootfs::{directory, tar, write_tar};
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
@@ -28,25 +27,7 @@ use crate::digest::Digest;
 use crate::oci::{Descriptor, MediaType, REF_NAME};
 use crate::store::{BlobReader, Store, StoreError};
 
-use super::ImageOrIndex;
-
-/// The blobs that an image or index consists of, each once, by digest, with their sizes.
-fn blobs(what: &ImageOrIndex) -> BTreeMap<Digest, u64> {
-    let mut blobs = BTreeMap::new();
-    add_indexes(what, &mut blobs);
-    for image in what.images() {
-        let parts = [image.descriptor(), image.manifest().config.clone()];
-        blobs.extend(parts.iter().chain(&image.manifest().layers).map(|blob| (blob.digest, blob.size)));
-    }
-    blobs
-}
-
-fn add_indexes(what: &ImageOrIndex, blobs: &mut BTreeMap<Digest, u64>) {
-    if let ImageOrIndex::Index(index) = what {
-        blobs.insert(index.digest(), index.descriptor().size);
-        index.entries().iter().for_each(|entry| add_indexes(entry, blobs));
-    }
-}
+use super::{ImageOrIndex, blobs};
 
 /// The entries of a layout's `index.json`: one for each name, or one without a name.
 fn listed(what: &ImageOrIndex, names: &[String]) -> Vec<Descriptor> {
