@@ -3,8 +3,10 @@
 use std::fs;
 use std::process::Command;
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 21] = [
     "build",
+    "lock",
+    "update",
     "explain",
     "graph",
     "query",
@@ -14,6 +16,12 @@ const COMMANDS: [&str; 13] = [
     "history",
     "tag",
     "rmi",
+    "copy",
+    "save",
+    "load",
+    "import",
+    "export",
+    "index",
     "prune",
     "df",
     "completions",

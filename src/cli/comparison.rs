@@ -24,7 +24,7 @@ pub(super) struct Comparison {
 impl Comparison {
     /// The steps that the next build would do, each with what it was.
     pub(super) fn steps(&self, environment: &environment::Arguments) -> Result<Vec<StepNode>, Diagnostic> {
-        let Selected { workspace, lock, targets, roots } = self.selection.load()?;
+        let Selected { workspace, lock, targets, roots, .. } = self.selection.load()?;
         let store = environment.store()?;
         let against = self.against.as_ref().map(|text| record::find(text, &roots, &store)).transpose()?;
         let begun = Instant::now();

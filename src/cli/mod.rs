@@ -6,30 +6,43 @@
 mod build;
 mod comparison;
 mod completions;
+mod copy;
 mod df;
 mod environment;
 mod explain;
+mod export;
 mod filter;
 mod graph;
 mod history;
 mod images;
+mod import;
+mod index;
 mod inspect;
 mod interrupt;
+mod load;
+mod lock;
+mod locked;
 mod name;
 mod offline;
 mod output;
+mod place;
 mod progress;
 mod prune;
 mod query;
 mod record;
+mod registries;
+mod resolver;
 mod rmi;
+mod save;
 mod schema;
 mod selection;
 mod size;
 mod tag;
 mod template;
+mod update;
 
-use std::io::{self, ErrorKind, IsTerminal};
+use std::fs::File;
+use std::io::{self, ErrorKind, IsTerminal, Seek, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -52,6 +65,8 @@ pub struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Build(build::Arguments),
+    Lock(lock::Arguments),
+    Update(update::Arguments),
     Explain(explain::Arguments),
     Graph(graph::Arguments),
     Query(query::Arguments),
@@ -63,6 +78,12 @@ enum Command {
     Tag(tag::Arguments),
     #[command(alias = "rm")]
     Rmi(rmi::Arguments),
+    Copy(copy::Arguments),
+    Save(save::Arguments),
+    Load(load::Arguments),
+    Import(import::Arguments),
+    Export(export::Arguments),
+    Index(index::Arguments),
     Prune(prune::Arguments),
     Df(df::Arguments),
     Completions(completions::Arguments),
@@ -96,6 +117,8 @@ impl Cli {
         let environment = &self.environment;
         match &self.command {
             Command::Build(arguments) => build::run(arguments, environment),
+            Command::Lock(arguments) => lock::run(arguments, environment),
+            Command::Update(arguments) => update::run(arguments, environment),
             Command::Explain(arguments) => explain::run(arguments, environment),
             Command::Graph(arguments) => graph::run(arguments, environment),
             Command::Query(arguments) => query::run(arguments),
@@ -105,6 +128,12 @@ impl Cli {
             Command::History(arguments) => history::run(arguments, environment),
             Command::Tag(arguments) => tag::run(arguments, environment),
             Command::Rmi(arguments) => rmi::run(arguments, environment),
+            Command::Copy(arguments) => copy::run(arguments, environment),
+            Command::Save(arguments) => save::run(arguments, environment),
+            Command::Load(arguments) => load::run(arguments, environment),
+            Command::Import(arguments) => import::run(arguments, environment),
+            Command::Export(arguments) => export::run(arguments, environment),
+            Command::Index(arguments) => index::run(arguments, environment),
             Command::Prune(arguments) => prune::run(arguments, environment),
             Command::Df(arguments) => df::run(arguments, environment),
             Command::Completions(arguments) => completions::run(arguments),
@@ -128,10 +157,17 @@ fn render(error: &Diagnostic) -> String {
 
 /// Writes to stdout. A reader that has had enough, as in `ocify query //... | head`, ends the command in silence.
 fn print(text: &str) -> Result<(), Diagnostic> {
-    use std::io::Write;
-
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        result => result.map_err(|error| Diagnostic::failure("stdout cannot be written").caused_by(error)),
+    }
+}
+
+/// Writes a file to stdout, from its beginning.
+fn stream(file: &mut File) -> Result<(), Diagnostic> {
+    let mut stdout = io::stdout().lock();
+    match file.rewind().and_then(|()| io::copy(file, &mut stdout)).and_then(|_| stdout.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         result => result.map_err(|error| Diagnostic::failure("stdout cannot be written").caused_by(error)),
     }

@@ -32,6 +32,8 @@ pub(super) struct Selected {
     pub(super) targets: TargetGraph,
     /// Those that were selected, in the order of their labels.
     pub(super) roots: Vec<Label>,
+    /// These are all of the workspace, as they are without any argument.
+    pub(super) is_whole: bool,
 }
 
 impl Selection {
@@ -43,7 +45,9 @@ impl Selection {
         let args: BTreeMap<String, String> = self.args.iter().cloned().collect();
         let (targets, roots) =
             shown(|notes| TargetGraph::load(&workspace, &patterns, &args, self.platform.as_ref(), notes))?;
-        Ok(Selected { workspace, lock, targets, roots })
+        let whole = Pattern::Below(WorkspacePath::root());
+        let is_whole = self.args.is_empty() && self.platform.is_none() && patterns.contains(&whole);
+        Ok(Selected { workspace, lock, targets, roots, is_whole })
     }
 }
 

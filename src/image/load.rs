@@ -46,7 +46,17 @@ impl Documents for Store {
 /// # Errors
 /// Something is missing, is damaged, or is not what its descriptor says.
 pub fn load(store: &Store, digest: &Digest) -> Result<ImageOrIndex, ImageError> {
-    load_below(store, digest, None, 0, &mut Budget { documents: MAX_DOCUMENTS, bytes: MAX_BYTES })
+    load_from(store, digest, None, &mut Budget::default())
+}
+
+/// As [`load`], what `digest` names in any place; `descriptor` is the one that led to it.
+pub(super) fn load_from(
+    documents: &impl Documents,
+    digest: &Digest,
+    descriptor: Option<&Descriptor>,
+    budget: &mut Budget,
+) -> Result<ImageOrIndex, ImageError> {
+    load_below(documents, digest, descriptor, 0, budget)
 }
 
 /// The image of this digest in the store.
@@ -90,10 +100,16 @@ pub(super) fn read_image(
     Image::from_bytes(bytes, config).map_err(ImageError::document(digest))
 }
 
-/// What is left of what one digest may lead to.
-struct Budget {
+/// What is left of what one digest may lead to, or one list of digests.
+pub(super) struct Budget {
     documents: usize,
     bytes: u64,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Budget { documents: MAX_DOCUMENTS, bytes: MAX_BYTES }
+    }
 }
 
 impl Budget {
@@ -111,7 +127,7 @@ impl Budget {
 }
 
 fn load_below(
-    store: &Store,
+    documents: &impl Documents,
     digest: &Digest,
     descriptor: Option<&Descriptor>,
     depth: usize,
@@ -119,17 +135,17 @@ fn load_below(
 ) -> Result<ImageOrIndex, ImageError> {
     let refuse = |problem| ImageError::Document { digest: *digest, problem };
     budget.take_document().map_err(refuse)?;
-    let (bytes, document) = read_document(store, digest, descriptor)?;
+    let (bytes, document) = read_document(documents, digest, descriptor)?;
     budget.take_bytes(bytes.len()).map_err(refuse)?;
     match (bytes, document) {
         (bytes, Document::Manifest(manifest)) => {
-            let image = read_image(store, *digest, bytes, &manifest)?;
+            let image = read_image(documents, *digest, bytes, &manifest)?;
             budget.take_bytes(image.config_bytes().len()).map_err(refuse)?;
             Ok(ImageOrIndex::Image(image))
         }
         (_, Document::Index(_)) if depth == MAX_DEPTH => Err(refuse(DocumentError::TooDeep)),
         (bytes, Document::Index(index)) => {
-            let below = |entry: &Descriptor| load_below(store, &entry.digest, Some(entry), depth + 1, budget);
+            let below = |entry: &Descriptor| load_below(documents, &entry.digest, Some(entry), depth + 1, budget);
             let entries = index.manifests.iter().map(below).collect::<Result<_, _>>()?;
             ImageIndex::from_bytes(bytes, entries).map(ImageOrIndex::Index).map_err(refuse)
         }

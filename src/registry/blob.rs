@@ -11,7 +11,7 @@ use crate::http::{Again, Attempts};
 use crate::oci::{Descriptor, Repository};
 use crate::store::{Ingest, Store, StoreError};
 
-use super::client::Client;
+use super::client::{Action, Client};
 use super::error::{Failed, RegistryError};
 use super::exchange::{Exchange, Request, in_time, length, text};
 
@@ -27,20 +27,19 @@ struct Download<'a> {
 }
 
 impl Client {
-    /// True if the registry, or a mirror of it, has a blob of this digest and size.
+    /// True if the registry has a blob of this digest and size. It is for those who are about to push, as
+    /// [`Client::resolve`] is.
     pub fn has_blob(&self, repository: &Repository, blob: &Descriptor) -> Result<bool, RegistryError> {
-        let found = self.reading(repository, |exchange| {
-            let request = Request::new(Method::HEAD, &url(exchange, repository, &blob.digest))?;
-            exchange.attempts(|_| {
-                let response = exchange.send(&request)?;
-                match response.status().as_u16() {
-                    200 => Ok(length(&response).is_none_or(|length| length == blob.size).then_some(())),
-                    404 => Ok(None),
-                    _ => Err(exchange.unexpected(&request, response)),
-                }
-            })
-        })?;
-        Ok(found.is_some())
+        let exchange = self.writing(repository, Action::Push)?;
+        let request = Request::new(Method::HEAD, &url(&exchange, repository, &blob.digest))?;
+        exchange.attempts(|_| {
+            let response = exchange.send(&request)?;
+            match response.status().as_u16() {
+                200 => Ok(length(&response).is_none_or(|length| length == blob.size)),
+                404 => Ok(false),
+                _ => Err(exchange.unexpected(&request, response)),
+            }
+        })
     }
 
     /// Downloads a blob into the store, hashing it on the way; it is there whole or not at all. A cut transfer goes on

@@ -6,7 +6,7 @@ use ureq::{Body, http};
 
 use crate::digest::Digest;
 use crate::image::document::{self, MAX_MANIFEST};
-use crate::oci::{Descriptor, MediaType, Repository};
+use crate::oci::{Descriptor, MediaType, Reference, Repository};
 
 use super::client::{Action, Client};
 use super::error::{Failed, RegistryError};
@@ -27,6 +27,16 @@ const ACCEPTED: &str = "application/vnd.oci.image.index.v1+json, application/vnd
 /// The header in which a registry says the digest of a manifest or a blob.
 pub(super) const DIGEST: &str = "docker-content-digest";
 
+impl ManifestName {
+    /// What a reference names in its repository: by its digest if it has one, else by its tag, else by `latest`.
+    pub fn of(reference: &Reference) -> Self {
+        match (reference.digest, reference.canonical().tag) {
+            (Some(digest), _) => ManifestName::Digest(digest),
+            (None, tag) => ManifestName::Tag(tag.unwrap_or_default()),
+        }
+    }
+}
+
 impl std::fmt::Display for ManifestName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -38,26 +48,26 @@ impl std::fmt::Display for ManifestName {
 
 impl Client {
     /// The descriptor of a manifest or an index, without reading it where the registry says all that is in one; `None`
-    /// if there is none. Of a tag, it is the registry's word, which [`Client::manifest`] holds against the bytes.
+    /// if there is none. It is for those who are about to push: the registry itself is asked, not a mirror of it, for the
+    /// right to push, and of a tag it is taken at its word.
     pub fn resolve(&self, repository: &Repository, name: &ManifestName) -> Result<Option<Descriptor>, RegistryError> {
-        self.reading(repository, |exchange| {
-            let request = reading(exchange, Method::HEAD, repository, name)?;
-            let found = exchange.attempts(|_| {
-                let response = exchange.send(&request)?;
-                match response.status().as_u16() {
-                    200 => Ok(Head::Found(described(&request, &response, name)?)),
-                    404 => Ok(Head::Missing),
-                    // Not everything that speaks this API knows HEAD; GET tells what is wrong.
-                    400 | 405 | 501 => Ok(Head::Found(None)),
-                    _ => Err(exchange.unexpected(&request, response)),
-                }
-            })?;
-            match found {
-                Head::Missing => Ok(None),
-                Head::Found(Some(descriptor)) => Ok(Some(descriptor)),
-                Head::Found(None) => Ok(get(exchange, repository, name)?.map(|(descriptor, _)| descriptor)),
+        let exchange = self.writing(repository, Action::Push)?;
+        let request = reading(&exchange, Method::HEAD, repository, name)?;
+        let found = exchange.attempts(|_| {
+            let response = exchange.send(&request)?;
+            match response.status().as_u16() {
+                200 => Ok(Head::Found(described(&request, &response, name)?)),
+                404 => Ok(Head::Missing),
+                // Not everything that speaks this API knows HEAD; GET tells what is wrong.
+                400 | 405 | 501 => Ok(Head::Found(None)),
+                _ => Err(exchange.unexpected(&request, response)),
             }
-        })
+        })?;
+        match found {
+            Head::Missing => Ok(None),
+            Head::Found(Some(descriptor)) => Ok(Some(descriptor)),
+            Head::Found(None) => Ok(get(&exchange, repository, name)?.map(|(descriptor, _)| descriptor)),
+        }
     }
 
     /// A manifest or an index, verified against the digest where `name` is one; `None` if there is none. What it is of

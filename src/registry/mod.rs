@@ -6,6 +6,8 @@
 //!   registry asks, and sent only to it and to the token server that it names, in the clear only where the user says so.
 //! - Every place that a server sends to (redirects, `Location`, `Link`, `realm`) is judged before it is followed.
 //!
+//! - [`pull`] and [`push`] copy whole images, [`Client`] also brings single layers to a store that lacks them.
+//!
 //! An exchange is at most three requests: the request, which the registry answers with a challenge; one to the token
 //! server; the request again. What was found out so serves the requests after it.
 
@@ -18,13 +20,18 @@ mod error;
 mod exchange;
 mod helper;
 mod hosts;
+mod images;
 mod manifest;
 mod options;
+mod pull;
+mod push;
 mod query;
 mod referrers;
 mod secret;
+mod supply;
 mod tags;
 mod token;
+mod transfer;
 mod upload;
 
 pub use client::Client;
@@ -33,5 +40,8 @@ pub use error::{Denied, Proof, RegistryError};
 pub use hosts::{HostError, Hosts, registry_name};
 pub use manifest::ManifestName;
 pub use options::Options;
+pub use pull::{Which, pull, pull_documents};
+pub use push::push;
 pub use secret::Secret;
+pub use transfer::{Progress, Transferred};
 pub use upload::Uploaded;
