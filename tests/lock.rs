@@ -1,5 +1,7 @@
 //! Bases by name, and the lock that says which images these are.
 
+mod registry;
+
 use std::fs;
 
 use crate::workspace::Workspace;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-const COMMANDS: [&str; 21] = [
+const COMMANDS: [&str; 23] = [
     "build",
     "lock",
     "update",
@@ -24,6 +24,8 @@ const COMMANDS: [&str; 21] = [
     "index",
     "prune",
     "df",
+    "login",
+    "logout",
     "completions",
 ];
 

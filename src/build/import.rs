@@ -74,18 +74,15 @@ impl Executor<'_> {
 }
 
 fn unreadable(base: &Base, error: ImageError) -> Diagnostic {
-    match (base, error) {
-        // It says itself which registry, and what to do.
-        (_, ImageError::Registry(diagnostic)) => diagnostic,
-        (Base::Oci(oci), error @ ImageError::Missing { .. }) => {
-            let gone = Diagnostic::failure(format!(
-                "the image `{}` is neither in the store nor in its registry",
-                oci.reference
-            ));
-            gone.caused_by(error).help("`ocify update` pins the image that the name stands for now")
-        }
-        (_, error) => Diagnostic::failure(format!("the base `{}` cannot be read", base.title())).caused_by(error),
-    }
+    let Base::Oci(oci) = base else {
+        return Diagnostic::failure(format!("the base `{}` cannot be read", base.title())).caused_by(error);
+    };
+    let help = match &error {
+        ImageError::Missing { .. } => Some("`ocify update` pins the image that the name stands for now".to_owned()),
+        error => error.help(),
+    };
+    let diagnostic = Diagnostic::failure(format!("the image `{}` cannot be had", oci.reference)).caused_by(error);
+    help.into_iter().fold(diagnostic, Diagnostic::help)
 }
 
 /// The image, if the store has all of it, or knows where its layers are; one that is damaged is not there. Layers are

@@ -11,9 +11,9 @@ use crate::store::Store;
 use crate::target::{Label, Rule, Target};
 
 use super::locked::{self, Locked};
-use super::offline::Offline;
 use super::output::Output;
 use super::progress::Reporter;
+use super::registries::{Supplied, supplied};
 use super::selection::{Selected, Selection};
 use super::{environment, print, record};
 
@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     }
     let Selected { workspace, lock, targets, roots, is_whole } = arguments.selection.load()?;
     check_outputs(&arguments.outputs, &targets, &roots)?;
-    let store = environment.store()?;
+    let Supplied { registry, store } = supplied(environment, &targets.settings, arguments.offline)?;
 
     let plan = Plan::new(&targets, &roots, &lock)?;
     if is_whole {
@@ -72,7 +72,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         workspace: &workspace,
         settings: &targets.settings,
         store: &store,
-        registry: &Offline,
+        registry: &*registry,
         progress: &progress,
         clock: &|| begun.elapsed(),
         against: None,

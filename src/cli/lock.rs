@@ -8,7 +8,7 @@ use crate::source::{ImagePin, Lock};
 use crate::target::Fetch;
 
 use super::locked::{self, Locked};
-use super::registries::registries;
+use super::registries::{Supplied, supplied};
 use super::resolver::{self, Resolver};
 use super::selection::{Selected, Selection};
 use super::{environment, print};
@@ -50,8 +50,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         lock.fetches.retain(|name, _| names.fetches.contains_key(name));
     }
     if !missing.is_empty() {
-        let store = environment.store()?;
-        let registry = registries(environment, &targets.settings, arguments.offline)?;
+        let Supplied { registry, store } = supplied(environment, &targets.settings, arguments.offline)?;
         let client = Client::new(fetch::Options { offline: arguments.offline, ..fetch::Options::default() });
         let resolver = Resolver { registry: &*registry, client: &client, workspace: &workspace, store: &store };
         let pins = resolver::each(&images, |(name, span)| resolver.image(name).at(span.as_ref()))?;

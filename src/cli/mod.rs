@@ -22,9 +22,12 @@ mod interrupt;
 mod load;
 mod lock;
 mod locked;
+mod login;
+mod logout;
 mod name;
 mod offline;
 mod output;
+mod password;
 mod place;
 mod progress;
 mod prune;
@@ -40,6 +43,7 @@ mod size;
 mod tag;
 mod template;
 mod update;
+mod user_config;
 
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Seek, Write};
@@ -86,6 +90,8 @@ enum Command {
     Index(index::Arguments),
     Prune(prune::Arguments),
     Df(df::Arguments),
+    Login(login::Arguments),
+    Logout(logout::Arguments),
     Completions(completions::Arguments),
 }
 
@@ -136,6 +142,8 @@ impl Cli {
             Command::Index(arguments) => index::run(arguments, environment),
             Command::Prune(arguments) => prune::run(arguments, environment),
             Command::Df(arguments) => df::run(arguments, environment),
+            Command::Login(arguments) => login::run(arguments, environment),
+            Command::Logout(arguments) => logout::run(arguments, environment),
             Command::Completions(arguments) => completions::run(arguments),
         }
     }

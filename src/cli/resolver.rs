@@ -6,7 +6,7 @@ use std::thread;
 use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
 use crate::fetch::Client;
-use crate::image::{self, ImageError, Registry};
+use crate::image::{self, Registry};
 use crate::oci::Reference;
 use crate::source::{ImagePin, Workspace};
 use crate::store::Store;
@@ -29,9 +29,10 @@ impl Resolver<'_> {
     /// # Errors
     /// The registry cannot be asked, or what it has under this name is no image.
     pub(super) fn image(&self, reference: &Reference) -> Result<ImagePin, Diagnostic> {
-        let resolved = image::resolve(self.registry, reference, self.store).map_err(|error| match error {
-            ImageError::Registry(diagnostic) => diagnostic,
-            error => Diagnostic::failure(format!("`{reference}` cannot be pinned")).caused_by(error),
+        let resolved = image::resolve(self.registry, reference, self.store).map_err(|error| {
+            let help = error.help();
+            let diagnostic = Diagnostic::failure(format!("`{reference}` cannot be pinned")).caused_by(error);
+            help.into_iter().fold(diagnostic, Diagnostic::help)
         })?;
         match resolved {
             Some(resolved) if !resolved.platforms.is_empty() => {

@@ -15,7 +15,7 @@ use crate::target::{Fetch, Settings};
 use crate::tomlspec;
 
 use super::locked::{self, Locked};
-use super::registries::registries;
+use super::registries::{Supplied, supplied};
 use super::resolver::{self, Resolver};
 use super::size::human_size;
 use super::{environment, print};
@@ -43,8 +43,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     let (settings, _) = tomlspec::load(&workspace)?;
     let Chosen { images, files } = Chosen::of(&arguments.names, &before, &here)?;
 
-    let store = environment.store()?;
-    let registry = registries(environment, &settings, arguments.offline)?;
+    let Supplied { registry, store } = supplied(environment, &settings, arguments.offline)?;
     let client = Client::new(fetch::Options { offline: arguments.offline, ..fetch::Options::default() });
     let resolver = Resolver { registry: &*registry, client: &client, workspace: &workspace, store: &store };
     let images: Vec<Reference> = images.into_iter().collect();

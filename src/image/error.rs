@@ -76,6 +76,14 @@ impl ImageError {
         }
     }
 
+    /// What a registry's answer asks of a person.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            ImageError::Registry(diagnostic) => miette::Diagnostic::help(diagnostic).map(|help| help.to_string()),
+            _ => None,
+        }
+    }
+
     pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> ImageError {
         move |source| ImageError::Io { path: path.to_owned(), source }
     }

@@ -85,7 +85,7 @@ impl Credentials {
     /// The credential for a repository of a registry.
     pub fn find(&self, registry: &str, repository: &str) -> Result<Option<FoundCredential>, CredentialError> {
         if let Some((_, credential)) = self.given.as_ref().filter(|(of, _)| of == registry) {
-            return Ok(Some(FoundCredential { credential: credential.clone(), source: "the command line".into() }));
+            return Ok(Some(FoundCredential { credential: credential.clone(), source: "this login".into() }));
         }
         for path in &self.files {
             let Some(config) = DockerConfig::read(path)? else { continue };
