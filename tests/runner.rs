@@ -12,6 +12,7 @@ mod graph;
 mod hostile;
 mod images;
 mod interrupt;
+mod platforms;
 mod properties;
 mod prune;
 mod reference;

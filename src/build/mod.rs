@@ -17,5 +17,5 @@ mod schedule;
 
 pub use execute::Context;
 pub use report::{Report, StepNode};
-pub use run::{Built, Options, build, complete, record_of, steps};
+pub use run::{Built, Options, build, complete, records_of, steps};
 pub use schedule::{How, Progress};

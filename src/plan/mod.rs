@@ -1,10 +1,13 @@
-//! From the user's files to the actions of a build: [`TargetGraph`] loads targets and what they depend on,
-//! [`Plan`] lowers them to an [`ActionGraph`](crate::action::ActionGraph), [`query`] selects among them.
+//! From the user's files to the actions of a build: [`TargetGraph`] loads targets and what they depend on, each configured
+//! for the platforms that are asked for, [`Plan`] lowers them to an [`ActionGraph`](crate::action::ActionGraph), [`query`] selects among them.
 
+mod configured;
 mod lower;
+mod order;
 mod query;
 mod targets;
 
+pub use configured::{ConfiguredLabel, ConfiguredRule, ConfiguredTarget};
 pub use lower::Plan;
 pub use query::query;
 pub use targets::TargetGraph;
