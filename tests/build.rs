@@ -263,9 +263,9 @@ fn the_store_lists_and_shows_what_was_built() {
         "image(name = 'web', layers = [write('/a', 'a')], labels = {'k': 'v'}, tags = ['example.com/web:1'])",
     );
     let digest = workspace.build("//:web");
-    let table = workspace.ok(&["images"]);
+    let table = workspace.ok(&["images", "--digests"]);
     assert!(
-        table.contains("example.com/web:1") && table.contains(&digest[7..19]) && table.contains("linux/amd64"),
+        table.contains("example.com/web") && table.contains(&digest[7..19]) && table.contains("linux/amd64"),
         "{table}"
     );
     let shown: serde_json::Value = serde_json::from_str(&workspace.ok(&["inspect", "web"])).unwrap();

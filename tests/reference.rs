@@ -3,8 +3,23 @@
 use std::fs;
 use std::process::Command;
 
-const COMMANDS: [&str; 10] =
-    ["build", "explain", "graph", "query", "schema", "images", "inspect", "prune", "df", "completions"];
+const COMMANDS: [&str; 15] = [
+    "build",
+    "lock",
+    "update",
+    "explain",
+    "graph",
+    "query",
+    "schema",
+    "images",
+    "inspect",
+    "history",
+    "tag",
+    "rmi",
+    "prune",
+    "df",
+    "completions",
+];
 
 fn help(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_ocify")).args(arguments).arg("--help").env("COLUMNS", "100").output();

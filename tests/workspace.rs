@@ -70,7 +70,7 @@ impl Workspace {
     /// A command line of `ocify` in the workspace, not run yet.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ocify"));
-        command.args(arguments).current_dir(self.root()).env("OCIFY_STORE", self.store());
+        command.args(arguments).current_dir(self.root()).env("OCIFY_STORE", self.store()).env_remove("CI");
         command
     }
 

@@ -1,15 +1,17 @@
 //! The builds that the present one is compared with, to say why something has to be made again.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde::de::IgnoredAny;
 
 use crate::action::record::{BuildRecord, StepRecord};
-use crate::action::{Step, StepTarget};
+use crate::action::{Part, Step, StepTarget};
 use crate::diagnostic::Diagnostic;
 use crate::digest::{CacheKey, Digest};
 use crate::entry::Entry;
+use crate::image::Image;
 use crate::oci::canonical_json;
 use crate::source::Workspace;
 use crate::store::{ActionRecord, Store, StoreError};
@@ -125,6 +127,32 @@ pub(super) fn read(store: &Store, target: &Label, digest: &Digest) -> Result<Opt
     let record: Option<ActionRecord<IgnoredAny, BuildRecord>> =
         store.action(&key(target, digest)).map_err(unreadable)?;
     Ok(record.map(|record| record.result))
+}
+
+/// The step that made each layer of `image`, and its key, by the digest of the layer, as far as the store remembers builds.
+/// Where several gave the same layer, it is the build of this image, else the one that gave most of its layers.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn layer_steps(image: &Image, store: &Store) -> Result<BTreeMap<Digest, (Step, CacheKey)>, Diagnostic> {
+    let layers: BTreeSet<Digest> = image.layers().iter().map(|layer| layer.descriptor.digest).collect();
+    let is_step =
+        |record: &StepRecord| matches!(record.step.part, Part::Layer { .. }) && layers.contains(&record.result.digest);
+    let mut builds = Vec::new();
+    for key in store.action_keys().map_err(unreadable)? {
+        // As a value first: a record of another form is no damaged one.
+        let record: Option<ActionRecord<IgnoredAny, serde_json::Value>> = store.action(&key).map_err(unreadable)?;
+        let build = record.and_then(|record| serde_json::from_value::<BuildRecord>(record.result).ok());
+        let Some(BuildRecord { target, digest, mut steps, .. }) = build else { continue };
+        steps.retain(is_step);
+        builds.push(((digest != image.digest(), Reverse(steps.len()), target, digest), steps));
+    }
+    builds.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let mut found = BTreeMap::new();
+    for StepRecord { step, preimage, result, .. } in builds.into_iter().flat_map(|(_, steps)| steps) {
+        found.entry(result.digest).or_insert_with(|| (step, preimage.key()));
+    }
+    Ok(found)
 }
 
 /// The entries of a layer that a build made: from the record, else from the store, if it still has the list.

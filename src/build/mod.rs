@@ -15,6 +15,7 @@ mod report;
 mod run;
 mod schedule;
 
+pub use baseline::layer_steps;
 pub use execute::Context;
 pub use report::{Report, StepNode};
 pub use run::{Built, Options, build, complete, records_of, steps};

@@ -6,10 +6,12 @@ use std::time::Instant;
 use crate::build::{Built, Context, Options, build};
 use crate::diagnostic::Diagnostic;
 use crate::image::ImageOrIndex;
-use crate::plan::{Plan, TargetGraph};
+use crate::plan::{Names, Plan, TargetGraph};
 use crate::store::Store;
 use crate::target::Label;
 
+use super::locked::{self, Locked};
+use super::offline::Offline;
 use super::output::Output;
 use super::progress::Reporter;
 use super::selection::{Selected, Selection};
@@ -30,6 +32,11 @@ pub(super) struct Arguments {
     /// How many steps run at the same time; the output does not depend on it [default: one for each processor]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
+    #[command(flatten)]
+    locked: Locked,
+    /// Do not use the network: what the store lacks is not to be had
+    #[arg(long)]
+    offline: bool,
     /// After a failure, go on with what does not depend on it
     #[arg(short, long)]
     keep_going: bool,
@@ -50,11 +57,14 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         let made = rayon::ThreadPoolBuilder::new().num_threads(jobs.into()).build_global();
         made.map_err(|error| Diagnostic::failure("the threads cannot be started").caused_by(error))?;
     }
-    let Selected { workspace, targets, roots } = arguments.selection.load()?;
+    let Selected { workspace, lock, targets, roots, is_whole } = arguments.selection.load()?;
     check_outputs(&arguments.outputs, &targets, &roots)?;
     let store = environment.store()?;
 
-    let plan = Plan::new(&targets, &roots);
+    let plan = Plan::new(&targets, &roots, &lock)?;
+    if is_whole {
+        arguments.locked.allow(&locked::stale(&lock, &Names::of(&targets, &roots)), "ocify lock")?;
+    }
     let steps = plan.graph.iter().filter(|(_, action)| action.title().is_some()).count();
     let progress = Reporter::new(steps, arguments.quiet);
     let begun = Instant::now();
@@ -62,6 +72,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         workspace: &workspace,
         settings: &targets.settings,
         store: &store,
+        registry: &Offline,
         progress: &progress,
         clock: &|| begun.elapsed(),
         against: None,

@@ -6,6 +6,7 @@ use crate::build::{Context, StepNode, steps};
 use crate::diagnostic::Diagnostic;
 use crate::plan::Plan;
 
+use super::offline::Offline;
 use super::progress::Reporter;
 use super::selection::{Selected, Selection};
 use super::{environment, record};
@@ -23,7 +24,7 @@ pub(super) struct Comparison {
 impl Comparison {
     /// The steps that the next build would do, each with what it was.
     pub(super) fn steps(&self, environment: &environment::Arguments) -> Result<Vec<StepNode>, Diagnostic> {
-        let Selected { workspace, targets, roots } = self.selection.load()?;
+        let Selected { workspace, lock, targets, roots, .. } = self.selection.load()?;
         let store = environment.store()?;
         let against = self.against.as_ref().map(|text| record::find(text, &roots, &store)).transpose()?;
         let begun = Instant::now();
@@ -31,10 +32,11 @@ impl Comparison {
             workspace: &workspace,
             settings: &targets.settings,
             store: &store,
+            registry: &Offline,
             progress: &Reporter::new(0, true),
             clock: &|| begun.elapsed(),
             against: against.as_deref(),
         };
-        steps(&Plan::new(&targets, &roots), &context)
+        steps(&Plan::new(&targets, &roots, &lock)?, &context)
     }
 }

@@ -9,18 +9,30 @@ mod completions;
 mod df;
 mod environment;
 mod explain;
+mod filter;
 mod graph;
+mod history;
 mod images;
 mod inspect;
 mod interrupt;
+mod lock;
+mod locked;
+mod name;
+mod offline;
 mod output;
 mod progress;
 mod prune;
 mod query;
 mod record;
+mod registries;
+mod resolver;
+mod rmi;
 mod schema;
 mod selection;
 mod size;
+mod tag;
+mod template;
+mod update;
 
 use std::io::{self, ErrorKind, IsTerminal};
 use std::process::ExitCode;
@@ -45,6 +57,8 @@ pub struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Build(build::Arguments),
+    Lock(lock::Arguments),
+    Update(update::Arguments),
     Explain(explain::Arguments),
     Graph(graph::Arguments),
     Query(query::Arguments),
@@ -52,6 +66,10 @@ enum Command {
     #[command(alias = "ls")]
     Images(images::Arguments),
     Inspect(inspect::Arguments),
+    History(history::Arguments),
+    Tag(tag::Arguments),
+    #[command(alias = "rm")]
+    Rmi(rmi::Arguments),
     Prune(prune::Arguments),
     Df(df::Arguments),
     Completions(completions::Arguments),
@@ -85,12 +103,17 @@ impl Cli {
         let environment = &self.environment;
         match &self.command {
             Command::Build(arguments) => build::run(arguments, environment),
+            Command::Lock(arguments) => lock::run(arguments, environment),
+            Command::Update(arguments) => update::run(arguments, environment),
             Command::Explain(arguments) => explain::run(arguments, environment),
             Command::Graph(arguments) => graph::run(arguments, environment),
             Command::Query(arguments) => query::run(arguments),
             Command::Schema(arguments) => schema::run(arguments),
             Command::Images(arguments) => images::run(arguments, environment),
             Command::Inspect(arguments) => inspect::run(arguments, environment),
+            Command::History(arguments) => history::run(arguments, environment),
+            Command::Tag(arguments) => tag::run(arguments, environment),
+            Command::Rmi(arguments) => rmi::run(arguments, environment),
             Command::Prune(arguments) => prune::run(arguments, environment),
             Command::Df(arguments) => df::run(arguments, environment),
             Command::Completions(arguments) => completions::run(arguments),

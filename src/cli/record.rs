@@ -13,7 +13,7 @@ use crate::image::sink::OutputFile;
 use crate::store::Store;
 use crate::target::Label;
 
-use super::inspect;
+use super::name;
 
 /// The version of the file's form.
 const VERSION: u32 = 1;
@@ -47,7 +47,7 @@ pub(super) fn find(text: &str, roots: &[Label], store: &Store) -> Result<Vec<Bui
         return read(file);
     }
     let help = "name a file that `ocify build --record` wrote, or an image as `ocify images` lists it";
-    let digest = inspect::find(text, store).map_err(|error| error.help(help))?;
+    let digest = name::find(text, store).map_err(|error| error.help(help))?.digest;
     let mut builds = Vec::new();
     for label in roots {
         builds.extend(records_of(label, &digest, store)?);

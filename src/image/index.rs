@@ -1,13 +1,16 @@
 //! Several images under one digest.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::digest::Digest;
 use crate::oci::{Descriptor, Index, canonical_json};
+use crate::platform::Platform;
 use crate::store::{Store, StoreError};
 
-use super::Image;
 use super::document::{self, DocumentError};
+use super::import::{Candidate, choose};
+use super::{Image, ImageError};
 
 /// An image index with what it lists, in the order in which it lists it. A clone costs nothing.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,6 +92,18 @@ impl ImageOrIndex {
         }
     }
 
+    /// The image for `platform`; the only one, whatever it is for. What is for no platform at all, as BuildKit's attestations
+    /// are, does not count.
+    ///
+    /// # Errors
+    /// There is none, or there are several.
+    pub fn for_platform(&self, platform: &Platform) -> Result<&Image, ImageError> {
+        let images = self.images().into_iter().filter(|image| image.config().os != "unknown");
+        let images: BTreeMap<Digest, &Image> = images.map(|image| (image.digest(), image)).collect();
+        let candidates = images.values().map(|image| Candidate { digest: image.digest(), platform: image.platform() });
+        Ok(images[&choose(&candidates.collect::<Vec<_>>(), platform)?])
+    }
+
     /// The images in it at any depth, in the order of the indexes; one for an image itself.
     pub fn images(&self) -> Vec<&Image> {
         match self {
@@ -107,5 +122,23 @@ impl From<Image> for ImageOrIndex {
 impl From<ImageIndex> for ImageOrIndex {
     fn from(index: ImageIndex) -> Self {
         ImageOrIndex::Index(index)
+    }
+}
+
+/// The blobs that an image or index consists of, each once, by digest, with their sizes.
+pub fn blobs(what: &ImageOrIndex) -> BTreeMap<Digest, u64> {
+    let mut blobs = BTreeMap::new();
+    add_indexes(what, &mut blobs);
+    for image in what.images() {
+        let parts = [image.descriptor(), image.manifest().config.clone()];
+        blobs.extend(parts.iter().chain(&image.manifest().layers).map(|blob| (blob.digest, blob.size)));
+    }
+    blobs
+}
+
+fn add_indexes(what: &ImageOrIndex, blobs: &mut BTreeMap<Digest, u64>) {
+    if let ImageOrIndex::Index(index) = what {
+        blobs.insert(index.digest(), index.descriptor().size);
+        index.entries().iter().for_each(|entry| add_indexes(entry, blobs));
     }
 }

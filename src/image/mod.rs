@@ -7,7 +7,7 @@
 
 mod assemble;
 mod contents;
-mod document;
+pub mod document;
 mod error;
 mod import;
 mod index;
@@ -18,12 +18,15 @@ mod validate;
 
 pub use assemble::{assemble, assemble_index};
 pub use contents::{layer_entries, spool_contents, tree};
-pub use document::DocumentError;
+pub use document::{Document, DocumentError, MAX_CONFIG, MAX_DEPTH, MAX_MANIFEST, parse as parse_document};
 pub use error::ImageError;
-pub use import::{import_docker_archive, import_layout, import_oci_archive};
-pub use index::{ImageIndex, ImageOrIndex};
+pub use import::{
+    Registry, Resolved, import_docker_archive, import_layout, import_oci_archive, import_registry,
+    import_registry_whole, read_registry, resolve,
+};
+pub use index::{ImageIndex, ImageOrIndex, blobs};
 pub use layer::Layer;
-pub use load::{load, load_image};
+pub use load::{MAX_DOCUMENTS, load, load_image};
 pub use validate::{Problem, validate, validate_documents};
 
 use std::sync::Arc;

@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 
 use crate::action::{Action, ActionGraph, ActionId, StepTarget};
-use crate::diagnostic::Spanned;
+use crate::diagnostic::{Diagnostic, Spanned};
 use crate::digest::Digest;
 use crate::path::WorkspacePath;
 use crate::platform::Platform;
+use crate::source::Lock;
 use crate::target::{Archive, Base, Fetch, FileSource, ImageSpec, Label, LayerSpec};
 
 use super::configured::{ConfiguredLabel, ConfiguredRule, ConfiguredTarget};
+use super::names::Names;
+use super::pin;
 use super::targets::TargetGraph;
 
 /// The actions that make some targets, and which action gives which target.
@@ -20,28 +23,35 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan for `roots`. The same targets give the same plan.
-    pub fn new(targets: &TargetGraph, roots: &[Label]) -> Plan {
-        let mut lowering = Lowering {
-            targets,
-            graph: ActionGraph::new(),
-            lowered: BTreeMap::new(),
-            imports: Vec::new(),
-            trees: BTreeMap::new(),
-            fetches: BTreeMap::new(),
-            listings: BTreeMap::new(),
-        };
-        for (id, target) in targets.configured_in_build_order(roots) {
-            lowering.target(id, target);
+    /// The plan for `roots`. The same targets and the same lock give the same plan.
+    ///
+    /// # Errors
+    /// What a spec names is not pinned, or not for the platform; each such name at its place.
+    pub fn new(targets: &TargetGraph, roots: &[Label], lock: &Lock) -> Result<Plan, Diagnostic> {
+        let lowering = Lowering::of(targets, roots, lock);
+        let mut errors = lowering.errors.into_iter();
+        if let Some(first) = errors.next() {
+            return Err(first.and(errors));
         }
         let result = |label: &Label| Some((label.clone(), lowering.lowered.get(targets.root(label)?)?.result));
         let roots = roots.iter().filter_map(result).collect();
-        Plan { graph: lowering.graph, roots }
+        Ok(Plan { graph: lowering.graph, roots })
+    }
+}
+
+impl Names {
+    /// What `roots` and all that they depend on name without a digest, for the platforms that they are built for.
+    pub fn of(targets: &TargetGraph, roots: &[Label]) -> Names {
+        Lowering::of(targets, roots, &Lock::default()).unpinned
     }
 }
 
 struct Lowering<'a> {
     targets: &'a TargetGraph,
+    lock: &'a Lock,
+    /// What is not pinned; each name once.
+    errors: Vec<Diagnostic>,
+    unpinned: Names,
     graph: ActionGraph,
     lowered: BTreeMap<ConfiguredLabel, Lowered>,
     /// Imported images and their trees, so that a base is read once however many images stand on it.
@@ -76,7 +86,26 @@ struct Asking<'a> {
     configured: &'a ConfiguredTarget,
 }
 
-impl Lowering<'_> {
+impl<'a> Lowering<'a> {
+    fn of(targets: &'a TargetGraph, roots: &[Label], lock: &'a Lock) -> Self {
+        let mut lowering = Lowering {
+            targets,
+            lock,
+            errors: Vec::new(),
+            unpinned: Names::default(),
+            graph: ActionGraph::new(),
+            lowered: BTreeMap::new(),
+            imports: Vec::new(),
+            trees: BTreeMap::new(),
+            fetches: BTreeMap::new(),
+            listings: BTreeMap::new(),
+        };
+        for (id, target) in targets.configured_in_build_order(roots) {
+            lowering.target(id, target);
+        }
+        lowering
+    }
+
     fn target(&mut self, id: &ConfiguredLabel, configured: &ConfiguredTarget) {
         let several = id.platform.is_some() && self.targets.is_for_several(&id.label);
         let platform = id.platform.clone().filter(|_| several);
@@ -116,7 +145,7 @@ impl Lowering<'_> {
 
     fn compose(&mut self, layer: &Spanned<LayerSpec>, below: Option<ActionId>, asking: &Asking) -> ActionId {
         let fetches = layer.value.fetches();
-        let fetched: Vec<ActionId> = fetches.into_iter().map(|fetch| self.fetch(fetch, asking.target)).collect();
+        let fetched: Vec<ActionId> = fetches.into_iter().filter_map(|fetch| self.fetch(fetch, asking.target)).collect();
         let from = match &layer.value {
             LayerSpec::Copy(copy) => self.base_tree(&copy.image, asking),
             _ => None,
@@ -131,11 +160,22 @@ impl Lowering<'_> {
         self.graph.add(Action::Compose { layer: layer.clone(), below, from, listing, fetched })
     }
 
-    fn fetch(&mut self, fetch: Spanned<Fetch>, target: &StepTarget) -> ActionId {
-        let Fetch { sha256, package, urls, .. } = fetch.value.clone();
+    /// The action that brings a file; none for one that is not pinned.
+    fn fetch(&mut self, fetch: Spanned<Fetch>, target: &StepTarget) -> Option<ActionId> {
+        let sha256 = match pin::fetch(&fetch.value, self.lock) {
+            Ok(sha256) => sha256,
+            Err(unpinned) => {
+                self.refuse(unpinned.explained(&target.label, self.targets).at(fetch.span.clone()));
+                if let Some(name) = fetch.value.lock_name() {
+                    self.unpinned.fetches.entry(name).or_insert(fetch);
+                }
+                return None;
+            }
+        };
+        let Fetch { package, urls, .. } = fetch.value.clone();
         let graph = &mut self.graph;
-        let action = || graph.add(Action::Fetch { target: target.clone(), fetch });
-        *self.fetches.entry((sha256, package, urls)).or_insert_with(action)
+        let action = || graph.add(Action::Fetch { target: target.clone(), fetch, sha256 });
+        Some(*self.fetches.entry((sha256, package, urls)).or_insert_with(action))
     }
 
     fn listing(&mut self, archive: Spanned<Archive>, fetched: Option<ActionId>, target: &StepTarget) -> ActionId {
@@ -161,17 +201,37 @@ impl Lowering<'_> {
         match &base.value {
             Base::Scratch => None,
             Base::Target(label) => Some(self.lowered[asking.configured.dependency(label)?].result),
-            Base::OciLayout(_) | Base::OciArchive(_) | Base::DockerArchive(_) => {
-                let known = self.imports.iter().find(|(other, on, _)| *other == base.value && on == asking.platform);
-                if let Some((_, _, import)) = known {
-                    return Some(*import);
+            Base::Oci(oci) => match pin::image(oci, asking.platform, self.lock) {
+                Ok(pinned) => {
+                    let base = Spanned { value: Base::Oci(pinned), span: base.span.clone() };
+                    Some(self.import(&base, asking))
                 }
-                let (target, base, platform) = (asking.target.clone(), base.clone(), asking.platform.clone());
-                let known = (base.value.clone(), platform.clone());
-                let import = self.graph.add(Action::Import { target, base, platform });
-                self.imports.push((known.0, known.1, import));
-                Some(import)
-            }
+                Err(unpinned) => {
+                    let span = base.span.clone();
+                    self.unpinned.images.entry(oci.reference.clone()).or_insert(span);
+                    self.refuse(unpinned.explained(&asking.target.label, self.targets).at(base.span.clone()));
+                    None
+                }
+            },
+            Base::OciLayout(_) | Base::OciArchive(_) | Base::DockerArchive(_) => Some(self.import(base, asking)),
+        }
+    }
+
+    fn import(&mut self, base: &Spanned<Base>, asking: &Asking) -> ActionId {
+        let known = self.imports.iter().find(|(other, on, _)| *other == base.value && on == asking.platform);
+        if let Some((_, _, import)) = known {
+            return *import;
+        }
+        let (target, base, platform) = (asking.target.clone(), base.clone(), asking.platform.clone());
+        let known = (base.value.clone(), platform.clone());
+        let import = self.graph.add(Action::Import { target, base, platform });
+        self.imports.push((known.0, known.1, import));
+        import
+    }
+
+    fn refuse(&mut self, error: Diagnostic) {
+        if self.errors.iter().all(|other| other.to_string() != error.to_string()) {
+            self.errors.push(error);
         }
     }
 

@@ -3,11 +3,14 @@
 
 mod configured;
 mod lower;
+mod names;
 mod order;
+mod pin;
 mod query;
 mod targets;
 
 pub use configured::{ConfiguredLabel, ConfiguredRule, ConfiguredTarget};
 pub use lower::Plan;
+pub use names::Names;
 pub use query::query;
 pub use targets::TargetGraph;

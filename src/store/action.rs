@@ -70,6 +70,25 @@ impl Store {
         out.persist_unflushed(&path, 0o444)
     }
 
+    /// The keys of all actions that have a record, sorted.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn action_keys(&self) -> Result<Vec<CacheKey>, StoreError> {
+        let directory = self.path(layout::ACTIONS);
+        let mut keys = Vec::new();
+        let entries = match fs::read_dir(&directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(keys),
+            entries => entries.map_err(StoreError::read("list", &directory))?,
+        };
+        for entry in entries {
+            let name = entry.map_err(StoreError::read("list", &directory))?.file_name();
+            keys.extend(name.to_str().and_then(|name| Digest::from_hex(name).ok()).map(CacheKey));
+        }
+        keys.sort();
+        Ok(keys)
+    }
+
     fn action_path(&self, key: &CacheKey) -> PathBuf {
         self.path(layout::ACTIONS).join(key.0.hex())
     }

@@ -7,6 +7,8 @@ use std::fs::{self, File};
 use std::io;
 use std::time::SystemTime;
 
+use crate::oci::Descriptor;
+
 use super::inventory::{StoredFile, inventory};
 use super::lease;
 use super::lock::Lock;
@@ -48,7 +50,22 @@ impl Store {
             drop(Lock::acquire(&self.path(layout::PRUNE_LOCK))?);
             lease::sweep(&self.path(layout::LOCKS));
         }
-        let files = inventory(self)?;
+        self.prune_among(inventory(self)?, options)
+    }
+
+    /// Of what `roots` need, by name, removes what no reference needs and no running process uses.
+    ///
+    /// # Errors
+    /// As [`Store::prune`].
+    pub fn remove_unneeded(&self, roots: &[(String, Descriptor)]) -> Result<Pruned, StoreError> {
+        // What of it cannot be read leads to nothing that could be removed.
+        let mut theirs = Reachable::default();
+        roots.iter().for_each(|(name, descriptor)| theirs.follow(name, descriptor.clone(), self));
+        let files = inventory(self)?.into_iter().filter(|file| file.is_needed(&theirs)).collect();
+        self.prune_among(files, &PruneOptions::default())
+    }
+
+    fn prune_among(&self, files: Vec<StoredFile>, options: &PruneOptions) -> Result<Pruned, StoreError> {
         let mut reachable = Reachable::from(self)?;
         reachable.check()?;
         let mut pruned = Pruned { removed: Vec::new(), left: files.iter().map(|file| file.size).sum() };

@@ -111,8 +111,8 @@ impl Reachable {
         found
     }
 
-    /// Each document is looked at once, so cycles end.
-    fn follow(&mut self, reference: &str, root: Descriptor, store: &Store) {
+    /// Adds what `root` needs. Each document is looked at once, so cycles end.
+    pub(super) fn follow(&mut self, reference: &str, root: Descriptor, store: &Store) {
         let mut open = vec![(root.digest, root.media_type)];
         while let Some((digest, media_type)) = open.pop() {
             self.blobs.insert(digest);

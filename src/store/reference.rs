@@ -38,6 +38,44 @@ impl Store {
         Ok(references)
     }
 
+    /// What index.json lists without a name: what other tools put there, and [`Store::keep_unnamed`].
+    ///
+    /// # Errors
+    /// As [`Store::references`].
+    pub fn unnamed(&self) -> Result<Vec<Descriptor>, StoreError> {
+        let unnamed = self.read_index()?.manifests.into_iter().filter(|entry| name_of(entry).is_none());
+        let descriptor = |entry| {
+            serde_json::from_value::<Descriptor>(entry)
+                .map_err(|error| self.damaged(format!("one of its entries: {error}")))
+        };
+        unnamed.map(descriptor).collect()
+    }
+
+    /// Lists this without a name, so that it is kept, unless index.json has it under some name or none.
+    ///
+    /// # Errors
+    /// As [`Store::set_references`].
+    pub fn keep_unnamed(&self, descriptor: &Descriptor) -> Result<(), StoreError> {
+        let Descriptor { digest, size, .. } = *descriptor;
+        if self.contains(&digest) != Some(size) {
+            return Err(StoreError::DanglingReference { name: digest.to_string(), digest, size });
+        }
+        self.change_index(|index| {
+            if !index.manifests.iter().any(|entry| is_of(entry, &digest)) {
+                index.manifests.push(serde_json::to_value(descriptor).expect("a descriptor has string keys only"));
+            }
+        })
+    }
+
+    /// Removes the references of these names, and the entries without a name that lead to these digests, all or none; the
+    /// blobs stay. False if there was none of them.
+    pub fn remove_references(&self, names: &BTreeSet<String>, unnamed: &BTreeSet<Digest>) -> Result<bool, StoreError> {
+        self.remove_entries(|entry| match name_of(entry) {
+            Some(name) => names.contains(name),
+            None => unnamed.iter().any(|digest| is_of(entry, digest)),
+        })
+    }
+
     /// What index.json lists, by name, also what has no name there: that is called by its digest.
     ///
     /// # Errors
@@ -80,10 +118,14 @@ impl Store {
 
     /// Removes a reference; the blobs stay. False if there was none of this name.
     pub fn remove_reference(&self, name: &str) -> Result<bool, StoreError> {
+        self.remove_entries(|entry| name_of(entry) == Some(name))
+    }
+
+    fn remove_entries(&self, is_removed: impl Fn(&Value) -> bool) -> Result<bool, StoreError> {
         let found = Cell::new(false);
         self.change_index(|index| {
             let before = index.manifests.len();
-            index.manifests.retain(|entry| name_of(entry) != Some(name));
+            index.manifests.retain(|entry| !is_removed(entry));
             found.set(index.manifests.len() < before);
         })?;
         Ok(found.get())
@@ -240,6 +282,10 @@ fn name_of(entry: &Value) -> Option<&str> {
     entry.get("annotations")?.get(REF_NAME)?.as_str()
 }
 
+fn is_of(entry: &Value, digest: &Digest) -> bool {
+    entry.get("digest").and_then(Value::as_str).is_some_and(|text| text == digest.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -273,6 +319,21 @@ mod tests {
         assert!(store.remove_reference("x").unwrap());
         assert!(!store.remove_reference("x").unwrap());
         assert_eq!(store.references().unwrap(), BTreeMap::from([("y".into(), old)]));
+    }
+
+    #[test]
+    fn what_has_no_name_is_listed_once_and_removed_by_digest() {
+        let (_directory, store, descriptor) = new_store();
+        store.keep_unnamed(&descriptor).unwrap();
+        store.keep_unnamed(&descriptor).unwrap();
+        store.set_references(&[("x".into(), descriptor.clone())]).unwrap();
+        assert_eq!(store.unnamed().unwrap(), [descriptor.clone()]);
+        let unnamed = BTreeSet::from([descriptor.digest]);
+        assert!(store.remove_references(&BTreeSet::new(), &unnamed).unwrap());
+        assert!(!store.remove_references(&BTreeSet::new(), &unnamed).unwrap());
+        store.keep_unnamed(&descriptor).unwrap();
+        assert_eq!(store.unnamed().unwrap(), [], "it has a name");
+        assert_eq!(store.references().unwrap().len(), 1);
     }
 
     #[test]

@@ -21,7 +21,7 @@ mod source;
 mod title;
 mod value;
 
-pub use base::{Base, DockerArchive, OciArchive, OciLayout};
+pub use base::{Base, DockerArchive, OciArchive, OciLayout, OciReference};
 pub use builtin::{duplicate, empty_glob, node, positional, rule, take_name, target_name};
 pub use decode::decode;
 pub use field::{FieldError, Id, Mode, Owner};
@@ -32,6 +32,6 @@ pub use reference::reference;
 pub use rule::{Rule, SelectedImage, Target, distinct};
 pub use schema::{document_keys, schema};
 pub use select::{Select, Sum};
-pub use settings::Settings;
+pub use settings::{RegistrySettings, Settings};
 pub use source::{Fetch, FileSource, Glob, Sources};
 pub use value::{Node, Value};

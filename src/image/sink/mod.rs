@@ -19,34 +19,15 @@ pub use oci_archive::oci_archive;
 pub use output::OutputFile;
 pub use rootfs::{directory, tar};
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
 use crate::archive::read::ReadError;
 use crate::digest::Digest;
-use crate::oci::{Descriptor, REF_NAME};
+use crate::oci::{Descriptor, MediaType, REF_NAME};
 use crate::store::{BlobReader, Store, StoreError};
 
-use super::ImageOrIndex;
-
-/// The blobs that an image or index consists of, each once, by digest, with their sizes.
-fn blobs(what: &ImageOrIndex) -> BTreeMap<Digest, u64> {
-    let mut blobs = BTreeMap::new();
-    add_indexes(what, &mut blobs);
-    for image in what.images() {
-        let parts = [image.descriptor(), image.manifest().config.clone()];
-        blobs.extend(parts.iter().chain(&image.manifest().layers).map(|blob| (blob.digest, blob.size)));
-    }
-    blobs
-}
-
-fn add_indexes(what: &ImageOrIndex, blobs: &mut BTreeMap<Digest, u64>) {
-    if let ImageOrIndex::Index(index) = what {
-        blobs.insert(index.digest(), index.descriptor().size);
-        index.entries().iter().for_each(|entry| add_indexes(entry, blobs));
-    }
-}
+use super::{ImageOrIndex, blobs};
 
 /// The entries of a layout's `index.json`: one for each name, or one without a name.
 fn listed(what: &ImageOrIndex, names: &[String]) -> Vec<Descriptor> {
@@ -61,8 +42,9 @@ fn listed(what: &ImageOrIndex, names: &[String]) -> Vec<Descriptor> {
     }
 }
 
-/// Opens a blob of the store that the image has.
+/// Opens a blob that the image has, which is brought if the store lacks it.
 fn open(store: &Store, digest: &Digest, size: u64) -> Result<BlobReader, SinkError> {
+    store.bring(&Descriptor::new(MediaType::Other(String::new()), *digest, size))?;
     match store.open_blob(digest)? {
         Some(blob) if blob.size() == size => Ok(blob),
         Some(blob) => Err(SinkError::Size { digest: *digest, expected: size, found: blob.size() }),
