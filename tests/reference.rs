@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 23] = [
     "build",
     "lock",
     "update",
@@ -16,6 +16,12 @@ const COMMANDS: [&str; 17] = [
     "history",
     "tag",
     "rmi",
+    "copy",
+    "save",
+    "load",
+    "import",
+    "export",
+    "index",
     "prune",
     "df",
     "login",

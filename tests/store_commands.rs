@@ -1,6 +1,8 @@
 //! The commands for images that are in the store, as a person types them.
 
+mod files;
 mod looking;
+mod moving;
 mod names;
 
 use crate::workspace::Workspace;
@@ -18,4 +20,9 @@ fn shop() -> Workspace {
     );
     workspace.ok(&["build"]);
     workspace
+}
+
+/// The digest of the manifest or index that `name` leads to.
+fn digest_of(workspace: &Workspace, name: &str) -> String {
+    workspace.ok(&["inspect", name, "--format", "{{.Digest}}"]).trim().to_owned()
 }

@@ -1,6 +1,7 @@
 //! Files that are fetched, and what is in archives, without and with the bytes of their files.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::BufReader;
 use std::sync::Arc;
 
@@ -99,11 +100,19 @@ pub(super) struct Listing {
 impl Listing {
     /// Reads `archive`, a content that can be opened; the contents of its files are set aside in a temporary file.
     pub(super) fn read(archive: &Content, store: &Store) -> Result<Self, Diagnostic> {
+        let file = archive.open();
+        Listing::read_file(
+            file.map_err(|error| Diagnostic::failure("the archive cannot be read").caused_by(error))?,
+            store,
+        )
+    }
+
+    /// As [`Listing::read`], from an open file.
+    pub(super) fn read_file(file: File, store: &Store) -> Result<Self, Diagnostic> {
         let limits = Limits::default();
-        let file = store.spool().map_err(|e| Diagnostic::failure("no temporary file").caused_by(e))?;
-        let mut spool = Spool::new(file);
+        let spool = store.spool().map_err(|e| Diagnostic::failure("no temporary file").caused_by(e))?;
+        let mut spool = Spool::new(spool);
         let unreadable = || Diagnostic::failure("the archive cannot be read");
-        let file = archive.open().map_err(|error| unreadable().caused_by(error))?;
         if is_zip(&file).map_err(|error| unreadable().caused_by(error))? {
             let entries = read_zip(&file, &limits, &mut spool).map_err(|error| unreadable().caused_by(error))?;
             return Ok(Listing { entries, warnings: Vec::new() });

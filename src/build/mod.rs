@@ -12,11 +12,13 @@ mod layer;
 mod listing;
 mod output;
 mod report;
+mod rootfs;
 mod run;
 mod schedule;
 
 pub use baseline::layer_steps;
 pub use execute::Context;
 pub use report::{Report, StepNode};
+pub use rootfs::import_rootfs;
 pub use run::{Built, Options, build, complete, record_of, steps};
 pub use schedule::{How, Progress};

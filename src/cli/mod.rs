@@ -6,15 +6,20 @@
 mod build;
 mod comparison;
 mod completions;
+mod copy;
 mod df;
 mod environment;
 mod explain;
+mod export;
 mod filter;
 mod graph;
 mod history;
 mod images;
+mod import;
+mod index;
 mod inspect;
 mod interrupt;
+mod load;
 mod lock;
 mod locked;
 mod login;
@@ -23,6 +28,7 @@ mod name;
 mod offline;
 mod output;
 mod password;
+mod place;
 mod progress;
 mod prune;
 mod query;
@@ -30,6 +36,7 @@ mod record;
 mod registries;
 mod resolver;
 mod rmi;
+mod save;
 mod schema;
 mod selection;
 mod size;
@@ -38,7 +45,8 @@ mod template;
 mod update;
 mod user_config;
 
-use std::io::{self, ErrorKind, IsTerminal};
+use std::fs::File;
+use std::io::{self, ErrorKind, IsTerminal, Seek, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -74,6 +82,12 @@ enum Command {
     Tag(tag::Arguments),
     #[command(alias = "rm")]
     Rmi(rmi::Arguments),
+    Copy(copy::Arguments),
+    Save(save::Arguments),
+    Load(load::Arguments),
+    Import(import::Arguments),
+    Export(export::Arguments),
+    Index(index::Arguments),
     Prune(prune::Arguments),
     Df(df::Arguments),
     Login(login::Arguments),
@@ -120,6 +134,12 @@ impl Cli {
             Command::History(arguments) => history::run(arguments, environment),
             Command::Tag(arguments) => tag::run(arguments, environment),
             Command::Rmi(arguments) => rmi::run(arguments, environment),
+            Command::Copy(arguments) => copy::run(arguments, environment),
+            Command::Save(arguments) => save::run(arguments, environment),
+            Command::Load(arguments) => load::run(arguments, environment),
+            Command::Import(arguments) => import::run(arguments, environment),
+            Command::Export(arguments) => export::run(arguments, environment),
+            Command::Index(arguments) => index::run(arguments, environment),
             Command::Prune(arguments) => prune::run(arguments, environment),
             Command::Df(arguments) => df::run(arguments, environment),
             Command::Login(arguments) => login::run(arguments, environment),
@@ -145,10 +165,17 @@ fn render(error: &Diagnostic) -> String {
 
 /// Writes to stdout. A reader that has had enough, as in `ocify query //... | head`, ends the command in silence.
 fn print(text: &str) -> Result<(), Diagnostic> {
-    use std::io::Write;
-
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        result => result.map_err(|error| Diagnostic::failure("stdout cannot be written").caused_by(error)),
+    }
+}
+
+/// Writes a file to stdout, from its beginning.
+fn stream(file: &mut File) -> Result<(), Diagnostic> {
+    let mut stdout = io::stdout().lock();
+    match file.rewind().and_then(|()| io::copy(file, &mut stdout)).and_then(|_| stdout.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         result => result.map_err(|error| Diagnostic::failure("stdout cannot be written").caused_by(error)),
     }

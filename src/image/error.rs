@@ -59,6 +59,10 @@ pub enum ImageError {
     NoneForPlatform { wanted: Platform, found: Vec<Platform> },
     #[error("there are several images to choose from; name one by its digest: {}", list(digests))]
     Several { digests: Vec<Digest> },
+    #[error("there are several images to choose from; name one of {}", list(names))]
+    SeveralNames { names: Vec<String> },
+    #[error("{place} has no image `{name}`; it has {}", list(names))]
+    NoName { place: String, name: String, names: Vec<String> },
 }
 
 impl ImageError {

@@ -104,6 +104,17 @@ impl ImageOrIndex {
         Ok(images[&choose(&candidates.collect::<Vec<_>>(), platform)?])
     }
 
+    /// Puts indexes, manifests and configs into the store, what is named before what names it. Layers should be there before.
+    pub fn save(&self, store: &Store) -> Result<(), StoreError> {
+        match self {
+            ImageOrIndex::Image(image) => image.save(store),
+            ImageOrIndex::Index(index) => {
+                index.entries().iter().try_for_each(|entry| entry.save(store))?;
+                index.save(store)
+            }
+        }
+    }
+
     /// The images in it at any depth, in the order of the indexes; one for an image itself.
     pub fn images(&self) -> Vec<&Image> {
         match self {
@@ -111,6 +122,14 @@ impl ImageOrIndex {
             ImageOrIndex::Index(index) => index.entries().iter().flat_map(ImageOrIndex::images).collect(),
         }
     }
+}
+
+/// An image or index with the names under which a layout or an archive lists it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listed {
+    pub what: ImageOrIndex,
+    /// As they are written there; none for what is listed without a name.
+    pub names: Vec<String>,
 }
 
 impl From<Image> for ImageOrIndex {

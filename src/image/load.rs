@@ -46,12 +46,17 @@ impl Documents for Store {
 /// # Errors
 /// Something is missing, is damaged, or is not what its descriptor says.
 pub fn load(store: &Store, digest: &Digest) -> Result<ImageOrIndex, ImageError> {
-    load_from(store, digest)
+    load_from(store, digest, None, &mut Budget::default())
 }
 
-/// As [`load`], from any place.
-pub(super) fn load_from(documents: &impl Documents, digest: &Digest) -> Result<ImageOrIndex, ImageError> {
-    load_below(documents, digest, None, 0, &mut Budget { documents: MAX_DOCUMENTS, bytes: MAX_BYTES })
+/// As [`load`], what `digest` names in any place; `descriptor` is the one that led to it.
+pub(super) fn load_from(
+    documents: &impl Documents,
+    digest: &Digest,
+    descriptor: Option<&Descriptor>,
+    budget: &mut Budget,
+) -> Result<ImageOrIndex, ImageError> {
+    load_below(documents, digest, descriptor, 0, budget)
 }
 
 /// The image of this digest in the store.
@@ -95,10 +100,16 @@ pub(super) fn read_image(
     Image::from_bytes(bytes, config).map_err(ImageError::document(digest))
 }
 
-/// What is left of what one digest may lead to.
-struct Budget {
+/// What is left of what one digest may lead to, or one list of digests.
+pub(super) struct Budget {
     documents: usize,
     bytes: u64,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Budget { documents: MAX_DOCUMENTS, bytes: MAX_BYTES }
+    }
 }
 
 impl Budget {

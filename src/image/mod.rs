@@ -21,10 +21,10 @@ pub use contents::{layer_entries, spool_contents, tree};
 pub use document::{Document, DocumentError, MAX_CONFIG, MAX_DEPTH, MAX_MANIFEST, parse as parse_document};
 pub use error::ImageError;
 pub use import::{
-    Registry, Resolved, import_docker_archive, import_layout, import_oci_archive, import_registry,
-    import_registry_whole, read_registry, resolve,
+    Registry, Resolved, Wanted, import_docker_archive, import_layout, import_oci_archive, import_registry,
+    import_registry_whole, read_archive, read_docker_archive, read_layout, read_oci_archive, read_registry, resolve,
 };
-pub use index::{ImageIndex, ImageOrIndex, blobs};
+pub use index::{ImageIndex, ImageOrIndex, Listed, blobs};
 pub use layer::Layer;
 pub use load::{MAX_DOCUMENTS, load, load_image};
 pub use validate::{Problem, validate, validate_documents};

@@ -16,7 +16,7 @@ use super::layer::LayerSpec;
 
 /// An image. What is not said here comes from the base: `env`, `labels`, `ports`, `volumes` and `annotations` add to
 /// it, key by key; every other field replaces the base's; `entrypoint` without `cmd` clears the base's `cmd`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImageSpec {
     /// The image below: the name of one in a registry, `scratch()`, `oci(...)`, `oci_layout(...)`, `oci_archive(...)`,
@@ -92,7 +92,7 @@ pub struct ImageSpec {
 }
 
 /// Several images under one name, one for each platform, listed in the order written.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IndexSpec {
     /// The images, as targets or labels.

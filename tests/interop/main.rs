@@ -4,6 +4,7 @@
 //! Not part of `cargo test`, which needs only Rust and a C compiler: `cargo test --test interop`. A missing tool is a
 //! failure, not a test left out.
 
+mod agreement;
 #[path = "../certificate.rs"]
 #[allow(dead_code, reason = "the registries here have certificates of their own")]
 mod certificate;

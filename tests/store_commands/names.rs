@@ -2,12 +2,8 @@
 
 use serde_json::Value;
 
-use crate::store_commands::shop;
+use crate::store_commands::{digest_of, shop};
 use crate::workspace::Workspace;
-
-fn digest_of(workspace: &Workspace, name: &str) -> String {
-    workspace.ok(&["inspect", name, "--format", "{{.Digest}}"]).trim().to_owned()
-}
 
 #[test]
 fn an_image_is_found_by_any_of_its_names() {

@@ -36,8 +36,13 @@ fn disputed(entries: &[Entry]) -> Option<&ImagePath> {
 
 impl ArchiveFiles {
     /// Reads the archive at `path`.
-    pub fn read(path: &Path, store: &Store) -> Result<Self, ImageError> {
+    pub fn open(path: &Path, store: &Store) -> Result<Self, ImageError> {
         let file = File::open(path).map_err(ImageError::io(path))?;
+        ArchiveFiles::read(file, path, store)
+    }
+
+    /// Reads the archive in `file`, which messages call `path`.
+    pub fn read(file: File, path: &Path, store: &Store) -> Result<Self, ImageError> {
         let mut spool = Spool::new(store.spool()?);
         let limits = Limits::default();
         let unpacked = decompress(BufReader::new(file), &limits);
@@ -50,6 +55,11 @@ impl ArchiveFiles {
         let files = Changeset::from_archive(contents.entries).and_then(|files| Tree::of([&files]));
         let tree = files.map_err(|error| refuse(error.to_string()))?;
         Ok(ArchiveFiles { path: path.to_owned(), tree })
+    }
+
+    /// What messages call the archive.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The file of this name. Links are followed inside the archive: `docker save` writes a layer that two images share

@@ -10,12 +10,12 @@ use crate::digest::Digest;
 use crate::image::document::DocumentError;
 use crate::image::load::Documents;
 use crate::image::{ImageError, document};
-use crate::oci::{Descriptor, MediaType};
+use crate::oci::{Descriptor, Index, MediaType};
 use crate::store::Store;
 
 use super::{Blobs, layout};
 
-/// A directory with `oci-layout` and `blobs/`. Its `index.json` is not read: images are asked for by digest.
+/// A directory with `oci-layout` and `blobs/`.
 pub struct LayoutDirectory {
     path: PathBuf,
 }
@@ -30,6 +30,16 @@ impl LayoutDirectory {
         };
         layout::check_version(path, content)?;
         Ok(LayoutDirectory { path: path.to_owned() })
+    }
+
+    /// What the layout lists.
+    pub fn index(&self) -> Result<Index, ImageError> {
+        let path = self.path.join("index.json");
+        let content = match open(&path)? {
+            Some(file) => Some(read_at_most(file, document::MAX_MANIFEST).map_err(ImageError::io(&path))?),
+            None => None,
+        };
+        layout::parse_index(&self.path, content)
     }
 
     fn blob(&self, digest: &Digest) -> PathBuf {

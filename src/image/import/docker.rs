@@ -20,37 +20,53 @@ use crate::store::Store;
 use super::archive::ArchiveFiles;
 use super::select::{self, Candidate};
 
+/// What a docker archive is called in messages.
+const WHAT: &str = "an archive of `docker save`";
+
 /// One image in `manifest.json`. Older archives have a layer as `ID/layer.tar`, newer ones as `blobs/sha256/HEX`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Item {
+pub struct Item {
     config: String,
+    repo_tags: Option<Vec<String>>,
     layers: Option<Vec<String>>,
 }
 
+/// Imports the image whose config has the digest `image_id`, else the only one, else the only one for `platform`.
 pub fn import(file: &Path, image_id: Option<&Digest>, platform: &Platform, store: &Store) -> Result<Image, ImageError> {
-    let files = ArchiveFiles::read(file, store)?;
-    let not_one =
-        |problem: String| ImageError::NotA { path: file.to_owned(), what: "an archive of `docker save`", problem };
-    let list = files.read_named("manifest.json", MAX_MANIFEST)?;
-    let list = list.ok_or_else(|| not_one("it has no `manifest.json`".into()))?;
-    let items: Vec<Item> =
-        serde_json::from_slice(&list).map_err(|error| not_one(format!("`manifest.json`: {error}")))?;
-
-    // An image that has several names may be listed for each.
-    let mut images: BTreeMap<Digest, (&Item, &Content)> = BTreeMap::new();
-    for item in &items {
-        let config = files.get(&item.config).ok_or_else(|| not_one(format!("it has no file `{}`", item.config)))?;
-        images.entry(config.digest).or_insert((item, config));
-    }
+    let files = ArchiveFiles::open(file, store)?;
+    let items = items(&files)?;
+    let images = by_id(&files, &items)?;
     let chosen = match image_id {
         Some(id) => *id,
         None => select::choose(&candidates(&files, &images)?, platform)?,
     };
     let missing = || ImageError::Missing { place: file.display().to_string(), digest: chosen };
     let (item, config) = images.get(&chosen).ok_or_else(missing)?;
-    let config = read_config(&files, item, config)?;
+    import_item(&files, item, config, store)
+}
 
+/// The images of the archive, each with its `RepoTags`.
+pub fn named(items: &[Item]) -> impl Iterator<Item = (&Item, &[String])> {
+    items.iter().map(|item| (item, item.repo_tags.as_deref().unwrap_or_default()))
+}
+
+/// What `manifest.json` lists.
+pub fn items(files: &ArchiveFiles) -> Result<Vec<Item>, ImageError> {
+    let list = files.read_named("manifest.json", MAX_MANIFEST)?;
+    let list = list.ok_or_else(|| not_one(files, "it has no `manifest.json`".into()))?;
+    serde_json::from_slice(&list).map_err(|error| not_one(files, format!("`manifest.json`: {error}")))
+}
+
+/// The config of an image, as a file of the archive.
+pub fn config_of<'a>(files: &'a ArchiveFiles, item: &Item) -> Result<&'a Content, ImageError> {
+    files.get(&item.config).ok_or_else(|| not_one(files, format!("it has no file `{}`", item.config)))
+}
+
+/// Imports one image.
+pub fn import_item(files: &ArchiveFiles, item: &Item, config: &Content, store: &Store) -> Result<Image, ImageError> {
+    let chosen = config.digest;
+    let config = read_config(files, item, config)?;
     let diff_ids = document::parse_config(&config).map_err(ImageError::document(chosen))?.rootfs.diff_ids;
     // Before any is read, and perhaps the same one thousands of times.
     let found = item.layers.iter().flatten().count();
@@ -59,8 +75,8 @@ pub fn import(file: &Path, image_id: Option<&Digest>, platform: &Platform, store
     }
     let mut layers = Vec::new();
     for (at, name) in item.layers.iter().flatten().enumerate() {
-        let content = files.get(name).ok_or_else(|| not_one(format!("it has no file `{name}`")))?;
-        let media_type = media_type(file, content)?;
+        let content = files.get(name).ok_or_else(|| not_one(files, format!("it has no file `{name}`")))?;
+        let media_type = media_type(files, content)?;
         files.store_content(content, store)?;
         let descriptor = Descriptor::new(media_type, content.digest, content.size);
         // Where there are more layers than diff IDs, `Image::from_bytes` below says so.
@@ -81,6 +97,24 @@ pub fn import(file: &Path, image_id: Option<&Digest>, platform: &Platform, store
     Ok(image)
 }
 
+/// The error that the archive is not one of this kind.
+pub fn not_one(files: &ArchiveFiles, problem: String) -> ImageError {
+    ImageError::NotA { path: files.path().to_owned(), what: WHAT, problem }
+}
+
+/// An image that has several names may be listed for each.
+fn by_id<'a>(
+    files: &'a ArchiveFiles,
+    items: &'a [Item],
+) -> Result<BTreeMap<Digest, (&'a Item, &'a Content)>, ImageError> {
+    let mut images = BTreeMap::new();
+    for item in items {
+        let config = config_of(files, item)?;
+        images.entry(config.digest).or_insert((item, config));
+    }
+    Ok(images)
+}
+
 fn candidates(
     files: &ArchiveFiles,
     images: &BTreeMap<Digest, (&Item, &Content)>,
@@ -98,24 +132,19 @@ fn read_config(files: &ArchiveFiles, item: &Item, config: &Content) -> Result<Ve
 }
 
 /// The type of a layer by its first bytes: these archives do not say how a layer is compressed.
-fn media_type(file: &Path, content: &Content) -> Result<MediaType, ImageError> {
+fn media_type(files: &ArchiveFiles, content: &Content) -> Result<MediaType, ImageError> {
     let mut start = Vec::new();
-    content.read_range(0, content.size.min(512) as usize, &mut start).map_err(ImageError::io(file))?;
+    content.read_range(0, content.size.min(512) as usize, &mut start).map_err(ImageError::io(files.path()))?;
     let found = decompress(Cursor::new(start), &Limits::default());
-    let found = found.map_err(|source| ImageError::Archive { path: file.to_owned(), source })?.format();
+    let found = found.map_err(|source| ImageError::Archive { path: files.path().to_owned(), source })?.format();
     let compression = match found {
         Format::Plain => Compression::None,
         Format::Gzip => Compression::Gzip,
         Format::Zstd => Compression::Zstd,
         Format::Xz | Format::Bzip2 => {
-            return Err(ImageError::NotA {
-                path: file.to_owned(),
-                what: "an archive of `docker save`",
-                problem: format!(
-                    "layer {} is compressed with {found}, for which there is no media type",
-                    content.digest
-                ),
-            });
+            let digest = content.digest;
+            let problem = format!("layer {digest} is compressed with {found}, for which there is no media type");
+            return Err(not_one(files, problem));
         }
     };
     Ok(MediaType::layer(MediaTypes::Oci, compression))

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::image::ImageError;
+use crate::image::{ImageError, document};
+use crate::oci::Index;
 
 /// More bytes than any `oci-layout` file has.
 pub const MAX_VERSION_FILE: u64 = 4096;
@@ -23,6 +24,12 @@ pub fn check_version(path: &Path, content: Option<Vec<u8>>) -> Result<(), ImageE
         Ok(file) => Err(not_a_layout(path, &format!("its version is `{}`, not `1.0.0`", file.image_layout_version))),
         Err(error) => Err(not_a_layout(path, &format!("`oci-layout`: {error}"))),
     }
+}
+
+/// Reads the content of the file `index.json` of the layout at `path`.
+pub fn parse_index(path: &Path, content: Option<Vec<u8>>) -> Result<Index, ImageError> {
+    let content = content.ok_or_else(|| not_a_layout(path, "it has no `index.json`"))?;
+    document::parse_index(&content).map_err(|error| not_a_layout(path, &format!("`index.json`: {error}")))
 }
 
 /// The error that there is no image layout at `path`.

@@ -8,9 +8,11 @@ mod archive;
 mod directory;
 mod docker;
 mod layout;
+mod listed;
 mod registry;
 mod select;
 
+pub use listed::{Wanted, read_archive, read_docker_archive, read_layout, read_oci_archive};
 pub use registry::{Registry, Resolved, import_registry, import_registry_whole, read_registry, resolve};
 
 use std::path::Path;
@@ -55,15 +57,12 @@ pub fn import_oci_archive(
     platform: &Platform,
     store: &Store,
 ) -> Result<Image, ImageError> {
-    let files = ArchiveFiles::read(file, store)?;
+    let files = ArchiveFiles::open(file, store)?;
     layout::check_version(file, files.read_named("oci-layout", layout::MAX_VERSION_FILE)?)?;
     if let Some(digest) = digest {
         return import(&files, digest, platform, store);
     }
-    let index = files.read_named("index.json", document::MAX_MANIFEST)?;
-    let index = index.ok_or_else(|| layout::not_a_layout(file, "it has no `index.json`"))?;
-    let index =
-        document::parse_index(&index).map_err(|error| layout::not_a_layout(file, &format!("`index.json`: {error}")))?;
+    let index = layout::parse_index(file, files.read_named("index.json", document::MAX_MANIFEST)?)?;
     let chosen = select::in_index(&files, &index, platform)?;
     import(&files, &chosen, platform, store)
 }

@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
 use crate::image::document::{self, Document, MAX_CONFIG};
-use crate::image::load::{self, Documents};
+use crate::image::load::{self, Budget, Documents};
 use crate::image::{Image, ImageError, ImageOrIndex};
 use crate::oci::{Descriptor, Reference, Repository};
 use crate::platform::Platform;
 use crate::store::{Store, StoreError};
 
-use super::{Blobs, select};
+use super::{Blobs, listed, select};
 
 /// A registry, as images are read from it. In a reference that has both, the digest counts and not the tag.
 pub trait Registry: Sync {
@@ -68,10 +68,8 @@ pub fn import_registry_whole(
     store: &Store,
 ) -> Result<ImageOrIndex, ImageError> {
     let remote = Remote { registry, reference, store };
-    let whole = load::load_from(&remote, digest)?;
-    for layer in whole.images().into_iter().flat_map(|image| image.layers()) {
-        remote.copy(&layer.descriptor, store)?;
-    }
+    let whole = load::load_from(&remote, digest, None, &mut Budget::default())?;
+    listed::copy(&remote, &whole, store)?;
     Ok(whole)
 }
 

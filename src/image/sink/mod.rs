@@ -12,12 +12,12 @@ mod output;
 mod rootfs;
 mod tar_file;
 
-pub use docker_archive::docker_archive;
+pub use docker_archive::{docker_archive, write_docker_archive};
 pub use error::SinkError;
 pub use layout::oci_layout;
-pub use oci_archive::oci_archive;
+pub use oci_archive::{oci_archive, write_oci_archive};
 pub use output::OutputFile;
-pub use rootfs::{directory, tar};
+pub use rootfs::{directory, tar, write_tar};
 
 use std::io;
 use std::path::Path;

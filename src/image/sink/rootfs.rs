@@ -1,5 +1,6 @@
 //! The image's file tree without the image: as one tar, or as a directory.
 
+use std::io::Write;
 use std::path::Path;
 
 use crate::archive::write::{Encoding, encode};
@@ -18,9 +19,18 @@ use super::output::OutputFile;
 /// A layer is missing or damaged, or does not fit on those below it; the file cannot be written.
 pub fn tar(store: &Store, image: &Image, file: &Path) -> Result<(), SinkError> {
     let mut output = OutputFile::create(file)?;
-    let entries = readable_entries(store, image)?;
-    encode(&entries, &Encoding { compression: Compression::None }, output.writer())?;
+    write_tar(store, image, output.writer())?;
     output.finish()
+}
+
+/// As [`tar`], to `out`.
+///
+/// # Errors
+/// As [`tar`].
+pub fn write_tar(store: &Store, image: &Image, out: &mut (impl Write + Send)) -> Result<(), SinkError> {
+    let entries = readable_entries(store, image)?;
+    encode(&entries, &Encoding { compression: Compression::None }, out)?;
+    Ok(())
 }
 
 /// Extracts the merged file tree of all layers to `directory`, which is new or empty. Returns what [`extract`] left out,

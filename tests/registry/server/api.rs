@@ -101,7 +101,7 @@ impl Service for Registry {
             Some(Resource::Referrers { repository, digest }) if method == "GET" && self.options.referrers => {
                 referrers(&mut contents, request, repository, digest)
             }
-            Some(Resource::Referrers { .. }) | None => Response::error(404, "NAME_UNKNOWN", "no such endpoint"),
+            Some(Resource::Referrers { .. }) | None => Response::new(404).body("no such endpoint\n"),
             Some(_) => Response::error(405, "UNSUPPORTED", "this registry doesn't do that"),
         };
         Ok(answer)
@@ -254,7 +254,7 @@ impl Registry {
             return Response::error(400, "DIGEST_INVALID", "the manifest has another digest");
         }
         if let Some(missing) = store.missing(&document).first() {
-            return Response::error(404, "MANIFEST_BLOB_UNKNOWN", &format!("{missing} is not in this repository"));
+            return Response::error(400, "MANIFEST_BLOB_UNKNOWN", &format!("{missing} is not in this repository"));
         }
         let digest = store.put_manifest(name, media_type, &request.body);
         let answer = Response::new(201)

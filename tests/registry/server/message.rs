@@ -38,7 +38,7 @@ impl Request {
 
     /// The body of the request whose head was read, at most `limit` bytes of it.
     pub fn read_body(&mut self, stream: &mut impl BufRead, limit: u64) -> io::Result<()> {
-        self.body = read_body(stream, &self.headers, Some(0), limit)?;
+        self.body = read_body(stream, &self.headers, Until::Nothing, limit)?;
         Ok(())
     }
 
@@ -89,7 +89,8 @@ impl Response {
         self.header("Content-Type", "application/json").body(value.to_string())
     }
 
-    /// The whole answer to a request of `method`, up to the end of the connection where it gives no length.
+    /// The answer to a request of `method`, up to the end of the connection where it gives no length. One that ends early
+    /// is as short as it came.
     pub fn read(stream: &mut impl BufRead, method: &str) -> io::Result<Self> {
         loop {
             let line = read_line(stream)?;
@@ -101,7 +102,7 @@ impl Response {
             }
             let body = match method == "HEAD" || status == 204 || status == 304 {
                 true => Vec::new(),
-                false => read_body(stream, &headers, None, u64::MAX)?,
+                false => read_body(stream, &headers, Until::End, u64::MAX)?,
             };
             return Ok(Response { status, headers, body });
         }
@@ -158,7 +159,8 @@ impl Response {
             },
             _ => put(&self.body)?,
         }
-        Ok(matches!(what, Some(What::Cut { .. } | What::Length(_))))
+        let said = find(&self.headers, "content-length");
+        Ok(matches!(what, Some(What::Cut { .. })) || said.is_some_and(|said| said != length.to_string()))
     }
 }
 
@@ -180,13 +182,16 @@ fn read_headers(stream: &mut impl BufRead) -> io::Result<Vec<(String, String)>> 
     }
 }
 
-/// A body: in chunks, of a given length, or, where neither is said, of `otherwise` bytes or up to the end.
-fn read_body(
-    stream: &mut impl BufRead,
-    headers: &[(String, String)],
-    otherwise: Option<u64>,
-    limit: u64,
-) -> io::Result<Vec<u8>> {
+/// What a body is that says neither its length nor that it comes in chunks.
+#[derive(PartialEq)]
+enum Until {
+    /// There is none: a request. A body that ends early is an error.
+    Nothing,
+    /// It goes on to the end of the connection: an answer. A body that ends early is what it is.
+    End,
+}
+
+fn read_body(stream: &mut impl BufRead, headers: &[(String, String)], until: Until, limit: u64) -> io::Result<Vec<u8>> {
     let mut body = Vec::new();
     if find(headers, "transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
         loop {
@@ -204,9 +209,10 @@ fn read_body(
             }
         }
     }
-    match find(headers, "content-length").and_then(|value| value.parse().ok()).or(otherwise) {
-        Some(length) => read_exactly(stream, limit.min(length), &mut body)?,
-        None => drop(stream.take(limit).read_to_end(&mut body)?),
+    let length = find(headers, "content-length").and_then(|value| value.parse::<u64>().ok());
+    match until {
+        Until::Nothing => read_exactly(stream, length.unwrap_or(0).min(limit), &mut body)?,
+        Until::End => drop(stream.take(length.unwrap_or(u64::MAX).min(limit)).read_to_end(&mut body)?),
     }
     Ok(body)
 }

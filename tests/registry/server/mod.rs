@@ -2,6 +2,7 @@
 
 mod api;
 mod auth;
+pub mod connection;
 mod contents;
 mod fault;
 mod http;

@@ -51,9 +51,6 @@ impl Service for Proxy {
         }
         let mut answer = Response::read(&mut BufReader::new(upstream), &request.method)?;
         answer.headers.retain(|(name, _)| !["connection", "transfer-encoding"].contains(&&*name.to_ascii_lowercase()));
-        if request.method != "HEAD" {
-            answer.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("content-length"));
-        }
         Ok(answer)
     }
 }
