@@ -8,7 +8,7 @@ use crate::diagnostic::Diagnostic;
 use crate::image::ImageOrIndex;
 use crate::plan::{Names, Plan, TargetGraph};
 use crate::store::Store;
-use crate::target::{Label, Rule, Target};
+use crate::target::Label;
 
 use super::locked::{self, Locked};
 use super::output::Output;
@@ -131,23 +131,18 @@ fn line(label: &Label, built: &ImageOrIndex, json: bool) -> String {
 
 /// The names under which an output lists a target: its tags, else its label's name.
 fn names(targets: &TargetGraph, label: &Label) -> Vec<String> {
-    let tags = match targets.get(label).map(|target| &target.rule) {
-        Some(Rule::Image(image)) => image.tags.clone(),
-        Some(Rule::Index(index)) => index.tags.clone(),
-        None => Vec::new(),
-    };
+    let tags = targets.get(label).map(|target| target.rule.tags().to_vec()).unwrap_or_default();
     if tags.is_empty() { vec![label.ref_name()] } else { tags }
 }
 
 /// Finds out before anything is built that an output cannot take what it is asked to.
 fn check_outputs(outputs: &[Output], targets: &TargetGraph, roots: &[Label]) -> Result<(), Diagnostic> {
-    let is_index = |target: &Target| matches!(target.rule, Rule::Index(_));
     for output in outputs {
         if roots.len() > 1 && !output.takes_many() {
             return Err(Diagnostic::spec(format!("`-o {}` takes one target, not {}", output.text(), roots.len()))
                 .help("name one target, or use `oci:DIR`, which takes many"));
         }
-        if !output.takes_indexes() && roots.iter().filter_map(|label| targets.get(label)).any(is_index) {
+        if !output.takes_indexes() && roots.iter().any(|label| targets.is_index(label)) {
             return Err(output.refuse_index());
         }
     }
