@@ -150,6 +150,35 @@ fn a_name_that_no_registry_has_is_shown_in_the_spec_and_nothing_is_locked() {
 }
 
 #[test]
+fn each_platform_stands_on_its_own_image() {
+    let server = Server::start(Options::default());
+    let (host, base) = (server.host(), publish(&server, BASES));
+    let (media_type, bytes) = server.manifest("shop/base", "1").unwrap();
+    server.put_manifest("shop/base", "arm", &media_type, &bytes);
+    let workspace = Workspace::new().file(
+        "BUILD.star",
+        format!(
+            "image(name = 'web', platforms = ['linux/amd64', 'linux/arm64'],
+    base = select({{'linux/amd64': '{host}/shop/base:1', 'linux/arm64': '{host}/shop/base:arm'}}))"
+        ),
+    );
+    let pinned = |tag: &str| format!("+ {host}/shop/base:{tag} {base} linux/amd64,linux/arm64\n");
+    assert_eq!(workspace.ok(&["lock"]), pinned("1") + &pinned("arm"));
+    workspace.build("//:web");
+    for architecture in ["amd64", "arm64"] {
+        let tar = workspace.path("tree.tar").display().to_string();
+        let platform = format!("linux/{architecture}");
+        workspace.ok(&["build", "//:web", "--platform", &platform, "-o", &format!("tar:{tar}")]);
+        let files = crate::workspace::list(&workspace.path("tree.tar"));
+        assert_eq!(files[0], format!("a 0644 0:0 {architecture}"));
+    }
+    // What only one platform needs is not dropped when the other alone is looked at.
+    let before = lock(&workspace);
+    workspace.ok(&["lock", "--platform", "linux/amd64"]);
+    assert_eq!(lock(&workspace), before);
+}
+
+#[test]
 fn files_without_a_digest_are_pinned_by_their_url() {
     let workspace = Workspace::new().file("shop/vendor/tool", "tool").file(
         "shop/BUILD.star",
