@@ -225,6 +225,31 @@ fn the_lock_changes_only_where_it_may() {
 }
 
 #[test]
+fn an_update_shows_which_packages_changed() {
+    let server = Server::start(Options::default());
+    let base = |packages: &[(&str, &str)]| {
+        let stanza = |(name, version): &(&str, &str)| {
+            format!("Package: {name}\\nStatus: install ok installed\\nVersion: {version}\\nArchitecture: amd64\\n\\n")
+        };
+        let list: String = packages.iter().map(stanza).collect();
+        format!("image(name = 'base', layers = [write('/var/lib/dpkg/status', '{list}')])")
+    };
+    publish(&server, &base(&[("libc6", "2.36-9"), ("old", "1"), ("openssl", "3.0.11-1")]));
+    let workspace = on_base(&server);
+    workspace.ok(&["lock"]);
+    workspace.build("//:web");
+    publish(&server, &base(&[("libc6", "2.36-9"), ("new", "2\\x1b[2J"), ("openssl", "3.0.13-1")]));
+    let pinned = lock(&workspace);
+    let changes = workspace.ok(&["update"]);
+    assert!(!changes.contains("package"), "the layers of the new image were not brought: {changes}");
+    workspace.write("ocify.lock", pinned);
+    let changes = workspace.ok(&["update", "--packages"]);
+    let packages: Vec<&str> = changes.lines().filter(|line| line.contains("package")).collect();
+    let expected = ["  package +new: 2?[2J", "  package -old: 1", "  package openssl: 3.0.11-1 -> 3.0.13-1"];
+    assert_eq!(packages, expected);
+}
+
+#[test]
 fn a_name_that_is_not_locked_cannot_be_updated() {
     let server = Server::start(Options::default());
     publish(&server, BASE);
