@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 20] = [
     "build",
     "explain",
     "graph",
@@ -20,6 +20,7 @@ const COMMANDS: [&str; 19] = [
     "import",
     "export",
     "index",
+    "rebase",
     "prune",
     "df",
     "completions",

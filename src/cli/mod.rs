@@ -26,6 +26,7 @@ mod place;
 mod progress;
 mod prune;
 mod query;
+mod rebase;
 mod record;
 mod rmi;
 mod save;
@@ -76,6 +77,7 @@ enum Command {
     Import(import::Arguments),
     Export(export::Arguments),
     Index(index::Arguments),
+    Rebase(rebase::Arguments),
     Prune(prune::Arguments),
     Df(df::Arguments),
     Completions(completions::Arguments),
@@ -124,6 +126,7 @@ impl Cli {
             Command::Import(arguments) => import::run(arguments, environment),
             Command::Export(arguments) => export::run(arguments, environment),
             Command::Index(arguments) => index::run(arguments, environment),
+            Command::Rebase(arguments) => rebase::run(arguments, environment),
             Command::Prune(arguments) => prune::run(arguments, environment),
             Command::Df(arguments) => df::run(arguments, environment),
             Command::Completions(arguments) => completions::run(arguments),

@@ -13,6 +13,7 @@ mod import;
 mod index;
 mod layer;
 mod load;
+mod rebase;
 pub mod sink;
 mod validate;
 
@@ -27,6 +28,7 @@ pub use import::{
 pub use index::{ImageIndex, ImageOrIndex, Listed, blobs};
 pub use layer::Layer;
 pub use load::{load, load_image};
+pub use rebase::{BASE_DIGEST, BASE_NAME, Bases, RebaseError, Rebased, rebase};
 pub use validate::{Problem, validate, validate_documents};
 
 use std::sync::Arc;
