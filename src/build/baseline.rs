@@ -168,6 +168,8 @@ pub fn base_of(image: &Digest, store: &Store) -> Result<Option<Digest>, Diagnost
 
 /// All builds that the store remembers.
 fn all(store: &Store) -> Result<Vec<BuildRecord>, Diagnostic> {
+    // A look at every record would renew them all, and `prune --keep-days` would find nothing old.
+    let store = store.unleased();
     let mut builds = Vec::new();
     for key in store.action_keys().map_err(unreadable)? {
         // As a value first: a record of another form is no damaged one.

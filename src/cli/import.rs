@@ -9,7 +9,7 @@ use crate::platform::Platform;
 use crate::target::ImageSpec;
 
 use super::selection::key_value;
-use super::{environment, load, name, print, tag};
+use super::{environment, load, name, tag};
 
 /// Make an image with one layer of the files in an archive.
 #[derive(clap::Args)]
@@ -65,18 +65,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     };
     let (image, warnings) = import_rootfs(file, &arguments.spec(), &store)?;
     warnings.iter().for_each(|text| eprintln!("warning: {text}"));
-    match reference {
-        Some(reference) => {
-            name::set(&[reference.clone()], &image.descriptor(), &store)?;
-            print(&format!("{reference} {}\n", image.digest()))
-        }
-        None => {
-            store
-                .keep_unnamed(&image.descriptor())
-                .map_err(|error| Diagnostic::failure("the store's index cannot be written").caused_by(error))?;
-            print(&format!("{}\n", image.digest()))
-        }
-    }
+    name::publish(reference.as_ref(), &image.descriptor(), &store)
 }
 
 impl Arguments {

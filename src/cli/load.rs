@@ -49,9 +49,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         strange.iter().for_each(|name| eprintln!("warning: {name:?} cannot be the name of an image, and is left out"));
         let names: Vec<Reference> = names.iter().filter_map(|name| reference(name)).collect();
         if names.is_empty() {
-            store
-                .keep_unnamed(&what.descriptor())
-                .map_err(|error| Diagnostic::failure("the store's index cannot be written").caused_by(error))?;
+            name::keep_unnamed(&what.descriptor(), &store)?;
             text.push_str(&line("Loaded image ID", &what.digest(), arguments.quiet));
             continue;
         }

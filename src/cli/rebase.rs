@@ -8,7 +8,7 @@ use crate::oci::Reference;
 use crate::platform::Platform;
 use crate::store::Store;
 
-use super::{environment, name, print, tag};
+use super::{environment, name, tag};
 
 /// How many remarks about files are listed.
 const LISTED: usize = 20;
@@ -63,18 +63,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     if let Some(first) = problems.next() {
         return Err(first.and(problems));
     }
-    match tag {
-        Some(tag) => {
-            name::set(&[tag.clone()], &image.descriptor(), &store)?;
-            print(&format!("{tag} {}\n", image.digest()))
-        }
-        None => {
-            store
-                .keep_unnamed(&image.descriptor())
-                .map_err(|error| Diagnostic::failure("the store's index cannot be written").caused_by(error))?;
-            print(&format!("{}\n", image.digest()))
-        }
-    }
+    name::publish(tag.as_ref(), &image.descriptor(), &store)
 }
 
 /// The old base, and how it was found.

@@ -40,9 +40,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     for text in &arguments.names {
         removal.add(text, name::find(text, &store)?, &references, &unnamed, arguments.force)?;
     }
-    store
-        .remove_references(&removal.names, &removal.unnamed)
-        .map_err(|error| Diagnostic::failure("the store's index cannot be written").caused_by(error))?;
+    store.remove_references(&removal.names, &removal.unnamed).map_err(name::unwritable)?;
     let mut text: String = removal.names.iter().map(|name| format!("Untagged: {name}\n")).collect();
     if !arguments.no_prune {
         let roots = removal.roots(&references, &unnamed);

@@ -47,7 +47,7 @@ pub struct Rebased {
 #[derive(Debug, thiserror::Error)]
 pub enum RebaseError {
     #[error("the {which} is for {found}, and the image for {wanted}")]
-    OtherPlatform { which: &'static str, found: Platform, wanted: Platform },
+    OtherPlatform { which: &'static str, found: Box<Platform>, wanted: Box<Platform> },
     #[error("the old base has {base} layers, and the image only {image}")]
     FewerLayers { base: usize, image: usize },
     #[error("layer {number} of the image is {found}, and of the old base {expected}")]
@@ -72,7 +72,8 @@ pub fn rebase(image: &Image, bases: Bases, store: &Store) -> Result<Rebased, Reb
     let Bases { old, new, new_name } = bases;
     for (which, base) in [("old base", old), ("new base", new)] {
         if base.platform() != image.platform() {
-            return Err(RebaseError::OtherPlatform { which, found: base.platform(), wanted: image.platform() });
+            let (found, wanted) = (Box::new(base.platform()), Box::new(image.platform()));
+            return Err(RebaseError::OtherPlatform { which, found, wanted });
         }
     }
     check_prefix(image, old)?;

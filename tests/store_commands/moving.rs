@@ -64,7 +64,7 @@ fn several_images_are_saved_and_loaded_with_their_names() {
         let loaded = other.ok(&["load", "-i", &file]);
         let lines: Vec<&str> = loaded.lines().collect();
         assert_eq!(lines.len(), 3, "{loaded}");
-        assert!(lines.iter().any(|line| *line == "Loaded image: example.com/shop/web:1.4"), "{loaded}");
+        assert!(lines.contains(&"Loaded image: example.com/shop/web:1.4"), "{loaded}");
         let ids = |workspace: &Workspace, name: &str| workspace.ok(&["inspect", name, "--format", "{{.Id}}"]);
         for name in images {
             assert_eq!(ids(&other, name), ids(&workspace, name), "{format} {name}");
