@@ -8,15 +8,14 @@ use super::place::Place;
 
 /// Copy an image or a whole index between the store, layouts and archives, byte for byte.
 #[derive(clap::Args)]
-#[command(
-    after_help = "A place is NAME or store:NAME, oci:DIR[:NAME], oci-archive:FILE[:NAME] or docker-archive:FILE[:NAME]. In the
-store, NAME is anything that `ocify inspect` takes. What is copied passes through the store.
+#[command(after_help = "A place is NAME or store:NAME, oci:DIR[:NAME], oci-archive:FILE[:NAME] or
+docker-archive:FILE[:NAME]. In the store, NAME is anything that `ocify inspect` takes. What is
+copied passes through the store.
 
 Examples:
   ocify copy oci-archive:web.tar example.com/web:1.4
   ocify copy //shop:web oci:out:example.com/web:1.4
-  ocify copy oci:out:web docker-archive:web.tar:web:latest --platform linux/arm64"
-)]
+  ocify copy oci:out:web docker-archive:web.tar:web:latest --platform linux/arm64")]
 pub(super) struct Arguments {
     /// The place to copy from
     #[arg(value_name = "SOURCE")]

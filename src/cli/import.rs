@@ -13,14 +13,12 @@ use super::{environment, load, name, tag};
 
 /// Make an image with one layer of the files in an archive.
 #[derive(clap::Args)]
-#[command(
-    after_help = "The archive is a tar, also compressed, or a zip. Paths, modes, owners and times are kept; the layer is written in
-ocify's own encoding, so the same files give the same digest.
+#[command(after_help = "The archive is a tar, also compressed, or a zip. Paths, modes, owners and times are kept; the
+layer is written in ocify's own encoding, so the same files give the same digest.
 
 Examples:
   ocify import rootfs.tar example.com/base:1
-  podman export CONTAINER | ocify import - example.com/base:1 --cmd /bin/sh"
-)]
+  podman export CONTAINER | ocify import - example.com/base:1 --cmd /bin/sh")]
 pub(super) struct Arguments {
     /// The archive, or `-` for stdin
     #[arg(value_name = "FILE")]

@@ -13,8 +13,8 @@ use super::{environment, print};
 /// Remove images from the store: by name that name, by digest or ID the only name of the image.
 #[derive(clap::Args)]
 #[command(
-    after_help = "With the last name of an image go the blobs, listings and records that no other image needs. Those which a
-running command may be using stay until `ocify prune`.
+    after_help = "With the last name of an image go the blobs, listings and records that no other image needs. Those
+which a running command may be using stay until `ocify prune`.
 
 Examples:
   ocify rmi example.com/web:1.3

@@ -116,3 +116,29 @@ fn of_an_index_as_base_the_platform_is_taken() {
     let one = workspace.ok(&["rebase", "shop/app:1", "--onto", "//:new"]);
     assert_eq!(workspace.ok(&["rebase", "shop/app:1", "--onto", "//:bases"]), one);
 }
+
+#[test]
+fn every_image_of_an_index_goes_onto_the_base_of_its_platform() {
+    let both = |name: &str, rest: &str| {
+        let one = |platform: &str| {
+            format!("image(name = '{name}-{platform}', platform = 'linux/{platform}', {rest})\n")
+                .replace("ARCH", platform)
+        };
+        one("amd64") + &one("arm64") + &format!("index(name = '{name}', images = [':{name}-amd64', ':{name}-arm64'])\n")
+    };
+    let text = both("old", "layers = [write('/etc/os', '1 ARCH')]")
+        + &both("new", "layers = [write('/etc/os', '2 ARCH')]")
+        + &both("app", "base = ':old-ARCH', layers = [write('/app/run', 'x')]")
+        + &both("wanted", "base = ':new-ARCH', layers = [write('/app/run', 'x')]");
+    let workspace = Workspace::new().file("BUILD.star", text);
+    workspace.ok(&["build"]);
+    workspace.ok(&["rebase", "//:app", "--onto", "//:new", "--tag", "result"]);
+    workspace.ok(&["inspect", "result", "--check"]);
+    for platform in ["linux/amd64", "linux/arm64"] {
+        let config = |name: &str| workspace.ok(&["inspect", name, "--config", "--platform", platform]);
+        assert_eq!(config("result"), config("//:wanted"), "{platform}");
+    }
+    workspace.ok(&["index", "create", "half", "//:new-amd64"]);
+    let error = workspace.fails(1, &["rebase", "//:app", "--onto", "half", "--tag", "result"]);
+    assert!(error.contains("linux/amd64") && error.contains("linux/arm64"), "{error}");
+}
