@@ -174,8 +174,7 @@ mod tests {
             ("store:web:1", Place::Store("web:1".into())),
             ("localhost:5000/web:1", Place::Store("localhost:5000/web:1".into())),
             ("//shop:web", Place::Store("//shop:web".into())),
-            ("registry:web", Place::Registry("docker.io/library/web:latest".parse().unwrap())),
-            ("docker://[::1]:5000/web:1", Place::Registry("[::1]:5000/web:1".parse().unwrap())),
+            ("registry:[::1]:5000/web:1", Place::Registry("[::1]:5000/web:1".parse().unwrap())),
             ("oci:out", disk(Kind::Layout, "out", None)),
             ("oci:/a/out:localhost:5000/web:1", disk(Kind::Layout, "/a/out", Some("localhost:5000/web:1"))),
             ("oci-archive:a.tar:web", disk(Kind::OciArchive, "a.tar", Some("web"))),
@@ -185,7 +184,9 @@ mod tests {
             assert_eq!(text.parse(), Ok(place.clone()), "{text}");
             assert_eq!(place.to_string(), text.trim_start_matches("store:"));
         }
-        for text in ["", "oci:", "oci::x", "docker-archive:a.tar:"] {
+        let hub = Place::Registry("docker.io/library/web:latest".parse().unwrap());
+        assert_eq!(("registry:web".parse(), "docker://web".parse()), (Ok(hub.clone()), Ok(hub)));
+        for text in ["", "registry:A", "oci:", "oci::x", "docker-archive:a.tar:"] {
             assert!(text.parse::<Place>().is_err(), "{text}");
         }
     }
