@@ -44,7 +44,6 @@ impl Arguments {
     }
 
     /// A client of registries, as the user's settings say, and below them those of the workspace.
-    #[allow(dead_code, reason = "for the commands that pull and push")]
     pub(super) fn registry(&self, workspace: Option<&Settings>) -> Result<Client, Diagnostic> {
         Ok(Client::new(Options::default(), self.hosts(workspace)?, self.credentials()))
     }

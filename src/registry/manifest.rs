@@ -96,8 +96,7 @@ impl Client {
     ) -> Result<Digest, RegistryError> {
         let exchange = self.writing(repository, Action::Push)?;
         let digest = Digest::of(bytes);
-        let url = exchange.endpoint.url(&repository.path, &format!("manifests/{name}"));
-        let mut request = Request::new(Method::PUT, &url)?;
+        let mut request = Request::new(Method::PUT, &url(&exchange, repository, name)?)?;
         if let ManifestName::Digest(expected) = name
             && *expected != digest
         {
@@ -127,8 +126,7 @@ impl Client {
     /// There is none; the registry does not allow it, which many do not.
     pub fn delete_manifest(&self, repository: &Repository, name: &ManifestName) -> Result<(), RegistryError> {
         let exchange = self.writing(repository, Action::Delete)?;
-        let url = exchange.endpoint.url(&repository.path, &format!("manifests/{name}"));
-        let request = Request::new(Method::DELETE, &url)?;
+        let request = Request::new(Method::DELETE, &url(&exchange, repository, name)?)?;
         exchange.attempts(|_| {
             let response = exchange.send(&request)?;
             match response.status() {
@@ -155,13 +153,22 @@ fn missing(repository: &Repository, name: &ManifestName) -> RegistryError {
     }
 }
 
+/// The URL of a manifest.
+fn url(exchange: &Exchange, repository: &Repository, name: &ManifestName) -> Result<String, RegistryError> {
+    if let ManifestName::Tag(tag) = name {
+        // Anyone can make one of any text.
+        Reference { tag: Some(tag.clone()), ..repository.reference() }.to_string().parse::<Reference>()?;
+    }
+    Ok(exchange.endpoint.url(&repository.path, &format!("manifests/{name}")))
+}
+
 fn reading(
     exchange: &Exchange,
     method: Method,
     repository: &Repository,
     name: &ManifestName,
 ) -> Result<Request<'static>, RegistryError> {
-    let url = exchange.endpoint.url(&repository.path, &format!("manifests/{name}"));
+    let url = url(exchange, repository, name)?;
     let headers = vec![(ACCEPT, HeaderValue::from_static(ACCEPTED))];
     Ok(Request { headers, ..Request::new(method, &url)? })
 }
