@@ -57,7 +57,10 @@ impl Client {
         exchange.attempts(|_| {
             let mut response = exchange.send(&request)?;
             match response.status().as_u16() {
-                200 => Ok(http::drain(&mut response)),
+                200 => {
+                    http::drain(&mut response);
+                    Ok(())
+                }
                 _ => Err(exchange.unexpected(&request, response)),
             }
         })

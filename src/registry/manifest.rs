@@ -56,17 +56,19 @@ impl Client {
         let found = exchange.attempts(|_| {
             let response = exchange.send(&request)?;
             match response.status().as_u16() {
-                200 => Ok(Head::Found(described(&request, &response, name)?)),
+                200 => {
+                    Ok(described(&request, &response, name)?.map_or(Head::Vague, |found| Head::Found(Box::new(found))))
+                }
                 404 => Ok(Head::Missing),
                 // Not everything that speaks this API knows HEAD; GET tells what is wrong.
-                400 | 405 | 501 => Ok(Head::Found(None)),
+                400 | 405 | 501 => Ok(Head::Vague),
                 _ => Err(exchange.unexpected(&request, response)),
             }
         })?;
         match found {
             Head::Missing => Ok(None),
-            Head::Found(Some(descriptor)) => Ok(Some(descriptor)),
-            Head::Found(None) => Ok(get(&exchange, repository, name)?.map(|(descriptor, _)| descriptor)),
+            Head::Found(descriptor) => Ok(Some(*descriptor)),
+            Head::Vague => Ok(get(&exchange, repository, name)?.map(|(descriptor, _)| descriptor)),
         }
     }
 
@@ -138,10 +140,12 @@ impl Client {
     }
 }
 
+/// What HEAD tells of a manifest.
 enum Head {
     Missing,
-    /// `None` if the registry does not say enough.
-    Found(Option<Descriptor>),
+    /// It is there, but not all that a descriptor needs is said.
+    Vague,
+    Found(Box<Descriptor>),
 }
 
 /// That there is no such manifest.
