@@ -5,6 +5,7 @@
 //! failure, not a test left out.
 
 mod agreement;
+mod bases;
 #[path = "../certificate.rs"]
 #[allow(dead_code, reason = "the registries here have certificates of their own")]
 mod certificate;
