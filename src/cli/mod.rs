@@ -7,6 +7,7 @@ mod build;
 mod comparison;
 mod completions;
 mod copy;
+mod delivery;
 mod df;
 mod environment;
 mod explain;
@@ -24,6 +25,7 @@ mod lock;
 mod locked;
 mod login;
 mod logout;
+mod metadata;
 mod name;
 mod offline;
 mod output;
@@ -31,6 +33,8 @@ mod password;
 mod place;
 mod progress;
 mod prune;
+mod pull;
+mod push;
 mod query;
 mod record;
 mod registries;
@@ -42,6 +46,7 @@ mod selection;
 mod size;
 mod tag;
 mod template;
+mod transfer;
 mod update;
 mod user_config;
 
@@ -82,6 +87,8 @@ enum Command {
     Tag(tag::Arguments),
     #[command(alias = "rm")]
     Rmi(rmi::Arguments),
+    Pull(pull::Arguments),
+    Push(push::Arguments),
     Copy(copy::Arguments),
     Save(save::Arguments),
     Load(load::Arguments),
@@ -134,6 +141,8 @@ impl Cli {
             Command::History(arguments) => history::run(arguments, environment),
             Command::Tag(arguments) => tag::run(arguments, environment),
             Command::Rmi(arguments) => rmi::run(arguments, environment),
+            Command::Pull(arguments) => pull::run(arguments, environment),
+            Command::Push(arguments) => push::run(arguments, environment),
             Command::Copy(arguments) => copy::run(arguments, environment),
             Command::Save(arguments) => save::run(arguments, environment),
             Command::Load(arguments) => load::run(arguments, environment),
