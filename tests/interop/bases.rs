@@ -20,8 +20,8 @@ pub fn trust(workspace: &Workspace, registry: &Distribution) {
 }
 
 /// `ocify login` with this password.
-pub fn login(workspace: &Workspace, registry: &Distribution, password: &str) -> Run {
-    let arguments = ["login", "--username", USER, "--password-stdin", registry.host()];
+pub fn login(workspace: &Workspace, host: &str, password: &str) -> Run {
+    let arguments = ["login", "--username", USER, "--password-stdin", host];
     let mut command = workspace.command(&arguments);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -33,7 +33,7 @@ pub fn login(workspace: &Workspace, registry: &Distribution, password: &str) -> 
 pub fn introduce(workspace: &Workspace, registry: &Distribution) {
     trust(workspace, registry);
     if registry.is_guarded() {
-        let run = login(workspace, registry, PASSWORD);
+        let run = login(workspace, registry.host(), PASSWORD);
         assert_eq!(run.code, 0, "{}", run.stderr);
     }
 }
@@ -69,10 +69,10 @@ fn who_is_not_logged_in_is_told_to_and_who_is_gets_the_base() {
             let denied = workspace.run(&["lock"]);
             assert_eq!(denied.code, 1, "{}", denied.stderr);
             assert!(denied.stderr.contains(&format!("ocify login {}", registry.host())), "{}", denied.stderr);
-            let wrong = login(&workspace, &registry, "canary-wrong");
+            let wrong = login(&workspace, registry.host(), "canary-wrong");
             assert_eq!(wrong.code, 1, "{}", wrong.stderr);
             assert_discreet(&wrong);
-            let right = login(&workspace, &registry, PASSWORD);
+            let right = login(&workspace, registry.host(), PASSWORD);
             assert_eq!(right.code, 0, "{}", right.stderr);
             assert_discreet(&right);
         }

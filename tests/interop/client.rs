@@ -106,7 +106,7 @@ fn our_client_speaks_with_every_flavour() {
             assert_eq!(mounted, Uploaded::Mounted, "{flavour:?}");
             let other = Store::open(directory.path().join(blob.size.to_string())).unwrap();
             client.download(&to, &blob, &other, &|_| ()).unwrap();
-            assert_eq!(other.read_blob(&blob.digest, 1 << 20).unwrap().unwrap(), bytes);
+            assert_eq!(other.read_blob(&blob.digest, LIMIT).unwrap().unwrap(), bytes);
         }
 
         let media_type = "application/vnd.oci.image.manifest.v1+json";

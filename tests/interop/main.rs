@@ -12,6 +12,7 @@ mod certificate;
 mod client;
 mod distribution;
 mod images;
+mod journey;
 mod registries;
 #[path = "../registry/server/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the stories here use the faults and the token server")]
