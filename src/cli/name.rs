@@ -11,7 +11,7 @@ use crate::platform::Platform;
 use crate::store::{Store, StoreError};
 use crate::target::Label;
 
-use super::environment;
+use super::{environment, print};
 
 /// The fewest digits by which an image is found: with fewer, a misspelt name would often be one.
 const MIN_DIGITS: usize = 4;
@@ -126,14 +126,34 @@ pub(super) fn set(names: &[Reference], descriptor: &Descriptor, store: &Store) -
             false => new.extend(spelt.into_iter().map(|name| (name.clone(), descriptor.clone()))),
         }
     }
-    store
-        .set_references(&new)
-        .map_err(|error| Diagnostic::failure("the store's index cannot be written").caused_by(error))?;
+    store.set_references(&new).map_err(unwritable)?;
     // What has a name now needs no entry without one.
-    store
-        .remove_references(&BTreeSet::new(), &BTreeSet::from([descriptor.digest]))
-        .map(drop)
-        .map_err(|error| Diagnostic::failure("the store's index cannot be written").caused_by(error))
+    store.remove_references(&BTreeSet::new(), &BTreeSet::from([descriptor.digest])).map_err(unwritable)
+}
+
+/// Names what a command has made, or keeps it without a name, and prints name and digest.
+pub(super) fn publish(name: Option<&Reference>, descriptor: &Descriptor, store: &Store) -> Result<(), Diagnostic> {
+    let digest = descriptor.digest;
+    match name {
+        Some(name) => {
+            set(std::slice::from_ref(name), descriptor, store)?;
+            print(&format!("{name} {digest}\n"))
+        }
+        None => {
+            keep_unnamed(descriptor, store)?;
+            print(&format!("{digest}\n"))
+        }
+    }
+}
+
+/// Keeps an image that nobody named.
+pub(super) fn keep_unnamed(descriptor: &Descriptor, store: &Store) -> Result<(), Diagnostic> {
+    store.keep_unnamed(descriptor).map_err(unwritable)
+}
+
+/// The error that index.json cannot be written.
+pub(super) fn unwritable(error: StoreError) -> Diagnostic {
+    Diagnostic::failure("the store's index cannot be written").caused_by(error)
 }
 
 fn listed(name: &str, references: &BTreeMap<String, Descriptor>) -> Option<Found> {

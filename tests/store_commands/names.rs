@@ -1,5 +1,6 @@
 //! How an image is found, named and removed.
 
+use ocify::store::Store;
 use serde_json::Value;
 
 use crate::store_commands::{digest_of, shop};
@@ -121,6 +122,17 @@ fn of_several_images_to_remove_all_or_none_go() {
     workspace.ok(&["inspect", "other"]);
     assert_eq!(workspace.ok(&["rmi", "--no-prune", "other", "nginx"]), "Untagged: nginx\nUntagged: other\n");
     assert!(workspace.ok(&["prune"]).contains("removed blobs/"));
+}
+
+#[test]
+fn what_a_running_command_uses_stays_for_now() {
+    let workspace = shop();
+    let other = digest_of(&workspace, "other");
+    let lease = Store::open(workspace.store()).unwrap().leased().unwrap();
+    assert_eq!(workspace.ok(&["rmi", "other", "nginx"]), "Untagged: nginx\nUntagged: other\n");
+    assert!(workspace.store().join("blobs/sha256").join(&other[7..]).exists());
+    drop(lease);
+    assert!(workspace.ok(&["prune"]).contains(&format!("removed blobs/sha256/{}", &other[7..])));
 }
 
 #[test]
