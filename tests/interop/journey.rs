@@ -118,7 +118,7 @@ fn release(registry: &Distribution, release: &str) -> String {
 }
 
 #[test]
-fn a_base_is_locked_built_on_pushed_pulled_moved_and_updated() {
+fn a_base_is_locked_built_on_pushed_pulled_moved_updated_and_rebased() {
     for flavour in Flavour::ALL {
         let registry = Distribution::start(flavour);
         let (base, app) = (format!("{}/base/distro:12", registry.host()), format!("{}/shop/app", registry.host()));
@@ -170,6 +170,24 @@ fn a_base_is_locked_built_on_pushed_pulled_moved_and_updated() {
         assert!(changes.contains(&format!("{base}\n  digest: {old} -> {new}\n")), "{changes}");
         let updated = digest(&workspace.ok(&["build", "//:app"]));
         assert_ne!(updated, built);
+
+        let pulled = elsewhere.ok(&["pull", "--all-platforms", &base]);
+        assert_eq!(digest(&pulled), new);
+        let before = format!("{}/base/distro@{old}", registry.host());
+        elsewhere.ok(&["pull", "--all-platforms", &before]);
+        let name = format!("{app}:1.0-rebased");
+        let rebased = elsewhere.run(&["rebase", &pinned, "--base", &before, "--onto", &base, "--tag", &name]);
+        assert_eq!(rebased.code, 0, "{}", rebased.stderr);
+        for (workspace, name) in [(&workspace, "//:app"), (&elsewhere, &name)] {
+            let tar = workspace.path("app.tar");
+            workspace.ok(&["export", name, "--platform", "linux/arm64", "-o", tar.to_str().unwrap()]);
+            let tree = crate::workspace::list(&tar).join("\n");
+            for file in ["etc/release 0644 0:0 12.2", "bin/sh 0755 0:0 arm64", "app/main 0755 0:0 the app"] {
+                assert!(tree.contains(file), "{file}: {tree}");
+            }
+        }
+        let pushed = elsewhere.ok(&["push", &name]);
+        assert_eq!(digest(&pushed), digest(&rebased.stdout), "{flavour:?}");
 
         drop(registry);
         let offline = digest(&workspace.ok(&["build", "//:app", "--offline"]));
