@@ -35,6 +35,11 @@ impl Contender {
         Contender { before: script.to_owned(), ..self }
     }
 
+    #[must_use]
+    pub fn needing(self, programs: &'static [&'static str]) -> Self {
+        Contender { needs: programs, ..self }
+    }
+
     fn missing(&self) -> Option<&'static str> {
         self.needs.iter().copied().find(|program| !installed(program))
     }

@@ -15,9 +15,7 @@ use crate::workspace::Workspace;
 pub fn measure(root: &Path, count: usize, table: &mut Table) {
     let workspace = Workspace::new(root);
     let directory = &workspace.directory;
-    let (mut system, mut random) = (SystemFiles::new(2), Random(2));
-    let part = |number| if is_random(number) { random.bytes() } else { system.content() };
-    tree::large_files(&directory.join("tree"), part);
+    let mut system = write(directory);
     let image = |name, compression| {
         format!("image(name = '{name}', compression = '{compression}', layers = [files(srcs = ['tree'])])\n")
     };
@@ -60,6 +58,14 @@ pub fn measure(root: &Path, count: usize, table: &mut Table) {
     table.ratio("W2 cold, zstd", &ours, &zstd, 0.4);
     let zstd_size = fs::metadata(root.join("piped")).ok().map(|piped| piped.len());
     table.sizes("W2 size, zstd", workspace.largest_blob(), zstd.name, zstd_size, 1.01);
+}
+
+/// Writes the files into `tree` of a directory; what is returned gives more of their kind.
+pub fn write(directory: &Path) -> SystemFiles {
+    let (mut system, mut random) = (SystemFiles::new(2), Random(2));
+    let part = |number| if is_random(number) { random.bytes() } else { system.content() };
+    tree::large_files(&directory.join("tree"), part);
+    system
 }
 
 /// Two in five, spread evenly.

@@ -1,4 +1,4 @@
-//! `cargo bench --bench peers [-- [--quick] [--markdown FILE] [W1 ... W5]]`: how long builds take, as ratios to what people
+//! `cargo bench --bench peers [-- [--quick] [--markdown FILE] [W1 ... W5, R1]]`: how long builds take, as ratios to what people
 //! use today, on seeded workloads in a temporary directory. The contenders of a row take turns, so what else the machine does
 //! falls on all of them; a row gives the median of its rounds' ratios and their range. A peer that isn't installed is named as
 //! missing. What is not met is marked, and is no failure, as machines differ.
@@ -13,6 +13,7 @@ mod many_targets;
 mod mixed_files;
 mod page;
 mod random;
+mod registry;
 mod source_text;
 mod system_files;
 mod table;
@@ -29,12 +30,13 @@ use crate::table::Table;
 
 type Measure = fn(&Path, usize, &mut Table);
 
-const WORKLOADS: [(&str, Measure); 5] = [
+const WORKLOADS: [(&str, Measure); 6] = [
     ("W1", text_files::measure),
     ("W2", mixed_files::measure),
     ("W3", file_on_base::measure),
     ("W4", many_images::measure),
     ("W5", many_targets::measure),
+    ("R1", registry::measure),
 ];
 
 fn main() {
@@ -70,7 +72,7 @@ impl Arguments {
                 // cargo adds it.
                 "--bench" => {}
                 name if WORKLOADS.iter().any(|(known, _)| *known == name) => arguments.workloads.push(word),
-                _ => panic!("{word}: expected --quick, --markdown FILE or W1 to W5"),
+                _ => panic!("{word}: expected --quick, --markdown FILE W1 to W5 or R1"),
             }
         }
         arguments

@@ -1,9 +1,9 @@
 //! ocify turns a spec into an OCI image, bit for bit the same on every machine.
 //!
 //! The modules stand on floors, and imports go downward only (`tests/architecture.rs` holds them to it). From the
-//! bottom: values ([`digest`], [`path`], [`platform`], [`diagnostic`], [`mod@format`]); the vocabulary ([`entry`], [`oci`],
+//! bottom: values ([`digest`], [`path`], [`platform`], [`diagnostic`], [`mod@format`]) and [`http`]; the vocabulary ([`entry`], [`oci`],
 //! [`target`]); storage of trees and bytes ([`tree`], [`archive`], [`store`]); images and sources ([`image`],
-//! [`source`]); frontends and fetchers ([`eval`], [`tomlspec`], [`fetch`]); then [`plan`], [`build`] and [`cli`].
+//! [`source`]); frontends and fetchers ([`eval`], [`tomlspec`], [`fetch`], [`registry`]); then [`plan`], [`build`] and [`cli`].
 //! ARCHITECTURE.md has the map.
 
 pub mod action;
@@ -16,11 +16,13 @@ pub mod entry;
 pub mod eval;
 pub mod fetch;
 pub mod format;
+pub mod http;
 pub mod image;
 pub mod oci;
 pub mod path;
 pub mod plan;
 pub mod platform;
+pub mod registry;
 pub mod scratch;
 pub mod source;
 pub mod store;

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 /// Modules by floor, lowest first; those of one floor do not import each other (ARCHITECTURE.md).
 const FLOORS: [&[&str]; 8] = [
-    &["diagnostic", "digest", "format", "path", "platform", "scratch"],
-    &["entry", "oci", "target"],
-    &["archive", "store", "tree"],
+    &["diagnostic", "digest", "format", "http", "path", "platform", "scratch"],
+    &["entry", "oci"],
+    &["archive", "store", "target", "tree"],
     &["action", "image", "source"],
-    &["eval", "fetch", "tomlspec"],
+    &["eval", "fetch", "registry", "tomlspec"],
     &["plan"],
     &["build"],
     &["cli"],

@@ -20,7 +20,8 @@ use ocify::store::Store;
 use ocify::target::Fetch;
 use tempfile::TempDir;
 
-use server::{AUTHORITY, CERTIFICATE, Server, endless, respond};
+use crate::certificate::{AUTHORITY, CERTIFICATE};
+use server::{Server, endless, respond};
 
 const BYTES: &[u8] = b"the file that the spec names";
 
@@ -338,8 +339,8 @@ impl Place {
     fn fetch_digest(&self, sha256: Digest, urls: &[&str]) -> Result<Content, FetchError> {
         let package = WorkspacePath::parse("p").unwrap();
         let urls = urls.iter().map(|&url| url.to_owned()).collect();
-        let fetch = Fetch { package, urls, sha256, name: None, executable: false };
-        self.client.fetch(&fetch, &self.workspace, &self.store)
+        let fetch = Fetch { package, urls, sha256: None, name: None, executable: false };
+        self.client.fetch(&fetch, &sha256, &self.workspace, &self.store)
     }
 
     fn blob(&self) -> PathBuf {

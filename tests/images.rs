@@ -4,5 +4,6 @@ mod assemble;
 mod fixture;
 mod hostile;
 mod import;
+mod registry;
 mod sinks;
 mod validate;

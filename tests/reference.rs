@@ -3,8 +3,10 @@
 use std::fs;
 use std::process::Command;
 
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 26] = [
     "build",
+    "lock",
+    "update",
     "explain",
     "graph",
     "query",
@@ -14,6 +16,8 @@ const COMMANDS: [&str; 20] = [
     "history",
     "tag",
     "rmi",
+    "pull",
+    "push",
     "copy",
     "save",
     "load",
@@ -23,6 +27,8 @@ const COMMANDS: [&str; 20] = [
     "rebase",
     "prune",
     "df",
+    "login",
+    "logout",
     "completions",
 ];
 

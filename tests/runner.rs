@@ -3,6 +3,7 @@
 mod architecture;
 mod build;
 mod cache;
+mod certificate;
 mod chunks;
 mod crashes;
 mod examples;
@@ -12,14 +13,17 @@ mod graph;
 mod hostile;
 mod images;
 mod interrupt;
+mod lock;
 mod properties;
 mod prune;
 mod reference;
+mod registry;
 mod reproducible;
 mod specs;
 mod stat_cache;
 mod store;
 mod store_commands;
+mod transfers;
 mod workspace;
 
 #[test]

@@ -71,6 +71,11 @@ impl Workspace {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ocify"));
         command.args(arguments).current_dir(self.root()).env("OCIFY_STORE", self.store());
+        // Whoever runs the tests may be logged in somewhere, behind a proxy, or a service.
+        command.env("HOME", self.directory.path()).env("NO_PROXY", "127.0.0.1");
+        for name in ["CI", "DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR"] {
+            command.env_remove(name);
+        }
         command
     }
 

@@ -10,9 +10,9 @@
 //! | | compression | `compression` |
 //! | | of each entry: path, mode, owner, time, extended attributes, kind, link target, device numbers | `entries` |
 //! | | of each file: size and SHA-256 of its content | `entries` |
-//! | import: an image of the workspace to one in the store | what kind of place it lies in | `format` |
+//! | import: an image of the workspace or of a registry to one in the store | what kind of place it lies in | `format` |
 //! | | of an archive that is not asked for a digest: SHA-256 of the file | `content` |
-//! | | the digest asked for | `digest` |
+//! | | the digest asked for; of an image in a registry, the one that the lock gives for the platform | `digest` |
 //! | | the platform, which chooses among several images | `platform` |
 //! | archive: a tar or zip file to the list of its entries | SHA-256 of the file | `content` |
 //! | fetch | the digest that the file must have | `sha256` |
@@ -29,7 +29,7 @@
 //! | which spec, syntax or builtin named the entries | two specs that mean the same layer share it |
 //! | the layers below | what a layer takes over from them, parents and owners, is in its entries |
 //! | content of an image that is asked for by digest | the digest says what it is |
-//! | URLs of a fetch | the digest says what they must hold |
+//! | URLs of a fetch; registry, repository and tag of an image | the digest says what they must hold |
 //! | tags | they name a result and do not reach it |
 //! | number of threads, processor | the encoders give the same bytes under all |
 //! | clock, user, locale, environment | nothing sees them |
@@ -123,6 +123,7 @@ impl Preimage {
     /// The preimage of importing `base`; `content` is the digest of the archive, where that is what decides.
     pub fn import(base: &Base, content: Option<Digest>, platform: &Platform) -> Self {
         let (format, digest) = match base {
+            Base::Oci(oci) => ("oci", oci.reference.digest),
             Base::OciLayout(layout) => ("oci_layout", Some(layout.digest)),
             Base::OciArchive(archive) => ("oci_archive", archive.digest),
             Base::DockerArchive(archive) => ("docker_archive", archive.digest),

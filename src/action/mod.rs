@@ -22,6 +22,7 @@ pub use graph::{ActionGraph, ActionId};
 pub use step::{Part, Step};
 
 use crate::diagnostic::{Span, Spanned};
+use crate::digest::Digest;
 use crate::format::Compression;
 use crate::platform::Platform;
 use crate::target::{Archive, Base, Fetch, ImageSpec, IndexSpec, Label, LayerSpec};
@@ -29,12 +30,18 @@ use crate::target::{Archive, Base, Fetch, ImageSpec, IndexSpec, Label, LayerSpec
 /// One step of a build.
 #[derive(Clone, Debug)]
 pub enum Action {
-    /// Reads an image of the workspace into the store. Gives an image.
+    /// Reads an image of the workspace or of a registry into the store; the name of one in a registry has a digest. Gives an
+    /// image.
     Import { target: Label, base: Spanned<Base>, platform: Platform },
     /// The merged tree of an imported image. Gives a tree.
     Tree { image: ActionId },
     /// Brings a file from elsewhere into the store. Gives a content.
-    Fetch { target: Label, fetch: Spanned<Fetch> },
+    Fetch {
+        target: Label,
+        fetch: Spanned<Fetch>,
+        /// The spec's, or the lock's.
+        sha256: Digest,
+    },
     /// Finds out what an archive holds. Gives a listing.
     List {
         target: Label,
@@ -87,7 +94,7 @@ impl Action {
             Action::Import { target, base, platform } => {
                 (target, Part::Base { title: base.value.title(), platform: platform.clone() })
             }
-            Action::Fetch { target, fetch } => (target, Part::Fetch { title: fetch.value.title() }),
+            Action::Fetch { target, fetch, .. } => (target, Part::Fetch { title: fetch.value.title() }),
             Action::List { target, archive, .. } => (target, Part::Archive { title: archive.value.src.value.title() }),
             Action::Encode { target, number, title, .. } => {
                 (target, Part::Layer { number: *number, title: title.clone() })

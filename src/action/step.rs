@@ -20,7 +20,7 @@ pub struct Step {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum Part {
-    /// An image of the workspace is read into the store.
+    /// An image of the workspace or of a registry is read into the store.
     Base { title: String, platform: Platform },
     /// A file is fetched.
     Fetch { title: String },

@@ -12,6 +12,7 @@ use crate::action::{Action, ActionId, Step};
 use crate::diagnostic::Diagnostic;
 use crate::entry::Entry;
 use crate::fetch::{self, Client};
+use crate::image::Registry;
 use crate::source::{StatCache, Workspace};
 use crate::store::Store;
 use crate::target::Settings;
@@ -29,6 +30,8 @@ pub struct Context<'a> {
     pub workspace: &'a Workspace,
     pub settings: &'a Settings,
     pub store: &'a Store,
+    /// Where images are had that the store lacks. Of what it has nothing is asked.
+    pub registry: &'a dyn Registry,
     pub progress: &'a dyn Progress,
     /// Time since some moment before the build. It reaches reports only.
     pub clock: &'a (dyn Fn() -> Duration + Sync),
@@ -96,7 +99,7 @@ impl<'a> Executor<'a> {
         let files = |id: &Option<ActionId>| id.map_or_else(FileSystem::default, |id| results.files(id).clone());
         let output = match action {
             Action::Import { base, platform, .. } => return self.import(action, base, platform),
-            Action::Fetch { fetch, .. } => return self.fetch(action, fetch),
+            Action::Fetch { fetch, sha256, .. } => return self.fetch(action, fetch, sha256),
             Action::List { archive, fetched, .. } => {
                 return self.list(action, archive, fetched.map(|id| results.content(id)));
             }

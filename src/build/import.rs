@@ -1,11 +1,11 @@
-//! Images of the workspace into the store.
+//! Images of the workspace and of registries into the store.
 
 use crate::action::Action;
 use crate::action::key::Preimage;
 use crate::action::record::StepResult;
 use crate::diagnostic::{At, Diagnostic, Spanned};
 use crate::digest::Digest;
-use crate::image::{self, Image};
+use crate::image::{self, Image, ImageError};
 use crate::path::WorkspacePath;
 use crate::platform::Platform;
 use crate::store::Store;
@@ -55,6 +55,11 @@ impl Executor<'_> {
             workspace.locate(&package.join(path)).map_err(Diagnostic::from).at(base.span.as_ref())
         };
         let imported = match &base.value {
+            Base::Oci(oci) => {
+                let (reference, registry) = (&oci.reference, self.context.registry);
+                let digest = reference.digest.as_ref().expect("the plan pins what it imports");
+                image::import_registry(registry, reference, digest, platform, store)
+            }
             Base::OciLayout(l) => image::import_layout(&on_disk(&l.package, &l.path)?, &l.digest, platform, store),
             Base::OciArchive(a) => {
                 image::import_oci_archive(&on_disk(&a.package, &a.path)?, a.digest.as_ref(), platform, store)
@@ -62,20 +67,29 @@ impl Executor<'_> {
             Base::DockerArchive(a) => {
                 image::import_docker_archive(&on_disk(&a.package, &a.path)?, a.digest.as_ref(), platform, store)
             }
-            Base::Scratch | Base::Target(_) => unreachable!("the plan imports only what lies in the workspace"),
+            Base::Scratch | Base::Target(_) => unreachable!("the plan imports only what no target makes"),
         };
-        imported.map_err(|error| {
-            Diagnostic::failure(format!("the base `{}` cannot be read", base.value.title()))
-                .caused_by(error)
-                .at(base.span.clone())
-        })
+        imported.map_err(|error| unreadable(&base.value, error).at(base.span.clone()))
     }
 }
 
-/// The image, if the store has all of it; one that is damaged is not there. Layers are verified when they are read.
+fn unreadable(base: &Base, error: ImageError) -> Diagnostic {
+    let Base::Oci(oci) = base else {
+        return Diagnostic::failure(format!("the base `{}` cannot be read", base.title())).caused_by(error);
+    };
+    let help = match &error {
+        ImageError::Missing { .. } => Some("`ocify update` pins the image that the name stands for now".to_owned()),
+        error => error.help(),
+    };
+    let diagnostic = Diagnostic::failure(format!("the image `{}` cannot be had", oci.reference)).caused_by(error);
+    help.into_iter().fold(diagnostic, Diagnostic::help)
+}
+
+/// The image, if the store has all of it, or knows where its layers are; one that is damaged is not there. Layers are
+/// verified when they are read.
 fn whole(store: &Store, digest: &Digest) -> Option<Image> {
     let image = image::load_image(store, digest).ok()?;
-    let there = |layer: &image::Layer| store.contains(&layer.descriptor.digest) == Some(layer.descriptor.size);
+    let there = |layer: &image::Layer| store.has_or_can_bring(&layer.descriptor);
     image.layers().iter().all(there).then_some(image)
 }
 

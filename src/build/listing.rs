@@ -24,15 +24,21 @@ use super::schedule::How;
 
 impl Executor<'_> {
     /// `Fetch`. The store has a file under its digest, so that is where it is looked for.
-    pub(super) fn fetch(&self, action: &Action, fetch: &Spanned<Fetch>) -> Result<(Done, How), Diagnostic> {
+    pub(super) fn fetch(
+        &self,
+        action: &Action,
+        fetch: &Spanned<Fetch>,
+        sha256: &Digest,
+    ) -> Result<(Done, How), Diagnostic> {
         let (workspace, store) = (self.context.workspace, self.context.store);
         let Spanned { value, span } = fetch;
-        let preimage = Preimage::fetch(value.sha256);
+        let preimage = Preimage::fetch(*sha256);
         let get = || {
-            let fetched = || self.client.fetch(value, workspace, store).map_err(Diagnostic::from).at(span.as_ref());
+            let fetched =
+                || self.client.fetch(value, sha256, workspace, store).map_err(Diagnostic::from).at(span.as_ref());
             self.cache.timed(fetched)
         };
-        let find = || store.contains(&value.sha256).map(|_| get()).transpose();
+        let find = || store.contains(sha256).map(|_| get()).transpose();
         let ((content, micros), miss) = self.found_or_made(action, &preimage, None, find, get)?;
         let result = StepResult { digest: content.digest, size: content.size, diff_id: None, micros };
         Ok(self.done(action, Output::Content(content), preimage, Some(result), miss))

@@ -7,6 +7,7 @@ use crate::diagnostic::Diagnostic;
 use crate::plan::Plan;
 
 use super::progress::Reporter;
+use super::registries::{Supplied, supplied};
 use super::selection::{Selected, Selection};
 use super::{environment, record};
 
@@ -18,23 +19,27 @@ pub(super) struct Comparison {
     /// Compare with this build instead of the last one: a file of `ocify build --record`, or an image in the store
     #[arg(long, value_name = "BUILD|FILE")]
     against: Option<String>,
+    /// Do not use the network: what the store lacks is not to be had
+    #[arg(long)]
+    offline: bool,
 }
 
 impl Comparison {
     /// The steps that the next build would do, each with what it was.
     pub(super) fn steps(&self, environment: &environment::Arguments) -> Result<Vec<StepNode>, Diagnostic> {
-        let Selected { workspace, targets, roots } = self.selection.load()?;
-        let store = environment.store()?;
+        let Selected { workspace, lock, targets, roots, .. } = self.selection.load()?;
+        let Supplied { registry, store, .. } = supplied(environment, &targets.settings, self.offline)?;
         let against = self.against.as_ref().map(|text| record::find(text, &roots, &store)).transpose()?;
         let begun = Instant::now();
         let context = Context {
             workspace: &workspace,
             settings: &targets.settings,
             store: &store,
+            registry: &*registry,
             progress: &Reporter::new(0, true),
             clock: &|| begun.elapsed(),
             against: against.as_deref(),
         };
-        steps(&Plan::new(&targets, &roots), &context)
+        steps(&Plan::new(&targets, &roots, &lock)?, &context)
     }
 }

@@ -39,6 +39,7 @@ fn title(kind: Kind) -> &'static str {
         Kind::LayerIndex => "layer indexes",
         Kind::ActionRecord => "action records",
         Kind::ChunkTable => "chunk tables",
+        Kind::Sources => "blob sources",
         Kind::FileDigests => "file digests",
         Kind::Quarantined => "quarantine",
     }

@@ -1,12 +1,18 @@
-//! Where the workspace and the store are: the one place that looks at the process's environment.
+//! Where the workspace, the store, the user's settings and credentials are: the one place that looks at the process's
+//! environment.
 
 use std::env;
 use std::path::{Path, PathBuf};
 
 use crate::diagnostic::Diagnostic;
 use crate::path::WorkspacePath;
+use crate::platform::Platform;
+use crate::registry::{Client, Credentials, Hosts, Options, RegistryError};
 use crate::source::Workspace;
 use crate::store::{Store, StoreError};
+use crate::target::Settings;
+
+use super::user_config;
 
 /// Flags that every command takes.
 #[derive(clap::Args)]
@@ -26,7 +32,6 @@ impl Arguments {
     /// Opens the store: `--store`, else `$OCIFY_STORE`, else `ocify` in `$XDG_DATA_HOME` or `~/.local/share`. What is found
     /// there may be pruned at any time.
     pub(super) fn store_to_look_at(&self) -> Result<Store, Diagnostic> {
-        let directory = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let root = self
             .store
             .clone()
@@ -38,6 +43,57 @@ impl Arguments {
             })?;
         Store::open(&root).map_err(|error| unusable(&root, error))
     }
+
+    /// A client of registries, as the user's settings say, and below them those of the workspace.
+    pub(super) fn registry(&self, workspace: Option<&Settings>) -> Result<Client, Diagnostic> {
+        Ok(Client::new(Options::default(), self.hosts(workspace)?, self.credentials()))
+    }
+
+    /// How registries are reached: `ocify/config.toml` in `$XDG_CONFIG_HOME` or `~/.config`, then the workspace.
+    pub(super) fn hosts(&self, settings: Option<&Settings>) -> Result<Hosts, Diagnostic> {
+        let mut hosts = Hosts::default();
+        let directories = directory("XDG_CONFIG_HOME").filter(|path| path.is_absolute());
+        let user = directories.or_else(|| directory("HOME").map(|home| home.join(".config")));
+        if let Some(user) = user.map(|path| path.join("ocify")) {
+            let path = user.join("config.toml");
+            let config = user_config::read(&path)?;
+            let wrong = |error| Diagnostic::from(RegistryError::Host(error)).help(format!("see {}", path.display()));
+            hosts.add(&config.registry, &user, true).map_err(wrong)?;
+        }
+        if let Some(settings) = settings.filter(|settings| !settings.registry.is_empty()) {
+            let (workspace, _) = workspace()?;
+            let wrong = |error| Diagnostic::from(RegistryError::Host(error)).help("see `ocify.toml`");
+            hosts.add(&settings.registry, workspace.root(), false).map_err(wrong)?;
+        }
+        Ok(hosts)
+    }
+
+    /// Where credentials are: `$REGISTRY_AUTH_FILE`, then Docker's file, then that of containers.
+    pub(super) fn credentials(&self) -> Credentials {
+        let docker = directory("DOCKER_CONFIG").or_else(|| directory("HOME").map(|home| home.join(".docker")));
+        let files = [
+            directory("REGISTRY_AUTH_FILE"),
+            docker.map(|path| path.join("config.json")),
+            directory("XDG_RUNTIME_DIR").map(|path| path.join("containers/auth.json")),
+        ];
+        Credentials::of_files(files.into_iter().flatten().collect())
+    }
+}
+
+/// A path that a variable of the environment names.
+fn directory(name: &str) -> Option<PathBuf> {
+    env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// True where nobody looks on: most services that run builds set `CI`.
+pub(super) fn is_ci() -> bool {
+    env::var_os("CI").is_some_and(|value| value == "true")
+}
+
+/// The platform on which this runs, for commands that bring something for a person here. What is built does not depend on
+/// it.
+pub(super) fn machine_platform() -> Platform {
+    Platform::new("linux", env::consts::ARCH, None)
 }
 
 fn unusable(root: &Path, error: StoreError) -> Diagnostic {

@@ -7,6 +7,7 @@ mod build;
 mod comparison;
 mod completions;
 mod copy;
+mod delivery;
 mod df;
 mod environment;
 mod explain;
@@ -20,14 +21,25 @@ mod index;
 mod inspect;
 mod interrupt;
 mod load;
+mod lock;
+mod locked;
+mod login;
+mod logout;
+mod metadata;
 mod name;
+mod offline;
 mod output;
+mod password;
 mod place;
 mod progress;
 mod prune;
+mod pull;
+mod push;
 mod query;
 mod rebase;
 mod record;
+mod registries;
+mod resolver;
 mod rmi;
 mod save;
 mod schema;
@@ -35,6 +47,9 @@ mod selection;
 mod size;
 mod tag;
 mod template;
+mod transfer;
+mod update;
+mod user_config;
 
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Seek, Write};
@@ -60,6 +75,8 @@ pub struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Build(build::Arguments),
+    Lock(lock::Arguments),
+    Update(update::Arguments),
     Explain(explain::Arguments),
     Graph(graph::Arguments),
     Query(query::Arguments),
@@ -71,6 +88,8 @@ enum Command {
     Tag(tag::Arguments),
     #[command(alias = "rm")]
     Rmi(rmi::Arguments),
+    Pull(pull::Arguments),
+    Push(push::Arguments),
     Copy(copy::Arguments),
     Save(save::Arguments),
     Load(load::Arguments),
@@ -80,6 +99,8 @@ enum Command {
     Rebase(rebase::Arguments),
     Prune(prune::Arguments),
     Df(df::Arguments),
+    Login(login::Arguments),
+    Logout(logout::Arguments),
     Completions(completions::Arguments),
 }
 
@@ -111,6 +132,8 @@ impl Cli {
         let environment = &self.environment;
         match &self.command {
             Command::Build(arguments) => build::run(arguments, environment),
+            Command::Lock(arguments) => lock::run(arguments, environment),
+            Command::Update(arguments) => update::run(arguments, environment),
             Command::Explain(arguments) => explain::run(arguments, environment),
             Command::Graph(arguments) => graph::run(arguments, environment),
             Command::Query(arguments) => query::run(arguments),
@@ -120,6 +143,8 @@ impl Cli {
             Command::History(arguments) => history::run(arguments, environment),
             Command::Tag(arguments) => tag::run(arguments, environment),
             Command::Rmi(arguments) => rmi::run(arguments, environment),
+            Command::Pull(arguments) => pull::run(arguments, environment),
+            Command::Push(arguments) => push::run(arguments, environment),
             Command::Copy(arguments) => copy::run(arguments, environment),
             Command::Save(arguments) => save::run(arguments, environment),
             Command::Load(arguments) => load::run(arguments, environment),
@@ -129,6 +154,8 @@ impl Cli {
             Command::Rebase(arguments) => rebase::run(arguments, environment),
             Command::Prune(arguments) => prune::run(arguments, environment),
             Command::Df(arguments) => df::run(arguments, environment),
+            Command::Login(arguments) => login::run(arguments, environment),
+            Command::Logout(arguments) => logout::run(arguments, environment),
             Command::Completions(arguments) => completions::run(arguments),
         }
     }

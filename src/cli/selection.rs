@@ -6,7 +6,7 @@ use crate::diagnostic::Diagnostic;
 use crate::path::WorkspacePath;
 use crate::plan::TargetGraph;
 use crate::platform::Platform;
-use crate::source::Workspace;
+use crate::source::{Lock, Workspace};
 use crate::target::{Label, Pattern};
 
 use super::{environment, shown};
@@ -28,20 +28,26 @@ pub(super) struct Selection {
 /// The targets.
 pub(super) struct Selected {
     pub(super) workspace: Workspace,
+    pub(super) lock: Lock,
     pub(super) targets: TargetGraph,
     /// Those that were selected, in the order of their labels.
     pub(super) roots: Vec<Label>,
+    /// These are all of the workspace, as they are without any argument.
+    pub(super) is_whole: bool,
 }
 
 impl Selection {
     /// Evaluates the specs in which the targets are.
     pub(super) fn load(&self) -> Result<Selected, Diagnostic> {
         let (workspace, here) = environment::workspace()?;
+        let lock = Lock::load(&workspace)?;
         let patterns = patterns(&self.targets, &here)?;
         let args: BTreeMap<String, String> = self.args.iter().cloned().collect();
         let (targets, roots) =
             shown(|notes| TargetGraph::load(&workspace, &patterns, &args, self.platform.as_ref(), notes))?;
-        Ok(Selected { workspace, targets, roots })
+        let whole = Pattern::Below(WorkspacePath::root());
+        let is_whole = self.args.is_empty() && self.platform.is_none() && patterns.contains(&whole);
+        Ok(Selected { workspace, lock, targets, roots, is_whole })
     }
 }
 

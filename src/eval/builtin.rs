@@ -55,6 +55,14 @@ fn builtins(globals: &mut GlobalsBuilder) {
         call("scratch", &args.items, &kwargs, eval)
     }
 
+    fn oci<'v>(
+        #[starlark(args)] args: UnpackTuple<Value<'v>>,
+        #[starlark(kwargs)] kwargs: Arguments<'v>,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<Value<'v>> {
+        call("oci", &args.items, &kwargs, eval)
+    }
+
     fn oci_layout<'v>(
         #[starlark(args)] args: UnpackTuple<Value<'v>>,
         #[starlark(kwargs)] kwargs: Arguments<'v>,

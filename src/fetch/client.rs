@@ -7,18 +7,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ureq::Agent;
+use ureq::tls::RootCerts;
 
 use crate::digest::Digest;
 use crate::entry::{Content, DiskFile, Origin, Stamp};
+use crate::http::{self, Options, Refusal, shown};
 use crate::path::WorkspacePath;
 use crate::source::Workspace;
 use crate::store::{Ingest, Store, StoreError};
 use crate::target::Fetch;
 
 use super::error::{Failure, FetchError};
-use super::http;
-use super::location::{Location, shown};
-use super::options::Options;
+use super::location::Location;
 
 /// Fetches files. It keeps connections and the certificate authorities, so one client serves a whole build; threads
 /// may share it.
@@ -31,8 +31,8 @@ pub struct Client {
 /// Why an attempt ended, and what it ends.
 #[derive(Debug)]
 pub(super) enum Stop {
-    /// The attempt; the URL may still serve the file.
-    Attempt(http::Refusal),
+    /// The attempt; the URL may still serve the file, if the refusal says so.
+    Attempt(Refusal),
     /// All attempts with this URL.
     Url(Failure),
     /// The fetch: nothing is to be had from another URL.
@@ -42,54 +42,77 @@ pub(super) enum Stop {
 impl Client {
     /// A client; it opens no connection yet.
     pub fn new(options: Options) -> Self {
-        Client { agent: http::agent(&options), options }
+        Client { agent: http::agent(&options, RootCerts::PlatformVerifier), options }
     }
 
-    /// Makes sure that the store has the file, and returns its content, which is read from there. Nobody is asked for
-    /// a file that the store has; a damaged one counts as a miss. URLs are tried in their order until one has given
-    /// the right bytes.
+    /// Makes sure that the store has the file, whose SHA-256 is `digest`, and returns its content, which is read from there.
+    /// Nobody is asked for a file that the store has; a damaged one counts as a miss. URLs are tried in their order until
+    /// one has given the right bytes.
     ///
     /// # Errors
     /// A URL is malformed, also if it would not have been needed; no URL gave the file; the store cannot be used.
-    pub fn fetch(&self, fetch: &Fetch, workspace: &Workspace, store: &Store) -> Result<Content, FetchError> {
-        let digest = &fetch.sha256;
-        let locations = fetch.urls.iter().map(|url| Location::parse(url, &fetch.package));
-        let locations = locations.collect::<Result<Vec<_>, _>>()?;
-        if locations.is_empty() {
-            return Err(FetchError::NoUrls);
-        }
+    pub fn fetch(
+        &self,
+        fetch: &Fetch,
+        digest: &Digest,
+        workspace: &Workspace,
+        store: &Store,
+    ) -> Result<Content, FetchError> {
+        let locations = locations(fetch)?;
         if let Some(content) = stored(digest, store)? {
             return Ok(content);
         }
+        match self.bring(&locations, Some(digest), workspace, store)? {
+            Ok(_) => stored(digest, store)?.ok_or(FetchError::Vanished { digest: *digest }),
+            Err(failures) => Err(FetchError::Failed { digest: *digest, failures }),
+        }
+    }
+
+    /// Brings the file into the store, whatever it is, and returns its SHA-256: that of the first URL that gives one.
+    ///
+    /// # Errors
+    /// As [`Client::fetch`].
+    pub fn discover(&self, fetch: &Fetch, workspace: &Workspace, store: &Store) -> Result<Digest, FetchError> {
+        let found = self.bring(&locations(fetch)?, None, workspace, store)?;
+        found.map_err(|failures| FetchError::Nowhere { name: fetch.title(), failures })
+    }
+
+    /// The digest of what the first of the places gave that gave what is expected; else why each did not.
+    fn bring(
+        &self,
+        locations: &[(&str, Location)],
+        expected: Option<&Digest>,
+        workspace: &Workspace,
+        store: &Store,
+    ) -> Result<Result<Digest, Vec<(String, Failure)>>, FetchError> {
         let mut failures = Vec::new();
-        for (url, location) in fetch.urls.iter().zip(&locations) {
+        for (url, location) in locations {
             let result = match location {
                 Location::Http(_) if self.options.offline => Err(Stop::Url(Failure::Offline)),
-                Location::Http(uri) => self.download(uri, digest, store),
-                Location::File(path) => self.read_file(path, digest, workspace, store),
+                Location::Http(uri) => self.download(uri, expected, store),
+                Location::File(path) => self.read_file(path, expected, workspace, store),
             };
             match result {
-                Ok(()) => return stored(digest, store)?.ok_or(FetchError::Vanished { digest: *digest }),
-                Err(Stop::Attempt(http::Refusal { failure, .. }) | Stop::Url(failure)) => {
-                    failures.push((shown(url), failure));
-                }
+                Ok(digest) => return Ok(Ok(digest)),
+                Err(Stop::Attempt(refusal)) => failures.push((shown(url), Failure::Http(refusal.failure))),
+                Err(Stop::Url(failure)) => failures.push((shown(url), failure)),
                 Err(Stop::Fetch(error)) => return Err(error),
             }
         }
-        Err(FetchError::Failed { digest: *digest, failures })
+        Ok(Err(failures))
     }
 
     fn read_file(
         &self,
         path: &WorkspacePath,
-        digest: &Digest,
+        expected: Option<&Digest>,
         workspace: &Workspace,
         store: &Store,
-    ) -> Result<(), Stop> {
+    ) -> Result<Digest, Stop> {
         let file = workspace.open_file(path).map_err(|error| Stop::Url(Failure::Source(error)))?;
-        let read = |error| Stop::Url(Failure::Transport(format!("cannot be read: {error}")));
+        let read = |error| Stop::Url(Failure::Unreadable(error));
         let deadline = Instant::now() + self.options.total;
-        commit(self.copy(file, store, deadline, read)?, digest)
+        commit(self.copy(file, store, deadline, read)?, expected)
     }
 
     /// Copies `body` into a new blob, within the limits of size and time. What a failed read means, `read` says.
@@ -115,17 +138,26 @@ impl Client {
                 return Err(Stop::Url(Failure::TooLarge(self.options.size)));
             }
             if Instant::now() > deadline {
-                return Err(Stop::Url(Failure::Timeout("the transfer")));
+                return Err(Refusal::lasting(http::Failure::Timeout("the transfer")).into());
             }
             ingest.write_all(&buffer[..n]).map_err(|source| FetchError::Write { source })?;
         }
     }
 }
 
-/// Makes the bytes part of the store if they are those that the spec names.
-pub(super) fn commit(ingest: Ingest, digest: &Digest) -> Result<(), Stop> {
+/// The places of a file, none of them malformed, each with its URL.
+fn locations(fetch: &Fetch) -> Result<Vec<(&str, Location)>, FetchError> {
+    let location = |url: &'_ String| Location::parse(url, &fetch.package);
+    let locations = fetch.urls.iter().map(|url| Ok((url.as_str(), location(url)?)));
+    let locations = locations.collect::<Result<Vec<_>, FetchError>>()?;
+    if locations.is_empty() { Err(FetchError::NoUrls) } else { Ok(locations) }
+}
+
+/// Makes the bytes part of the store if they are those that are expected; of what is not known, any are.
+pub(super) fn commit(ingest: Ingest, expected: Option<&Digest>) -> Result<Digest, Stop> {
+    let Some(digest) = expected else { return Ok(ingest.commit()?.0) };
     match ingest.commit_expecting(digest, None) {
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(*digest),
         Err(StoreError::WrongDigest { expected, found }) => Err(Stop::Url(Failure::WrongDigest { expected, found })),
         Err(error) => Err(error.into()),
     }
@@ -158,5 +190,11 @@ impl From<StoreError> for Stop {
 impl From<FetchError> for Stop {
     fn from(error: FetchError) -> Self {
         Stop::Fetch(error)
+    }
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Stop::Attempt(refusal)
     }
 }

@@ -4,10 +4,9 @@ use std::error::Error;
 use std::fmt::Write;
 use std::io;
 
-use ureq::http::StatusCode;
-
 use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
+use crate::http;
 use crate::source::SourceError;
 use crate::store::StoreError;
 
@@ -24,6 +23,9 @@ pub enum FetchError {
     /// Each URL, in the order tried, with its failure.
     #[error("cannot fetch {digest}:{}", listed(.failures))]
     Failed { digest: Digest, failures: Vec<(String, Failure)> },
+    /// No URL gave a file. Each, in the order tried, with its failure.
+    #[error("cannot fetch `{name}`:{}", listed(.failures))]
+    Nowhere { name: String, failures: Vec<(String, Failure)> },
     #[error("cannot use the store")]
     Store(#[from] StoreError),
     #[error("cannot write to the store")]
@@ -37,18 +39,12 @@ pub enum FetchError {
 pub enum Failure {
     #[error("wrong digest: expected {expected}, found {found}")]
     WrongDigest { expected: Digest, found: Digest },
-    #[error("the server answered {}", status(*.0))]
-    Status(u16),
-    #[error("{0} took too long")]
-    Timeout(&'static str),
-    #[error("{0}")]
-    Transport(String),
-    #[error("more than {0} redirects")]
-    TooManyRedirects(u32),
-    #[error("redirect to `{url}`: {reason}")]
-    Redirect { url: String, reason: &'static str },
+    #[error(transparent)]
+    Http(http::Failure),
     #[error("the file is larger than {0} bytes")]
     TooLarge(u64),
+    #[error("cannot be read: {0}")]
+    Unreadable(io::Error),
     #[error("{}", with_cause(.0))]
     Source(SourceError),
     #[error("it is not in the store, and without network it cannot be asked for")]
@@ -67,10 +63,10 @@ impl FetchError {
                  user name or password"
                     .into(),
             ),
-            FetchError::Failed { failures, .. } => failures.iter().find_map(|(url, failure)| match failure {
+            FetchError::Failed { failures, .. } | FetchError::Nowhere { failures, .. } => failures.iter().find_map(|(url, failure)| match failure {
                 Failure::WrongDigest { found, .. } => Some(format!(
-                    "the file at {url} is not the one that the spec names; if it was changed on purpose, and you trust \
-                     it, set `sha256 = \"{}\"`",
+                    "the file at {url} is not the one that the spec or the lock names; if it was changed on purpose, and \
+                     you trust it, set `sha256 = \"{}\"`, or run `ocify update` where the lock pins it",
                     found.hex()
                 )),
                 Failure::Offline => Some("run once with network: the store keeps what was fetched".into()),
@@ -117,9 +113,4 @@ fn with_cause(error: &SourceError) -> String {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),
     }
-}
-
-fn status(code: u16) -> String {
-    let reason = StatusCode::from_u16(code).ok().and_then(|status| status.canonical_reason());
-    format!("{code} {}", reason.unwrap_or_default()).trim_end().to_owned()
 }

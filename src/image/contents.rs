@@ -51,6 +51,8 @@ pub fn tree(store: &Store, image: &Image) -> Result<Tree, ImageError> {
 }
 
 fn merged(store: &Store, layers: &[Layer], limit: usize) -> Result<Tree, ImageError> {
+    let unknown = layers.iter().filter(|layer| !store.has_layer_index(&layer.diff_id));
+    store.bring_all(&unknown.map(|layer| &layer.descriptor).collect::<Vec<_>>())?;
     let mut tree = Tree::new();
     let mut left = limit;
     for layer in layers {

@@ -4,6 +4,8 @@
 //! manifest and an index (CVE-2021-41190), one whose own `mediaType` is not that of the descriptor which led to it,
 //! sizes that are not exact.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
@@ -61,6 +63,8 @@ pub enum DocumentError {
     TooDeep,
     #[error("leads to more than {limit} manifests and indexes")]
     TooMany { limit: usize },
+    #[error("leads to manifests, indexes and configs of more than {limit} bytes")]
+    TooManyBytes { limit: u64 },
 }
 
 /// A manifest or an index, as its content says.
@@ -101,6 +105,33 @@ pub fn parse_index(bytes: &[u8]) -> Result<Index, DocumentError> {
             expected: MediaType::Index(MediaTypes::Oci),
             found: manifest_type(&manifest),
         }),
+    }
+}
+
+/// The media type of a manifest or an index that came as `stated`, whatever the manifest is of: an image or another
+/// artifact. What it says of itself has to agree with that.
+pub fn kind(bytes: &[u8], stated: Option<&MediaType>) -> Result<MediaType, DocumentError> {
+    let shape: Shape = decode(bytes, MAX_MANIFEST)?;
+    if shape.schema_version != 2 {
+        return Err(DocumentError::SchemaVersion { found: shape.schema_version });
+    }
+    let default = match (shape.layers.is_some() || shape.config.is_some(), shape.manifests.is_some()) {
+        (true, true) => return Err(DocumentError::TwoKinds),
+        (true, false) => MediaType::Manifest(MediaTypes::Oci),
+        (false, true) => MediaType::Index(MediaTypes::Oci),
+        (false, false) => return Err(DocumentError::NoKind),
+    };
+    let same_kind = |of: &MediaType| of.in_family(MediaTypes::Oci) == default;
+    let own = shape.media_type.as_ref();
+    match (own, stated) {
+        (Some(own), _) if !same_kind(own) => Err(DocumentError::MediaType { expected: default, found: own.clone() }),
+        (Some(own), Some(stated)) if own != stated => {
+            Err(DocumentError::MediaType { expected: stated.clone(), found: own.clone() })
+        }
+        (None, Some(stated)) if !same_kind(stated) => {
+            Err(DocumentError::MediaType { expected: stated.clone(), found: default })
+        }
+        _ => Ok(own.or(stated).cloned().unwrap_or(default)),
     }
 }
 
@@ -187,6 +218,7 @@ struct Shape {
     layers: Option<IgnoredAny>,
     config: Option<IgnoredAny>,
     manifests: Option<IgnoredAny>,
+    media_type: Option<MediaType>,
 }
 
 fn decode<T: DeserializeOwned>(bytes: &[u8], limit: u64) -> Result<T, DocumentError> {
@@ -229,34 +261,11 @@ fn check_descriptor(descriptor: &Descriptor) -> Result<(), DocumentError> {
         return Err(DocumentError::ForeignLayer { digest, url: url.clone() });
     }
     let Some(data) = &descriptor.data else { return Ok(()) };
-    let blob = from_base64(data.as_bytes());
-    match blob.is_some_and(|blob| check_bytes(descriptor, &blob).is_ok()) {
+    let blob = STANDARD.decode(data);
+    match blob.is_ok_and(|blob| check_bytes(descriptor, &blob).is_ok()) {
         true => Ok(()),
         false => Err(DocumentError::EmbeddedData { digest }),
     }
-}
-
-/// Standard base64 with padding (RFC 4648, section 4); `None` if `text` is not.
-fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
-    let value = |b: u8| match b {
-        b'A'..=b'Z' => Some(b - b'A'),
-        b'a'..=b'z' => Some(b - b'a' + 26),
-        b'0'..=b'9' => Some(b - b'0' + 52),
-        b'+' => Some(62),
-        b'/' => Some(63),
-        _ => None,
-    };
-    let body = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
-    if !text.len().is_multiple_of(4) || body.len() % 4 == 1 {
-        return None;
-    }
-    let mut bytes = Vec::with_capacity(body.len() / 4 * 3 + 2);
-    for group in body.chunks(4) {
-        let sextets = group.iter().map(|&b| value(b)).collect::<Option<Vec<u8>>>()?;
-        let bits = sextets.iter().enumerate().fold(0u32, |bits, (i, &s)| bits | u32::from(s) << (18 - 6 * i));
-        bytes.extend_from_slice(&bits.to_be_bytes()[1..group.len()]);
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]
@@ -266,10 +275,27 @@ mod tests {
     #[test]
     fn base64_is_decoded_strictly() {
         for (text, bytes) in [("", ""), ("YQ==", "a"), ("YWI=", "ab"), ("YWJj", "abc"), ("YWJjZA==", "abcd")] {
-            assert_eq!(from_base64(text.as_bytes()).as_deref(), Some(bytes.as_bytes()), "{text}");
+            assert_eq!(STANDARD.decode(text).unwrap(), bytes.as_bytes(), "{text}");
         }
         for text in ["Y", "YQ", "YQ=", "YQ===", "Y===", "YW\n=", "YW-_"] {
-            assert_eq!(from_base64(text.as_bytes()), None, "{text}");
+            assert!(STANDARD.decode(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_document_is_of_one_kind() {
+        let manifest = r#"{"schemaVersion": 2, "config": {}, "layers": []}"#;
+        let docker = "application/vnd.docker.distribution.manifest.v2+json";
+        let index = MediaType::Index(MediaTypes::Oci);
+        let stated = MediaType::from(docker);
+        assert_eq!(kind(manifest.as_bytes(), None).unwrap(), MediaType::Manifest(MediaTypes::Oci));
+        assert_eq!(kind(manifest.as_bytes(), Some(&stated)).unwrap(), stated);
+        assert!(matches!(kind(manifest.as_bytes(), Some(&index)), Err(DocumentError::MediaType { .. })));
+        let typed = manifest.replace("2,", &format!("2, \"mediaType\": \"{docker}\","));
+        assert_eq!(kind(typed.as_bytes(), None).unwrap(), stated);
+        let oci = MediaType::Manifest(MediaTypes::Oci);
+        assert!(matches!(kind(typed.as_bytes(), Some(&oci)), Err(DocumentError::MediaType { .. })));
+        let two = manifest.replace("\"config\"", "\"manifests\": [], \"config\"");
+        assert!(matches!(kind(two.as_bytes(), None), Err(DocumentError::TwoKinds)));
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::archive::read::ReadError;
+use crate::diagnostic::Diagnostic;
 use crate::digest::{DiffId, Digest};
 use crate::platform::Platform;
 use crate::store::StoreError;
@@ -42,6 +43,9 @@ pub enum ImageError {
         "a content was asked for from the tar stream {diff_id}, which is of none of the layers given; this is a defect in ocify"
     )]
     UnknownStream { diff_id: DiffId },
+    /// What was wrong with asking a registry.
+    #[error(transparent)]
+    Registry(#[from] Diagnostic),
     #[error(transparent)]
     Store(#[from] StoreError),
 
@@ -68,6 +72,14 @@ impl ImageError {
             ImageError::Field { field, .. } => Some(field),
             ImageError::OtherPlatform { .. } => Some("platform"),
             ImageError::DuplicatePlatform { .. } => Some("images"),
+            _ => None,
+        }
+    }
+
+    /// What a registry's answer asks of a person.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            ImageError::Registry(diagnostic) => miette::Diagnostic::help(diagnostic).map(|help| help.to_string()),
             _ => None,
         }
     }

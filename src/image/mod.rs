@@ -7,7 +7,7 @@
 
 mod assemble;
 mod contents;
-mod document;
+pub mod document;
 mod error;
 mod import;
 mod index;
@@ -19,15 +19,15 @@ mod validate;
 
 pub use assemble::{assemble, assemble_index};
 pub use contents::{layer_entries, spool_contents, tree};
-pub use document::DocumentError;
+pub use document::{Document, DocumentError, MAX_CONFIG, MAX_DEPTH, MAX_MANIFEST, parse as parse_document};
 pub use error::ImageError;
 pub use import::{
-    Wanted, import_docker_archive, import_layout, import_oci_archive, read_archive, read_docker_archive, read_layout,
-    read_oci_archive,
+    Registry, Resolved, Wanted, import_docker_archive, import_layout, import_oci_archive, import_registry,
+    import_registry_whole, read_archive, read_docker_archive, read_layout, read_oci_archive, read_registry, resolve,
 };
 pub use index::{ImageIndex, ImageOrIndex, Listed, blobs};
 pub use layer::Layer;
-pub use load::{load, load_image};
+pub use load::{MAX_DOCUMENTS, load, load_image};
 pub use rebase::{BASE_DIGEST, BASE_NAME, Bases, RebaseError, Rebased, rebase};
 pub use validate::{Problem, validate, validate_documents};
 

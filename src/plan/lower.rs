@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use crate::action::{Action, ActionGraph, ActionId};
-use crate::diagnostic::Spanned;
+use crate::diagnostic::{Diagnostic, Spanned};
 use crate::digest::Digest;
 use crate::path::WorkspacePath;
 use crate::platform::Platform;
+use crate::source::Lock;
 use crate::target::{Archive, Base, Fetch, FileSource, ImageSpec, Label, LayerSpec, Rule, Settings, Target};
 
+use super::names::Names;
+use super::pin;
 use super::targets::TargetGraph;
 
 /// The actions that make some targets, and which action gives which target.
@@ -19,26 +22,34 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan for `roots`. The same targets give the same plan.
-    pub fn new(targets: &TargetGraph, roots: &[Label]) -> Plan {
-        let mut lowering = Lowering {
-            settings: &targets.settings,
-            graph: ActionGraph::new(),
-            targets: BTreeMap::new(),
-            imports: Vec::new(),
-            trees: BTreeMap::new(),
-            fetches: BTreeMap::new(),
-            listings: BTreeMap::new(),
-        };
-        for target in targets.in_build_order(roots) {
-            lowering.target(target);
+    /// The plan for `roots`. The same targets and the same lock give the same plan.
+    ///
+    /// # Errors
+    /// What a spec names is not pinned, or not for the platform; each such name at its place.
+    pub fn new(targets: &TargetGraph, roots: &[Label], lock: &Lock) -> Result<Plan, Diagnostic> {
+        let lowering = Lowering::of(targets, roots, lock);
+        let mut errors = lowering.errors.into_iter();
+        if let Some(first) = errors.next() {
+            return Err(first.and(errors));
         }
         let roots = roots.iter().map(|label| (label.clone(), lowering.targets[label].result)).collect();
-        Plan { graph: lowering.graph, roots }
+        Ok(Plan { graph: lowering.graph, roots })
+    }
+}
+
+impl Names {
+    /// What `roots` and all that they depend on name without a digest, for the platforms that they are built for.
+    pub fn of(targets: &TargetGraph, roots: &[Label]) -> Names {
+        Lowering::of(targets, roots, &Lock::default()).unpinned
     }
 }
 
 struct Lowering<'a> {
+    known: &'a TargetGraph,
+    lock: &'a Lock,
+    /// What is not pinned; each name once.
+    errors: Vec<Diagnostic>,
+    unpinned: Names,
     settings: &'a Settings,
     graph: ActionGraph,
     targets: BTreeMap<Label, Lowered>,
@@ -68,7 +79,27 @@ enum Files {
     OfBase(Spanned<Base>),
 }
 
-impl Lowering<'_> {
+impl<'a> Lowering<'a> {
+    fn of(targets: &'a TargetGraph, roots: &[Label], lock: &'a Lock) -> Self {
+        let mut lowering = Lowering {
+            known: targets,
+            lock,
+            errors: Vec::new(),
+            unpinned: Names::default(),
+            settings: &targets.settings,
+            graph: ActionGraph::new(),
+            targets: BTreeMap::new(),
+            imports: Vec::new(),
+            trees: BTreeMap::new(),
+            fetches: BTreeMap::new(),
+            listings: BTreeMap::new(),
+        };
+        for target in targets.in_build_order(roots) {
+            lowering.target(target);
+        }
+        lowering
+    }
+
     fn target(&mut self, target: &Target) {
         let label = target.label.clone();
         let lowered = match &target.rule {
@@ -118,7 +149,7 @@ impl Lowering<'_> {
         target: &Label,
     ) -> ActionId {
         let fetches = layer.value.fetches();
-        let fetched: Vec<ActionId> = fetches.into_iter().map(|fetch| self.fetch(fetch, target)).collect();
+        let fetched: Vec<ActionId> = fetches.into_iter().filter_map(|fetch| self.fetch(fetch, target)).collect();
         let from = match &layer.value {
             LayerSpec::Copy(copy) => self.base_tree(&copy.image, platform, target),
             _ => None,
@@ -133,11 +164,22 @@ impl Lowering<'_> {
         self.graph.add(Action::Compose { layer: layer.clone(), below, from, listing, fetched })
     }
 
-    fn fetch(&mut self, fetch: Spanned<Fetch>, target: &Label) -> ActionId {
-        let Fetch { sha256, package, urls, .. } = fetch.value.clone();
+    /// The action that brings a file; none for one that is not pinned.
+    fn fetch(&mut self, fetch: Spanned<Fetch>, target: &Label) -> Option<ActionId> {
+        let sha256 = match pin::fetch(&fetch.value, self.lock) {
+            Ok(sha256) => sha256,
+            Err(unpinned) => {
+                self.refuse(unpinned.explained(target, self.known).at(fetch.span.clone()));
+                if let Some(name) = fetch.value.lock_name() {
+                    self.unpinned.fetches.entry(name).or_insert(fetch);
+                }
+                return None;
+            }
+        };
+        let Fetch { package, urls, .. } = fetch.value.clone();
         let graph = &mut self.graph;
-        let action = || graph.add(Action::Fetch { target: target.clone(), fetch });
-        *self.fetches.entry((sha256, package, urls)).or_insert_with(action)
+        let action = || graph.add(Action::Fetch { target: target.clone(), fetch, sha256 });
+        Some(*self.fetches.entry((sha256, package, urls)).or_insert_with(action))
     }
 
     fn listing(&mut self, archive: Spanned<Archive>, fetched: Option<ActionId>, target: &Label) -> ActionId {
@@ -163,17 +205,39 @@ impl Lowering<'_> {
         match &base.value {
             Base::Scratch => None,
             Base::Target(label) => Some(self.targets[label].result),
-            Base::OciLayout(_) | Base::OciArchive(_) | Base::DockerArchive(_) => {
-                let known = self.imports.iter().find(|(other, on, _)| *other == base.value && on == platform);
-                if let Some((_, _, import)) = known {
-                    return Some(*import);
+            Base::Oci(oci) => match pin::image(oci, platform, self.lock) {
+                Ok(pinned) => {
+                    let base = Spanned { value: Base::Oci(pinned), span: base.span.clone() };
+                    Some(self.import(&base, platform, target))
                 }
-                let (target, base, platform) = (target.clone(), base.clone(), platform.clone());
-                let known = (base.value.clone(), platform.clone());
-                let import = self.graph.add(Action::Import { target, base, platform });
-                self.imports.push((known.0, known.1, import));
-                Some(import)
+                Err(unpinned) => {
+                    let span = base.span.clone();
+                    self.unpinned.images.entry(oci.reference.clone()).or_insert(span);
+                    self.refuse(unpinned.explained(target, self.known).at(base.span.clone()));
+                    None
+                }
+            },
+            Base::OciLayout(_) | Base::OciArchive(_) | Base::DockerArchive(_) => {
+                Some(self.import(base, platform, target))
             }
+        }
+    }
+
+    fn import(&mut self, base: &Spanned<Base>, platform: &Platform, target: &Label) -> ActionId {
+        let known = self.imports.iter().find(|(other, on, _)| *other == base.value && on == platform);
+        if let Some((_, _, import)) = known {
+            return *import;
+        }
+        let known = (base.value.clone(), platform.clone());
+        let (target, base, platform) = (target.clone(), base.clone(), platform.clone());
+        let import = self.graph.add(Action::Import { target, base, platform });
+        self.imports.push((known.0, known.1, import));
+        import
+    }
+
+    fn refuse(&mut self, error: Diagnostic) {
+        if self.errors.iter().all(|other| other.to_string() != error.to_string()) {
+            self.errors.push(error);
         }
     }
 

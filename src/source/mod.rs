@@ -11,6 +11,7 @@ mod collect;
 mod error;
 mod glob;
 mod hash;
+mod lock;
 mod packages;
 mod stat_cache;
 mod stat_table;
@@ -19,5 +20,6 @@ mod workspace;
 
 pub use collect::{SourceFile, SourceKind};
 pub use error::SourceError;
+pub use lock::{ImagePin, Lock};
 pub use stat_cache::StatCache;
 pub use workspace::{PathKind, Workspace};

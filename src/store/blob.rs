@@ -34,13 +34,18 @@ impl Store {
         Ok(Some(BlobReader { store, digest, file, size, left: size, hasher: Hasher::new(), verdict: None }))
     }
 
-    /// Opens the blob that `descriptor` names, and compares the size before anything is read.
+    /// Opens the blob that `descriptor` names, and compares the size before anything is read. One that the store lacks is
+    /// brought, see [`Store::supplied_by`].
     ///
     /// # Errors
-    /// As [`Store::open_blob`]; the sizes differ: then the blob is read to find out which of the two is wrong, and
+    /// As [`Store::open_blob`] and [`Store::bring`]; the sizes differ: then the blob is read to find out which of the two is wrong, and
     /// quarantined if it is the blob.
     pub fn open_described(&self, descriptor: &Descriptor) -> Result<Option<BlobReader>, StoreError> {
-        match self.open_blob(&descriptor.digest)? {
+        let reader = match self.open_blob(&descriptor.digest)? {
+            None if self.bring(descriptor)? => self.open_blob(&descriptor.digest)?,
+            reader => reader,
+        };
+        match reader {
             Some(reader) if reader.size != descriptor.size => {
                 let found = reader.size;
                 reader.finish()?;

@@ -24,7 +24,8 @@ impl Store {
     /// Waits until nobody else, in this process or another, holds the claim for `key`, and takes it; `waiting` is called
     /// if somebody does. Whoever gets it looks for the result once more: the other one may have made it.
     ///
-    /// Nobody who holds a claim waits for another, so there is no deadlock.
+    /// Whoever holds the claim to bring a blob waits for no other, and whoever holds another one waits for such a claim at
+    /// most, so there is no deadlock.
     ///
     /// # Errors
     /// The store cannot be written.

@@ -46,6 +46,9 @@ pub enum StoreError {
         moved: Option<PathBuf>,
     },
 
+    #[error("blob {digest} is not in the store and cannot be brought there")]
+    NotBrought { digest: Digest, source: Box<dyn std::error::Error + Send + Sync> },
+
     #[error("blob {digest} has {found} bytes, but its descriptor says {expected}")]
     OtherSize { digest: Digest, expected: u64, found: u64 },
 

@@ -22,6 +22,7 @@ pub enum Kind {
     LayerIndex,
     ActionRecord,
     ChunkTable,
+    Sources,
     FileDigests,
     Quarantined,
 }
@@ -41,8 +42,15 @@ pub struct StoredFile {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 6] =
-        [Kind::Blob, Kind::LayerIndex, Kind::ActionRecord, Kind::ChunkTable, Kind::FileDigests, Kind::Quarantined];
+    pub const ALL: [Kind; 7] = [
+        Kind::Blob,
+        Kind::LayerIndex,
+        Kind::ActionRecord,
+        Kind::ChunkTable,
+        Kind::Sources,
+        Kind::FileDigests,
+        Kind::Quarantined,
+    ];
 
     /// The directory below the store's root.
     pub fn directory(self) -> &'static str {
@@ -51,6 +59,7 @@ impl Kind {
             Kind::LayerIndex => layout::LAYERS,
             Kind::ActionRecord => layout::ACTIONS,
             Kind::ChunkTable => layout::CHUNKS,
+            Kind::Sources => layout::SOURCES,
             Kind::FileDigests => layout::STAT,
             Kind::Quarantined => layout::QUARANTINE,
         }
@@ -66,7 +75,7 @@ impl StoredFile {
     /// True if an image that a reference names needs it, or is made again sooner with it.
     pub(super) fn is_needed(&self, reachable: &Reachable) -> bool {
         match self.kind {
-            Kind::Blob => reachable.needs_blob(&self.name),
+            Kind::Blob | Kind::Sources => reachable.needs_blob(&self.name),
             Kind::LayerIndex => reachable.needs_layer(&self.name),
             Kind::ActionRecord | Kind::ChunkTable => self.about.iter().any(|digest| reachable.needs_blob(digest)),
             Kind::FileDigests | Kind::Quarantined => false,
@@ -118,7 +127,7 @@ pub(super) fn inventory(store: &Store) -> Result<Vec<StoredFile>, StoreError> {
                         let blob = file.about.first().and_then(|blob| files.get(&(Kind::Blob, *blob)));
                         file.used = blob.map_or(file.used, |blob| file.used.max(blob.used));
                     }
-                    Kind::Blob | Kind::LayerIndex | Kind::FileDigests | Kind::Quarantined => {}
+                    Kind::Blob | Kind::LayerIndex | Kind::Sources | Kind::FileDigests | Kind::Quarantined => {}
                 }
                 files.insert((kind, name), file);
             }

@@ -49,6 +49,11 @@ impl Store {
         Ok(entries.filter(|_| self.is_kept(&path, &metadata)))
     }
 
+    /// True if the store has an index of the layer, by its name; whether it is good shows when it is read.
+    pub fn has_layer_index(&self, diff_id: &DiffId) -> bool {
+        self.layer_index_path(diff_id).is_file()
+    }
+
     /// Stores the entries of a layer.
     ///
     /// # Errors

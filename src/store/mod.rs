@@ -9,6 +9,7 @@
 //! │                         `layer_index`
 //! ├── actions/HEX           result of the action with this cache key; may be missing, see `action`
 //! ├── chunks/HEX            where the chunks of a layer's blob lie; may be missing, see `chunk_search`
+//! ├── sources/HEX          repositories that have the blob with this SHA-256; may be missing, see `sources`
 //! ├── stat/HEX              file digests of the workspace whose root has this SHA-256; may be missing, see `stat_file`
 //! ├── unflushed/BOOT        large blobs that may not be on the disk since the boot with this ID, see `unflushed`
 //! ├── ingest/               what is being written or made; each file is locked (flock) by the process that does it
@@ -54,6 +55,7 @@ mod prune;
 mod quarantine;
 mod reachable;
 mod reference;
+mod sources;
 mod stat_file;
 mod temporary;
 mod unflushed;
@@ -69,6 +71,7 @@ pub use ingest::{Draft, Ingest};
 pub use inventory::{Kind, StoredFile};
 pub use prune::{PruneOptions, Pruned};
 pub use reachable::Unreadable;
+pub use sources::Supplier;
 pub use stat_file::StatFile;
 pub use usage::{KindUsage, ReferenceUsage, Usage};
 
@@ -88,6 +91,8 @@ pub struct Store {
     /// This process has given names to blobs, and the directory may not be on the disk.
     has_new_blobs: Arc<AtomicBool>,
     lists: Arc<unflushed::Lists>,
+    /// Whoever brings layers that the store lacks, see [`Store::supplied_by`].
+    supply: sources::Supply,
 }
 
 impl Store {
@@ -104,7 +109,13 @@ impl Store {
         layout::prepare(&root)?;
         temporary::sweep(&root.join(layout::INGEST));
         lease::sweep(&root.join(layout::LOCKS));
-        let store = Store { root: root.into(), lease: None, has_new_blobs: Arc::default(), lists: Arc::default() };
+        let store = Store {
+            root: root.into(),
+            lease: None,
+            has_new_blobs: Arc::default(),
+            lists: Arc::default(),
+            supply: sources::Supply::default(),
+        };
         unflushed::settle(&store)?;
         Ok(store)
     }

@@ -12,6 +12,7 @@ use super::{Base, Label, LayerSpec, Target};
 /// The keywords that positional arguments of a builtin stand for, in order.
 pub fn positional(builtin: &str) -> &'static [&'static str] {
     match builtin {
+        "oci" => &["reference"],
         "oci_layout" => &["path", "digest"],
         "oci_archive" | "docker_archive" | "dir" => &["path"],
         "copy" => &["image", "srcs"],
@@ -31,6 +32,7 @@ pub fn node(builtin: &str, arguments: &Spanned<Value>, package: &WorkspacePath) 
             let Nothing {} = decode(arguments, package)?;
             Node::Base(Base::Scratch)
         }
+        "oci" => Node::Base(Base::Oci(decode(arguments, package)?)),
         "oci_layout" => Node::Base(Base::OciLayout(decode(arguments, package)?)),
         "oci_archive" => Node::Base(Base::OciArchive(decode(arguments, package)?)),
         "docker_archive" => Node::Base(Base::DockerArchive(decode(arguments, package)?)),

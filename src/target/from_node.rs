@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::path::WorkspacePath;
 
-use super::base::{Base, DockerArchive, OciArchive, OciLayout};
+use super::base::{Base, DockerArchive, OciArchive, OciLayout, OciReference};
 use super::decode::{HELP, NODE, package, suggestion, take_node};
 use super::label::Label;
 use super::layer::{Accounts, Archive, Copy, Dir, Files, LayerSpec, Symlink, Write};
@@ -103,8 +103,8 @@ macro_rules! deserialize_node {
 deserialize_node!(Base, LayerSpec, FileSource, Label);
 
 impl FromNode for Base {
-    const EXPECTED: &'static str = "a base image or a label";
-    const BUILTINS: &'static [&'static str] = &["oci_layout", "oci_archive", "docker_archive"];
+    const EXPECTED: &'static str = "an image, its name or a label";
+    const BUILTINS: &'static [&'static str] = &["oci", "oci_layout", "oci_archive", "docker_archive"];
 
     fn from_node(node: Node) -> Option<Self> {
         match node {
@@ -120,14 +120,12 @@ impl FromNode for Base {
         if Label::looks_like(text) {
             return Label::from_text(text).map(Base::Target);
         }
-        Err(format!(
-            "`{text}` names an image in a registry, which this version cannot read{HELP}save it into the workspace with \
-             `skopeo copy docker://{text} oci:DIRECTORY` and use `oci_layout`; a target begins with `//` or `:`"
-        ))
+        OciReference::from_text(text).map(Base::Oci)
     }
 
     fn from_table<'de, A: MapAccess<'de>>(builtin: &str, table: &mut A) -> Result<Self, A::Error> {
         Ok(match builtin {
+            "oci" => Base::Oci(table.next_value::<OciReference>()?),
             "oci_layout" => Base::OciLayout(table.next_value::<OciLayout>()?),
             "oci_archive" => Base::OciArchive(table.next_value::<OciArchive>()?),
             _ => Base::DockerArchive(table.next_value::<DockerArchive>()?),

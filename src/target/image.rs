@@ -19,8 +19,8 @@ use super::layer::LayerSpec;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImageSpec {
-    /// The image below: `scratch()`, `oci_layout(...)`, `oci_archive(...)`, `docker_archive(...)`, another target or
-    /// its label. By default nothing, as with `scratch()`.
+    /// The image below: the name of one in a registry, `scratch()`, `oci(...)`, `oci_layout(...)`, `oci_archive(...)`,
+    /// `docker_archive(...)`, another target or its label. By default nothing, as with `scratch()`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<Spanned<Base>>,
     /// The layers, lowest first; lists in it are flattened.

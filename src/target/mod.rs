@@ -19,7 +19,7 @@ mod source;
 mod title;
 mod value;
 
-pub use base::{Base, DockerArchive, OciArchive, OciLayout};
+pub use base::{Base, DockerArchive, OciArchive, OciLayout, OciReference};
 pub use builtin::{duplicate, empty_glob, node, positional, take_name, target_name};
 pub use decode::decode;
 pub use field::{FieldError, Id, Mode, Owner};
@@ -28,7 +28,7 @@ pub use label::{Label, LabelError, Pattern};
 pub use layer::{Accounts, Archive, Copy, Dir, Files, Group, LayerSpec, Symlink, User, Write};
 pub use reference::reference;
 pub use schema::{document_keys, schema};
-pub use settings::Settings;
+pub use settings::{RegistrySettings, Settings};
 pub use source::{Fetch, FileSource, Glob, Sources};
 pub use value::{Node, Value};
 

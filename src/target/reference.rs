@@ -11,13 +11,14 @@ use super::builtin::positional;
 use super::field_names::field_names;
 use super::{
     Accounts, Archive, Copy, Dir, DockerArchive, Fetch, Files, Glob, Group, Healthcheck, HistoryEntry, ImageSpec,
-    IndexSpec, OciArchive, OciLayout, Settings, Symlink, User, Write,
+    IndexSpec, OciArchive, OciLayout, OciReference, RegistrySettings, Settings, Symlink, User, Write,
 };
 
 /// The page, as Markdown.
 pub fn reference() -> String {
     let mut page = String::from(HEAD);
     section::<Settings>(&mut page, "##", "Settings", None);
+    section::<RegistrySettings>(&mut page, "###", "`registry` of the settings", None);
     page.push_str("\n## Targets\n");
     section::<ImageSpec>(&mut page, "###", "`image`", Some("image"));
     section::<Healthcheck>(&mut page, "####", "`healthcheck` of an image", None);
@@ -25,6 +26,8 @@ pub fn reference() -> String {
     section::<IndexSpec>(&mut page, "###", "`index`", Some("index"));
     page.push_str("\n## Bases\n");
     page.push_str(SCRATCH);
+    section::<OciReference>(&mut page, "###", "`oci`", Some("oci"));
+    page.push_str(NAME);
     section::<OciLayout>(&mut page, "###", "`oci_layout`", Some("oci_layout"));
     section::<OciArchive>(&mut page, "###", "`oci_archive`", Some("oci_archive"));
     section::<DockerArchive>(&mut page, "###", "`docker_archive`", Some("docker_archive"));
@@ -87,6 +90,11 @@ const SCRATCH: &str = "
 ### `scratch`
 
 Nothing: no layers and an empty config. It has no fields; in TOML it is the string `\"scratch\"`.
+";
+
+const NAME: &str = "
+A string that is neither `\"scratch\"` nor a label is such a name too: `base = \"python:3.12-slim\"`.
+[Bases and the lock](../bases.md) tells how names become digests.
 ";
 
 const STARLARK: &str = "

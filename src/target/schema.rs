@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::diagnostic::Spanned;
 
-use super::base::{Base, DockerArchive, OciArchive, OciLayout};
+use super::base::{Base, DockerArchive, OciArchive, OciLayout, OciReference};
 use super::field_names::field_names;
 use super::layer::{Accounts, Archive, Copy, Dir, Files, LayerSpec, Symlink, Write};
 use super::settings::Settings;
@@ -64,9 +64,10 @@ impl JsonSchema for Base {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "\"scratch\", the label of a target, or a table with the name of a builtin that reads an image.",
+            "description": "\"scratch\", the label of a target, the name of an image in a registry, or a table with the name of a builtin that reads an image.",
             "anyOf": [
                 { "type": "string" },
+                one_key("oci", generator.subschema_for::<OciReference>()),
                 one_key("oci_layout", generator.subschema_for::<OciLayout>()),
                 one_key("oci_archive", generator.subschema_for::<OciArchive>()),
                 one_key("docker_archive", generator.subschema_for::<DockerArchive>()),

@@ -1,5 +1,7 @@
 //! The settings of a workspace, in its `ocify.toml`.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +24,24 @@ pub struct Settings {
     pub media_types: MediaTypes,
     /// Compression of layers where the image names none.
     pub compression: Compression,
+    /// Settings of registries by `host` or `host:port`, as `[registry."HOST"]`. The user's own, in
+    /// `~/.config/ocify/config.toml`, go before them, key by key.
+    pub registry: BTreeMap<String, RegistrySettings>,
+}
+
+/// How a registry is reached: `[registry."HOST"]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RegistrySettings {
+    /// Plain http instead of https. Registries on this machine are plain unless this is false or `ca` is set. A
+    /// password or token is sent over plain http only to this machine, or where the user's own settings say insecure.
+    pub insecure: Option<bool>,
+    /// Registries that are tried first when this one is read, in this order: `host`, `host:port`, or one of them with a
+    /// path that is put before the repository's.
+    pub mirrors: Vec<String>,
+    /// A file of certificate authorities (PEM) that this registry may be certified by, beside the system's. Relative
+    /// to the file that names it.
+    pub ca: Option<String>,
 }
 
 impl Default for Settings {
@@ -32,6 +52,7 @@ impl Default for Settings {
             platform: Platform::default_target(),
             media_types: MediaTypes::default(),
             compression: Compression::default(),
+            registry: BTreeMap::new(),
         }
     }
 }

@@ -48,7 +48,7 @@ pub struct Glob {
     pub allow_empty: bool,
 }
 
-/// A file from the network or from this machine, whose digest is known beforehand.
+/// A file from the network or from this machine, whose digest is known beforehand: from the spec, or from `ocify.lock`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(transform = url_or_urls)]
@@ -62,10 +62,10 @@ pub struct Fetch {
     #[serde(alias = "url", deserialize_with = "decode::one_or_many")]
     #[schemars(with = "OneOrMany")]
     pub urls: Vec<String>,
-    /// SHA-256 of the file, as 64 hexadecimal digits.
-    #[serde(with = "hex")]
-    #[schemars(with = "String")]
-    pub sha256: Digest,
+    /// SHA-256 of the file, as 64 hexadecimal digits; without it, `ocify.lock` pins the file by its first URL.
+    #[serde(default, with = "hex", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub sha256: Option<Digest>,
     /// The file's name; by default the last component of the first URL's path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -77,13 +77,20 @@ pub struct Fetch {
 /// Schemars leaves out a field's other names.
 fn url_or_urls(schema: &mut Schema) {
     schema.insert("anyOf".into(), serde_json::json!([{ "required": ["urls"] }, { "required": ["url"] }]));
-    schema.insert("required".into(), serde_json::json!(["sha256"]));
+    schema.remove("required");
     if let Some(properties) = schema.get_mut("properties").and_then(|properties| properties.as_object_mut()) {
         properties.insert("url".into(), serde_json::json!({ "description": "The only URL.", "type": "string" }));
     }
 }
 
 impl Fetch {
+    /// The first URL, by which a lock knows the file; one of the workspace is named from its root.
+    pub fn lock_name(&self) -> Option<String> {
+        let url = self.urls.first()?;
+        let path = url.strip_prefix("file://").and_then(|path| WorkspacePath::parse(path).ok());
+        Some(path.map_or_else(|| url.clone(), |path| format!("file://{}", self.package.join(&path))))
+    }
+
     /// The file's name: `name`, else the last component of the first URL's path; `None` if that is not a plain name.
     pub fn file_name(&self) -> Option<&str> {
         let name = match &self.name {
@@ -107,17 +114,18 @@ impl Fetch {
 
 /// A digest without its algorithm, as people paste it from a checksum file.
 mod hex {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
     use crate::digest::Digest;
 
-    pub fn serialize<S: Serializer>(digest: &Digest, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&digest.hex())
+    pub fn serialize<S: Serializer>(digest: &Option<Digest>, serializer: S) -> Result<S::Ok, S::Error> {
+        digest.as_ref().map(Digest::hex).serialize(serializer)
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Digest::from_hex(text.strip_prefix("sha256:").unwrap_or(&text)).map_err(D::Error::custom)
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Digest>, D::Error> {
+        let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
+        let digest = Digest::from_hex(text.strip_prefix("sha256:").unwrap_or(&text));
+        digest.map(Some).map_err(D::Error::custom)
     }
 }
 
@@ -130,7 +138,7 @@ mod tests {
         let fetch = |url: &str, name: Option<&str>| Fetch {
             package: WorkspacePath::root(),
             urls: vec![url.to_owned(), "https://other.example/other".to_owned()],
-            sha256: Digest::of(b""),
+            sha256: None,
             name: name.map(str::to_owned),
             executable: false,
         };
@@ -142,6 +150,10 @@ mod tests {
             assert_eq!(fetch(url, None).file_name(), Some(name));
         }
         assert_eq!(fetch("https://a.example/", Some("x")).file_name(), Some("x"));
+        assert_eq!(fetch("https://a.example/", None).lock_name().as_deref(), Some("https://a.example/"));
+        let package = WorkspacePath::parse("shop").unwrap();
+        let tool = Fetch { package, ..fetch("file://vendor/tool", None) };
+        assert_eq!(tool.lock_name().as_deref(), Some("file://shop/vendor/tool"));
         for (url, name) in [
             ("https://a.example", None),
             ("https://a.example/", None),

@@ -1,8 +1,9 @@
 //! What targets and their parts are called in progress lines, in an image's history and in errors.
 
 use crate::diagnostic::Spanned;
+use crate::oci::Reference;
 
-use super::base::Base;
+use super::base::{Base, OciReference};
 use super::layer::LayerSpec;
 use super::source::{Fetch, FileSource, Sources};
 
@@ -11,6 +12,11 @@ impl Base {
     pub fn title(&self) -> String {
         match self {
             Base::Scratch => "scratch".into(),
+            // With a tag, a step keeps its title when the digest moves, and is compared with what it was.
+            Base::Oci(OciReference { reference }) => match &reference.tag {
+                Some(_) => Reference { digest: None, ..reference.clone() }.to_string(),
+                None => reference.to_string(),
+            },
             Base::OciLayout(layout) => layout.package.join(&layout.path).to_string(),
             Base::OciArchive(archive) => archive.package.join(&archive.path).to_string(),
             Base::DockerArchive(archive) => archive.package.join(&archive.path).to_string(),

@@ -34,6 +34,7 @@ impl Node {
     pub fn builtin(&self) -> &'static str {
         match self {
             Node::Base(Base::Scratch) => "scratch",
+            Node::Base(Base::Oci(_)) => "oci",
             Node::Base(Base::OciLayout(_)) => "oci_layout",
             Node::Base(Base::OciArchive(_)) => "oci_archive",
             Node::Base(Base::DockerArchive(_)) => "docker_archive",

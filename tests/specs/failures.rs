@@ -61,8 +61,13 @@ fn bad_label() {
 
 #[test]
 fn registry_reference_as_base() {
-    let spec = Spec::build("image(\n    name = \"web\",\n    base = \"docker.io/library/python:3.12-slim\",\n)\n");
-    check("registry_base", &spec.error());
+    let mut reports = String::new();
+    for name in ["https://docker.io/library/python:3.12", "Python", "python:", "python@sha256:abc"] {
+        reports.push_str(&Spec::build(&format!("image(\n    name = \"web\",\n    base = \"{name}\",\n)\n")).error());
+    }
+    reports.push_str(&Spec::build("image(name = \"web\", base = oci(\"../python\"))\n").error());
+    reports.push_str(&Spec::toml("[image.web]\nbase = { oci = { reference = \"a//b\" } }\n").toml_error());
+    check("registry_base", &reports);
 }
 
 #[test]

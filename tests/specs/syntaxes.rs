@@ -34,6 +34,8 @@ image(
         accounts(users = [{"name": "app", "uid": 1000}], groups = [{"name": "app", "gid": 1000}]),
         archive(src = fetch(url = "https://example.com/a.tar.gz", sha256 = "0" * 64), strip_components = 1),
         copy(":base", srcs = ["/usr/lib/libc.so"], dest = "/lib"),
+        copy(image = "busybox:1.36", srcs = ["/bin/busybox"]),
+        copy(oci("docker.io/library/busybox:1.36"), srcs = ["/bin/busybox"]),
     ],
 )
 image(name = "base", base = oci_archive("base.tar"))
@@ -58,6 +60,10 @@ src = { fetch = { urls = ["https://example.com/a.tar.gz"], sha256 = "00000000000
 strip_components = 1
 [[image.all.layers]]
 copy = { image = ":base", srcs = ["/usr/lib/libc.so"], dest = "/lib" }
+[[image.all.layers]]
+copy = { image = { oci = { reference = "docker.io/library/busybox:1.36" } }, srcs = ["/bin/busybox"] }
+[[image.all.layers]]
+copy = { image = "busybox:1.36", srcs = ["/bin/busybox"] }
 
 [image.base]
 base = { oci_archive = { path = "base.tar" } }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::digest::Digest;
 use crate::image::document::{self, DocumentError};
-use crate::image::load::{self, MAX_DOCUMENTS};
+use crate::image::load::{self, Budget, MAX_DOCUMENTS};
 use crate::image::{ImageError, ImageOrIndex, Listed};
 use crate::oci::{Descriptor, Index, MediaType, REF_NAME, Reference};
 use crate::store::Store;
@@ -82,10 +82,10 @@ fn oci(files: &ArchiveFiles, wanted: Wanted, store: &Store) -> Result<Vec<Listed
 fn read_index(blobs: &impl Blobs, index: &Index, wanted: Wanted, store: &Store) -> Result<Vec<Listed>, ImageError> {
     let entries = index.manifests.iter().filter(|entry| is_document(entry));
     let entries = entries.map(|entry| (entry.digest, name_of(entry).map(str::to_owned).into_iter().collect(), entry));
-    let mut budget = MAX_DOCUMENTS;
+    let mut budget = Budget::default();
     let mut listed = Vec::new();
     for (names, entry) in choose(entries.collect(), wanted, blobs.place())? {
-        let what = match load::load_from(blobs, entry, &mut budget) {
+        let what = match load::load_from(blobs, &entry.digest, Some(entry), &mut budget) {
             // A signature or the like, which is a manifest too.
             Err(ImageError::Document { problem: DocumentError::NotAnImage { .. }, .. })
                 if matches!(wanted, Wanted::All) =>
@@ -101,7 +101,7 @@ fn read_index(blobs: &impl Blobs, index: &Index, wanted: Wanted, store: &Store) 
 }
 
 /// Copies what is named before what names it.
-fn copy(blobs: &impl Blobs, what: &ImageOrIndex, store: &Store) -> Result<(), ImageError> {
+pub(super) fn copy(blobs: &impl Blobs, what: &ImageOrIndex, store: &Store) -> Result<(), ImageError> {
     for layer in what.images().into_iter().flat_map(|image| image.layers()) {
         blobs.copy(&layer.descriptor, store)?;
     }

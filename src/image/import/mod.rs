@@ -1,4 +1,4 @@
-//! Images out of layouts and archives that other tools wrote, copied into the store.
+//! Images out of registries, and out of layouts and archives that other tools wrote, copied into the store.
 //!
 //! Every blob is hashed while it is copied, and kept only if it has the digest and the size by which it was asked for.
 //! Archives are never extracted: their files are set aside in one temporary file without a name, and what an archive
@@ -9,9 +9,11 @@ mod directory;
 mod docker;
 mod layout;
 mod listed;
+mod registry;
 mod select;
 
 pub use listed::{Wanted, read_archive, read_docker_archive, read_layout, read_oci_archive};
+pub use registry::{Registry, Resolved, import_registry, import_registry_whole, read_registry, resolve};
 
 use std::path::Path;
 
@@ -83,7 +85,7 @@ pub fn import_docker_archive(
 
 /// A place that has blobs by digest.
 trait Blobs: Documents {
-    /// Copies a blob into the store, unless it is there.
+    /// Copies a layer into the store, unless it is there; or remembers where it can be had when somebody reads it.
     fn copy(&self, blob: &Descriptor, store: &Store) -> Result<(), ImageError>;
 }
 

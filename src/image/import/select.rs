@@ -33,9 +33,14 @@ pub fn choose(candidates: &[Candidate], platform: &Platform) -> Result<Digest, I
 
 /// The image of `index`, or of the indexes in it, that is for `platform`.
 pub fn in_index(documents: &impl Documents, index: &Index, platform: &Platform) -> Result<Digest, ImageError> {
+    choose(&candidates(documents, index)?, platform)
+}
+
+/// The images of `index`, and of the indexes in it, in their order.
+pub fn candidates(documents: &impl Documents, index: &Index) -> Result<Vec<Candidate>, ImageError> {
     let mut search = Search { documents, seen: BTreeSet::new(), candidates: Vec::new() };
     search.index(index, 1)?;
-    choose(&search.candidates, platform)
+    Ok(search.candidates)
 }
 
 struct Search<'a, D> {

@@ -24,7 +24,7 @@ use std::path::Path;
 
 use crate::archive::read::ReadError;
 use crate::digest::Digest;
-use crate::oci::{Descriptor, REF_NAME};
+use crate::oci::{Descriptor, MediaType, REF_NAME};
 use crate::store::{BlobReader, Store, StoreError};
 
 use super::{ImageOrIndex, blobs};
@@ -42,8 +42,9 @@ fn listed(what: &ImageOrIndex, names: &[String]) -> Vec<Descriptor> {
     }
 }
 
-/// Opens a blob of the store that the image has.
+/// Opens a blob that the image has, which is brought if the store lacks it.
 fn open(store: &Store, digest: &Digest, size: u64) -> Result<BlobReader, SinkError> {
+    store.bring(&Descriptor::new(MediaType::Other(String::new()), *digest, size))?;
     match store.open_blob(digest)? {
         Some(blob) if blob.size() == size => Ok(blob),
         Some(blob) => Err(SinkError::Size { digest: *digest, expected: size, found: blob.size() }),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::diagnostic::SourceText;
-use crate::target::{Base, Fetch, FileSource, Files, ImageSpec, LayerSpec, Owner};
+use crate::target::{Base, FileSource, Files, ImageSpec, LayerSpec, Owner, Write};
 
 /// A value without a place.
 fn plain(value: Value) -> Spanned<Value> {
@@ -53,8 +53,8 @@ fn the_package_of_one_call_does_not_reach_the_next() {
 fn an_argument_that_is_none_is_not_there() {
     let with: ImageSpec = read(&map([("user", plain(Value::None)), ("base", plain(Value::None))])).unwrap();
     assert_eq!(with, read(&map([])).unwrap());
-    let error = read::<Fetch>(&map([("url", text("https://x")), ("sha256", plain(Value::None))])).unwrap_err();
-    assert_eq!(error.to_string(), "`sha256` is missing");
+    let error = read::<Write>(&map([("path", text("/a")), ("content", plain(Value::None))])).unwrap_err();
+    assert_eq!(error.to_string(), "`content` is missing");
 }
 
 #[test]

@@ -28,7 +28,12 @@ impl Resolver for PublicResolver {
 }
 
 fn is_refused(address: &SocketAddr) -> bool {
-    match address.ip().to_canonical() {
+    is_hidden(address.ip())
+}
+
+/// True for addresses that only this machine or its link has a use for.
+pub(super) fn is_hidden(address: IpAddr) -> bool {
+    match address.to_canonical() {
         IpAddr::V4(ip) => ip.is_link_local() || ip.is_unspecified(),
         IpAddr::V6(ip) => ip.is_unicast_link_local() || ip.is_unspecified(),
     }

@@ -1,11 +1,11 @@
-//! How patient a client is.
+//! How patient clients are.
 
 use std::time::Duration;
 
 /// Bounds on what a server can make us do. The defaults suit the open network; tests use smaller ones.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Without network: only what the store or the workspace has.
+    /// Without network: only what this machine has.
     pub offline: bool,
     /// Whether the proxy variables of the environment are heeded.
     pub proxy_from_environment: bool,
@@ -13,9 +13,9 @@ pub struct Options {
     pub connect: Duration,
     /// Between two reads of a body, and before the response's head.
     pub idle: Duration,
-    /// For one URL, with its redirects and further attempts.
+    /// For one file or document, with its redirects and further attempts.
     pub total: Duration,
-    /// Attempts for one URL.
+    /// Attempts for one file or document.
     pub attempts: u32,
     /// Pause before the second attempt, doubled before each further one, and varied by half.
     pub backoff: Duration,
@@ -23,7 +23,7 @@ pub struct Options {
     pub retry_after: Duration,
     /// The most redirects in a row.
     pub redirects: u32,
-    /// The most bytes of a file.
+    /// The most bytes of a file or a blob.
     pub size: u64,
 }
 

@@ -1,0 +1,76 @@
+//! What the lock says of a name.
+
+use crate::diagnostic::Diagnostic;
+use crate::digest::Digest;
+use crate::fetch::FetchError;
+use crate::oci::Reference;
+use crate::platform::Platform;
+use crate::source::{ImagePin, Lock};
+use crate::target::{Fetch, Label, OciReference};
+
+use super::targets::TargetGraph;
+
+/// Why a name has no digest.
+#[derive(Debug)]
+pub(super) enum Unpinned<'a> {
+    Image(&'a Reference),
+    Platform { reference: &'a Reference, wanted: &'a Platform, pin: &'a ImagePin },
+    Fetch(&'a Fetch),
+}
+
+/// The name with the digest of its image for `platform`; one that has a digest is as it was.
+pub(super) fn image<'a>(
+    OciReference { reference }: &'a OciReference,
+    platform: &'a Platform,
+    lock: &'a Lock,
+) -> Result<OciReference, Unpinned<'a>> {
+    if reference.digest.is_some() {
+        return Ok(OciReference { reference: reference.clone() });
+    }
+    let pin = lock.images.get(reference).ok_or(Unpinned::Image(reference))?;
+    match pin.platforms.get(platform) {
+        Some(digest) => Ok(OciReference { reference: Reference { digest: Some(*digest), ..reference.clone() } }),
+        None => Err(Unpinned::Platform { reference, wanted: platform, pin }),
+    }
+}
+
+/// The digest of a file: the spec's, else the lock's.
+pub(super) fn fetch<'a>(fetch: &'a Fetch, lock: &Lock) -> Result<Digest, Unpinned<'a>> {
+    let locked = || lock.fetches.get(&fetch.lock_name()?).copied();
+    fetch.sha256.or_else(locked).ok_or(Unpinned::Fetch(fetch))
+}
+
+impl Unpinned<'_> {
+    /// The error in a spec that `target` is in.
+    pub(super) fn explained(&self, target: &Label, targets: &TargetGraph) -> Diagnostic {
+        match self {
+            Unpinned::Image(reference) => {
+                let error = Diagnostic::spec(format!("the image `{reference}` is not pinned"));
+                let sibling = sibling(reference, target, targets);
+                let instead =
+                    sibling.map_or(String::new(), |label| format!("; for the target, write `:{}`", label.name));
+                error.label("has no digest in ocify.lock").help(format!("run `ocify lock`, which pins it{instead}"))
+            }
+            Unpinned::Fetch(fetch) if fetch.urls.is_empty() => FetchError::NoUrls.into(),
+            Unpinned::Fetch(fetch) => {
+                let error = Diagnostic::spec(format!("the file `{}` is not pinned", fetch.title()));
+                error.label("has no digest in ocify.lock").help("run `ocify lock`, which pins it, or give its `sha256`")
+            }
+            Unpinned::Platform { reference, wanted, pin } => {
+                let has: Vec<String> = pin.platforms.keys().map(Platform::to_string).collect();
+                let error = Diagnostic::spec(format!("the image `{reference}` is not pinned for {wanted}"));
+                error.label(format!("is pinned for {}", has.join(", "))).help(format!(
+                    "say for which of these the image is built with `platform` or `--platform`; if the registry has it for \
+                     {wanted} by now, `ocify update {reference}` pins it anew"
+                ))
+            }
+        }
+    }
+}
+
+/// The target of the same package that was meant: `web` instead of `:web`.
+fn sibling<'a>(reference: &Reference, target: &Label, targets: &'a TargetGraph) -> Option<&'a Label> {
+    let is_meant = |name: &str| name.parse::<Reference>().is_ok_and(|name| name.canonical() == *reference);
+    let labels = targets.iter().map(|other| &other.label);
+    labels.into_iter().find(|label| label.package == target.package && is_meant(&label.name))
+}

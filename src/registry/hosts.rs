@@ -1,0 +1,240 @@
+//! How registries are reached: scheme, mirrors, certificate authorities.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use ureq::http::Uri;
+
+use crate::http::{is_loopback, parse_url};
+use crate::oci::Reference;
+use crate::target::RegistrySettings;
+
+/// Docker's registry in names, and the host that serves it.
+pub(super) const DOCKER_HUB: &str = "docker.io";
+const DOCKER_HUB_HOST: &str = "registry-1.docker.io";
+
+/// Settings of registries, those of the user above those of the workspace.
+#[derive(Clone, Debug, Default)]
+pub struct Hosts {
+    hosts: BTreeMap<String, Host>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Host {
+    insecure: Option<bool>,
+    /// The user said so, not only the workspace: then credentials may travel in the clear.
+    trusted: bool,
+    mirrors: Vec<String>,
+    authorities: Option<PathBuf>,
+}
+
+/// A place that speaks the distribution API for a registry: the registry itself, or a mirror of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Endpoint {
+    /// What credentials are looked up for, and what messages call it: `host` or `host:port`.
+    pub name: String,
+    /// Scheme and authority.
+    pub origin: Uri,
+    /// Path that a mirror puts before those of repositories; empty, or ends with `/`.
+    pub prefix: String,
+    /// False if credentials would travel in the clear without the user's word.
+    pub takes_credentials: bool,
+    /// File of certificate authorities beside the system's.
+    pub authorities: Option<PathBuf>,
+}
+
+/// Why a registry cannot be reached as its settings say.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HostError {
+    #[error("`{name}` is not a registry: it should be `host` or `host:port`")]
+    Name { name: String },
+    #[error("`{mirror}`, a mirror of {registry}, should be `host`, `host:port`, or one of them and a path")]
+    Mirror { registry: String, mirror: String },
+}
+
+impl Hosts {
+    /// Adds settings to those that are there; of each key the one that is there stays, so the user's settings come
+    /// first. Relative paths are below `directory`. Settings of which `trusted` is false cannot have credentials travel
+    /// in the clear.
+    ///
+    /// # Errors
+    /// The name of a registry or of a mirror that is none.
+    pub fn add(
+        &mut self,
+        settings: &BTreeMap<String, RegistrySettings>,
+        directory: &Path,
+        trusted: bool,
+    ) -> Result<(), HostError> {
+        for (name, added) in settings {
+            let registry = registry_name(name).ok_or_else(|| HostError::Name { name: name.clone() })?;
+            if let Some(mirror) = added.mirrors.iter().find(|mirror| mirror_parts(mirror).is_none()) {
+                return Err(HostError::Mirror { registry, mirror: mirror.clone() });
+            }
+            let host = self.hosts.entry(registry).or_default();
+            if host.insecure.is_none() && added.insecure.is_some() {
+                (host.insecure, host.trusted) = (added.insecure, trusted);
+            }
+            if host.mirrors.is_empty() {
+                host.mirrors.clone_from(&added.mirrors);
+            }
+            if host.authorities.is_none() {
+                host.authorities = added.ca.as_ref().map(|path| directory.join(path));
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a registry itself is reached: for all that changes it.
+    pub(super) fn endpoint(&self, registry: &str) -> Result<Endpoint, HostError> {
+        self.reached(registry, registry, String::new())
+    }
+
+    /// Where a registry can be read, in the order of trial: its mirrors, then itself.
+    pub(super) fn readable(&self, registry: &str) -> Result<Vec<Endpoint>, HostError> {
+        let mirrors = self.hosts.get(registry).map_or(&[][..], |host| &host.mirrors);
+        let mut seen = BTreeSet::new();
+        let mirrors = mirrors.iter().filter(|mirror| seen.insert(mirror.as_str()));
+        let mirrors = mirrors.map(|mirror| {
+            let (host, prefix) = mirror_parts(mirror)
+                .ok_or_else(|| HostError::Mirror { registry: registry.to_owned(), mirror: mirror.clone() })?;
+            self.reached(registry, &host, prefix)
+        });
+        mirrors.chain([self.endpoint(registry)]).collect()
+    }
+
+    fn reached(&self, registry: &str, name: &str, prefix: String) -> Result<Endpoint, HostError> {
+        let none = Host::default();
+        let host = self.hosts.get(name).unwrap_or(&none);
+        let authority = if name == DOCKER_HUB { DOCKER_HUB_HOST } else { name };
+        let fail = |_| match registry == name {
+            true => HostError::Name { name: name.to_owned() },
+            false => HostError::Mirror { registry: registry.to_owned(), mirror: name.to_owned() },
+        };
+        let encrypted = parse_url(&format!("https://{authority}/")).map_err(fail)?;
+        let loopback = is_loopback(&encrypted);
+        // Docker tries both on loopback, which costs a request and a guess; a registry there that has a certificate has
+        // one of a private authority, which must be named anyway.
+        let plain = host.insecure.unwrap_or(loopback && host.authorities.is_none());
+        let origin = if plain { parse_url(&format!("http://{authority}/")).map_err(fail)? } else { encrypted };
+        let takes_credentials = !plain || loopback || (host.insecure == Some(true) && host.trusted);
+        Ok(Endpoint { name: name.to_owned(), origin, prefix, takes_credentials, authorities: host.authorities.clone() })
+    }
+}
+
+impl Endpoint {
+    /// True if what is said here can be read on the way.
+    pub fn is_plain(&self) -> bool {
+        self.origin.scheme_str() == Some("http")
+    }
+
+    /// The URL of `rest` below the repository `path`, as `https://host/v2/PATH/REST`.
+    pub fn url(&self, path: &str, rest: &str) -> String {
+        format!("{}v2/{}{path}/{rest}", self.origin, self.prefix)
+    }
+
+    /// The repository's path here.
+    pub fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.prefix)
+    }
+}
+
+/// The name of a registry as [`Repository`](crate::oci::Repository) has it: the names of Docker's are one. `None` if it
+/// is none.
+pub fn registry_name(name: &str) -> Option<String> {
+    let host = match name {
+        "index.docker.io" | DOCKER_HUB_HOST => DOCKER_HUB,
+        host => host,
+    };
+    let reference: Reference = format!("{host}/x").parse().ok()?;
+    (reference.host.as_deref() == Some(host)).then(|| host.to_owned())
+}
+
+fn mirror_parts(mirror: &str) -> Option<(String, String)> {
+    let (host, path) = mirror.trim_end_matches('/').split_once('/').unwrap_or((mirror.trim_end_matches('/'), ""));
+    let host = registry_name(host)?;
+    if path.is_empty() {
+        return Some((host, String::new()));
+    }
+    let reference: Reference = format!("{host}/{path}").parse().ok()?;
+    (reference.tag.is_none() && reference.digest.is_none()).then(|| (host, format!("{path}/")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(
+        name: &str,
+        insecure: Option<bool>,
+        mirrors: &[&str],
+        ca: Option<&str>,
+    ) -> BTreeMap<String, RegistrySettings> {
+        let mirrors = mirrors.iter().map(|&mirror| mirror.to_owned()).collect();
+        BTreeMap::from([(name.to_owned(), RegistrySettings { insecure, mirrors, ca: ca.map(str::to_owned) })])
+    }
+
+    #[test]
+    fn only_loopback_is_plain_unless_the_settings_say_so() {
+        let mut hosts = Hosts::default();
+        hosts.add(&settings("localhost:5001", None, &[], Some("ca.pem")), Path::new("/w"), false).unwrap();
+        hosts.add(&settings("127.0.0.2", Some(false), &[], None), Path::new("/w"), false).unwrap();
+        hosts.add(&settings("lan.example:5000", Some(true), &[], None), Path::new("/w"), true).unwrap();
+        for (name, origin) in [
+            ("docker.io", "https://registry-1.docker.io/"),
+            ("ghcr.io", "https://ghcr.io/"),
+            ("localhost:5000", "http://localhost:5000/"),
+            ("localhost:5001", "https://localhost:5001/"),
+            ("127.0.0.2", "https://127.0.0.2/"),
+            ("[::1]:5000", "http://[::1]:5000/"),
+            ("lan.example:5000", "http://lan.example:5000/"),
+        ] {
+            let endpoint = hosts.endpoint(name).unwrap();
+            assert_eq!(endpoint.origin.to_string(), origin);
+            assert!(endpoint.takes_credentials, "{name}");
+        }
+        let authorities = hosts.endpoint("localhost:5001").unwrap().authorities;
+        assert_eq!(authorities.as_deref(), Some(Path::new("/w/ca.pem")));
+    }
+
+    #[test]
+    fn a_workspace_cannot_have_credentials_travel_in_the_clear() {
+        let mut hosts = Hosts::default();
+        hosts.add(&settings("ghcr.io", Some(true), &[], None), Path::new("/w"), false).unwrap();
+        let endpoint = hosts.endpoint("ghcr.io").unwrap();
+        assert!(endpoint.is_plain() && !endpoint.takes_credentials);
+
+        let mut hosts = Hosts::default();
+        hosts.add(&settings("ghcr.io", Some(false), &[], None), Path::new("/u"), true).unwrap();
+        hosts.add(&settings("ghcr.io", Some(true), &["m.example"], None), Path::new("/w"), false).unwrap();
+        assert!(!hosts.endpoint("ghcr.io").unwrap().is_plain());
+        assert_eq!(hosts.readable("ghcr.io").unwrap()[0].name, "m.example");
+    }
+
+    #[test]
+    fn mirrors_come_before_the_registry() {
+        let mut hosts = Hosts::default();
+        let mirrors = ["m.example/hub", "localhost:5000", "m.example/hub"];
+        hosts.add(&settings("index.docker.io", None, &mirrors, None), Path::new("/"), true).unwrap();
+        let urls: Vec<String> =
+            hosts.readable("docker.io").unwrap().iter().map(|host| host.url("library/nginx", "tags/list")).collect();
+        assert_eq!(
+            urls,
+            [
+                "https://m.example/v2/hub/library/nginx/tags/list",
+                "http://localhost:5000/v2/library/nginx/tags/list",
+                "https://registry-1.docker.io/v2/library/nginx/tags/list",
+            ]
+        );
+    }
+
+    #[test]
+    fn names_that_are_none_are_refused() {
+        let mut hosts = Hosts::default();
+        for name in ["https://ghcr.io", "ghcr.io/a", "a b", "", "me@ghcr.io", "ghcr.io:x"] {
+            assert!(hosts.add(&settings(name, None, &[], None), Path::new("/"), true).is_err(), "{name}");
+        }
+        for mirror in ["https://m.example", "m.example/a:1", "m.example/../x", "", "me:pw@m.example"] {
+            assert!(hosts.add(&settings("a.b", None, &[mirror], None), Path::new("/"), true).is_err(), "{mirror}");
+        }
+    }
+}

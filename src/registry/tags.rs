@@ -1,0 +1,126 @@
+//! Lists of tags (distribution-spec, "Listing Tags"), and the pages of lists.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use ureq::Body;
+use ureq::http::{Method, Response, Uri};
+
+use crate::http::{is_same_origin, redirected, shown};
+use crate::oci::{Reference, Repository};
+
+use super::client::{Action, Client};
+use super::error::RegistryError;
+use super::exchange::{Exchange, Request, text};
+
+/// The largest page, in bytes.
+const LARGEST_PAGE: u64 = 4 << 20;
+
+/// The most pages of a list.
+const MOST_PAGES: usize = 1000;
+
+/// The most tags of a repository.
+const MOST_TAGS: usize = 1 << 20;
+
+#[derive(Deserialize)]
+struct Page {
+    /// `null` from some registries that have none.
+    tags: Option<Vec<String>>,
+}
+
+impl Client {
+    /// The tags of a repository, sorted.
+    ///
+    /// # Errors
+    /// There is no such repository; its list leads elsewhere or does not end.
+    pub fn tags(&self, repository: &Repository) -> Result<Vec<String>, RegistryError> {
+        let exchange = self.writing(repository, Action::Pull)?;
+        let url = exchange.endpoint.url(&repository.path, "tags/list");
+        let mut tags = BTreeSet::new();
+        let found = exchange.pages(&url, |request, bytes| {
+            let page: Page = serde_json::from_slice(bytes)
+                .map_err(|error| request.malformed(format!("the list of tags is not valid: {error}")))?;
+            for tag in page.tags.into_iter().flatten() {
+                // A tag is shown to people and put into URLs.
+                if format!("x:{tag}").parse::<Reference>().is_err() {
+                    return Err(request.malformed(format!("{tag:?} is not a tag")));
+                }
+                tags.insert(tag);
+            }
+            if tags.len() > MOST_TAGS {
+                return Err(request.malformed(format!("more than {MOST_TAGS} tags")));
+            }
+            Ok(())
+        })?;
+        let missing = || RegistryError::NotFound {
+            registry: repository.registry.clone(),
+            what: format!("repository {}", repository.path),
+        };
+        found.then(|| tags.into_iter().collect()).ok_or_else(missing)
+    }
+}
+
+impl Exchange<'_> {
+    /// Reads a list page by page; false if there is none.
+    pub(super) fn pages(
+        &self,
+        url: &str,
+        mut page: impl FnMut(&Request, &[u8]) -> Result<(), RegistryError>,
+    ) -> Result<bool, RegistryError> {
+        let mut request = Request::new(Method::GET, url)?;
+        for _ in 0..MOST_PAGES {
+            let read = self.attempts(|attempts| {
+                let response = self.send(&request)?;
+                match response.status().as_u16() {
+                    200 => {}
+                    404 => return Ok(None),
+                    _ => return Err(self.unexpected(&request, response)),
+                }
+                let next = next_page(&request, &response)?;
+                Ok(Some((self.body(&request, response, LARGEST_PAGE, attempts.deadline())?, next)))
+            })?;
+            let Some((bytes, next)) = read else { return Ok(false) };
+            page(&request, &bytes)?;
+            match next {
+                Some(next) => request = Request::new(Method::GET, &next.to_string())?,
+                None => return Ok(true),
+            }
+        }
+        Err(request.malformed(format!("the list has more than {MOST_PAGES} pages")))
+    }
+}
+
+/// Where `Link` says that the list goes on (RFC 8288).
+fn next_page(request: &Request, response: &Response<Body>) -> Result<Option<Uri>, RegistryError> {
+    let Some(reference) = text(response, "link").and_then(next_link) else { return Ok(None) };
+    let fail = |reason: &str| request.malformed(format!("the list goes on at `{}`: {reason}", shown(reference)));
+    let next = redirected(&request.url, reference).map_err(fail)?;
+    if is_same_origin(&next, &request.url) { Ok(Some(next)) } else { Err(fail("that is another host")) }
+}
+
+fn next_link(link: &str) -> Option<&str> {
+    let (reference, parameters) = link.trim_start().strip_prefix('<')?.split_once('>')?;
+    let is_next = |parameter: &str| {
+        let (name, value) = parameter.split_once('=').unwrap_or_default();
+        name.trim().eq_ignore_ascii_case("rel") && value.trim().trim_matches('"').eq_ignore_ascii_case("next")
+    };
+    parameters.split(';').any(is_next).then_some(reference)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_to_the_next_page_are_read() {
+        for (link, expected) in [
+            (r#"</v2/a/tags/list?n=2&last=b>; rel="next""#, Some("/v2/a/tags/list?n=2&last=b")),
+            ("<x>;title=y; REL=Next", Some("x")),
+            (r#"<x>; rel="prev""#, None),
+            ("x; rel=next", None),
+            ("<x", None),
+        ] {
+            assert_eq!(next_link(link), expected, "{link}");
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The lock's text.
+
+use std::fmt::Write as _;
+
+use serde_json::Value as Json;
+
+use super::{ImagePin, Lock};
+
+/// The whole file. The bytes are part of what people commit, so a test holds them fast.
+pub(super) fn text(lock: &Lock) -> String {
+    let mut text = format!("# Written by `ocify lock`; commit it.\nversion = {}\n", Lock::VERSION);
+    for (reference, pin) in &lock.images {
+        let ImagePin { digest, platforms } = pin;
+        put(
+            &mut text,
+            format_args!("\n[[image]]\nreference = \"{reference}\"\ndigest = \"{digest}\"\n[image.platforms]\n"),
+        );
+        for (platform, digest) in platforms {
+            put(&mut text, format_args!("\"{platform}\" = \"{digest}\"\n"));
+        }
+    }
+    for (url, sha256) in &lock.fetches {
+        // Every escape of a JSON string means the same in a basic string of TOML.
+        let url = Json::from(url.as_str());
+        put(&mut text, format_args!("\n[[fetch]]\nurl = {url}\nsha256 = \"{}\"\n", sha256.hex()));
+    }
+    text
+}
+
+fn put(text: &mut String, part: std::fmt::Arguments) {
+    text.write_fmt(part).expect("a string can be written to");
+}
