@@ -14,6 +14,7 @@ mod hostile;
 mod images;
 mod interrupt;
 mod lock;
+mod platforms;
 mod properties;
 mod prune;
 mod reference;

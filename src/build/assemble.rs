@@ -2,12 +2,13 @@
 
 use crate::action::key::{LayerInput, Preimage};
 use crate::action::record::StepResult;
-use crate::action::{Action, ActionId, Part};
+use crate::action::{Action, ActionId, Part, StepTarget};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::image::{self, Image, Layer};
 use crate::oci::History;
+use crate::platform::Platform;
 use crate::store::StoreError;
-use crate::target::{ImageSpec, IndexSpec, Label};
+use crate::target::{ImageSpec, IndexSpec, Settings};
 
 use super::execute::{Executor, step, unwritable};
 use super::import::image_result;
@@ -16,7 +17,7 @@ use super::report::Report;
 use super::schedule::{How, Results};
 
 /// A target with the place of its call.
-type Named<'a> = (&'a Label, Option<&'a Span>);
+type Named<'a> = (&'a StepTarget, Option<&'a Span>);
 
 impl Executor<'_> {
     /// `Image`. To assemble costs less than to look up what that gave before, so it is always done, and what it gives is
@@ -24,13 +25,14 @@ impl Executor<'_> {
     pub(super) fn image(
         &self,
         action: &Action,
-        (label, span): Named,
-        spec: &ImageSpec,
+        (target, span): Named,
+        (spec, platform): (&ImageSpec, &Platform),
         (base, layers): (Option<ActionId>, &[ActionId]),
         results: &Results<Done>,
     ) -> Result<(Done, How), Diagnostic> {
-        let (settings, store) = (self.context.settings, self.context.store);
-        let unmade = unmade(base.iter().chain(layers), label, results);
+        let settings = &Settings { platform: platform.clone(), ..self.context.settings.clone() };
+        let store = self.context.store;
+        let unmade = unmade(base.iter().chain(layers), target, results);
         if !unmade.is_empty() {
             return Ok(waiting(action, unmade));
         }
@@ -45,7 +47,7 @@ impl Executor<'_> {
         let added = added.into_iter().map(|(layer, title)| (layer, entry(title))).collect();
         let assemble = || {
             image::assemble(base, spec, added, settings)
-                .map_err(|error| Diagnostic::spec(format!("image `{label}`: {error}")).at(span.cloned()))
+                .map_err(|error| Diagnostic::spec(format!("image `{target}`: {error}")).at(span.cloned()))
         };
         let (image, micros) = self.cache.timed(assemble)?;
         // The layers were found or made just now.
@@ -71,13 +73,13 @@ impl Executor<'_> {
     pub(super) fn index(
         &self,
         action: &Action,
-        (label, span): Named,
+        (target, span): Named,
         spec: &IndexSpec,
         images: &[ActionId],
         results: &Results<Done>,
     ) -> Result<(Done, How), Diagnostic> {
         let (settings, store) = (self.context.settings, self.context.store);
-        let unmade = unmade(images.iter(), label, results);
+        let unmade = unmade(images.iter(), target, results);
         if !unmade.is_empty() {
             return Ok(waiting(action, unmade));
         }
@@ -85,7 +87,7 @@ impl Executor<'_> {
         let preimage = Preimage::index(spec, images.iter().map(Image::digest).collect(), settings);
         let assemble = || {
             image::assemble_index(&images, spec, settings)
-                .map_err(|error| Diagnostic::spec(format!("index `{label}`: {error}")).at(span.cloned()))
+                .map_err(|error| Diagnostic::spec(format!("index `{target}`: {error}")).at(span.cloned()))
         };
         let (index, micros) = self.cache.timed(assemble)?;
         let descriptor = index.descriptor();
@@ -112,11 +114,11 @@ fn waiting(action: &Action, unmade: Vec<String>) -> (Done, How) {
     (Done { output: Output::Nothing, report: Some(report) }, How::Done)
 }
 
-/// The inputs without an output, as they are called in a report of `label`.
-fn unmade<'a>(ids: impl Iterator<Item = &'a ActionId>, label: &Label, results: &Results<Done>) -> Vec<String> {
+/// The inputs without an output, as they are called in a report of `target`.
+fn unmade<'a>(ids: impl Iterator<Item = &'a ActionId>, target: &StepTarget, results: &Results<Done>) -> Vec<String> {
     let nothing = ids.map(|id| results.get(*id)).filter(|done| matches!(done.output, Output::Nothing));
     let name = |report: &Report| match &report.step.part {
-        Part::Layer { number, .. } if report.step.target == *label => format!("layer {number}"),
+        Part::Layer { number, .. } if report.step.target == *target => format!("layer {number}"),
         _ => report.step.target.to_string(),
     };
     nothing.filter_map(|done| done.report.as_ref().map(name)).collect()

@@ -8,7 +8,7 @@ use crate::oci::Reference;
 use crate::plan::TargetGraph;
 use crate::registry::Client;
 use crate::store::Store;
-use crate::target::{Label, Rule, Target};
+use crate::target::Label;
 
 use super::metadata::{self, Pushed};
 use super::output::Output;
@@ -34,13 +34,12 @@ pub(super) struct Delivery {
 impl Delivery {
     /// Finds out before anything is built that something cannot go where it is asked to.
     pub(super) fn check(&self, targets: &TargetGraph, roots: &[Label]) -> Result<(), Diagnostic> {
-        let is_index = |target: &Target| matches!(target.rule, Rule::Index(_));
         for output in &self.outputs {
             if roots.len() > 1 && !output.takes_many() {
                 return Err(Diagnostic::spec(format!("`-o {}` takes one target, not {}", output.text(), roots.len()))
                     .help("name one target, or use `oci:DIR`, which takes many"));
             }
-            if !output.takes_indexes() && roots.iter().filter_map(|label| targets.get(label)).any(is_index) {
+            if !output.takes_indexes() && roots.iter().any(|label| targets.is_index(label)) {
                 return Err(output.refuse_index());
             }
         }
@@ -101,11 +100,7 @@ impl Delivery {
 
 /// The tags of a target.
 fn tags<'a>(targets: &'a TargetGraph, label: &Label) -> &'a [String] {
-    match targets.get(label).map(|target| &target.rule) {
-        Some(Rule::Image(image)) => &image.tags,
-        Some(Rule::Index(index)) => &index.tags,
-        None => &[],
-    }
+    targets.get(label).map_or(&[], |target| target.rule.tags())
 }
 
 /// The names under which an output lists a target: its tags, else its label's name.

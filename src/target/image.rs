@@ -31,6 +31,11 @@ pub struct ImageSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub platform: Option<Platform>,
+    /// In place of `platform`, several: the image is made for each of them, and the target is the index of these images,
+    /// listed in the order written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
+    pub platforms: Vec<Spanned<Platform>>,
     /// Version of the operating system, for Windows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub os_version: Option<String>,
@@ -74,7 +79,7 @@ pub struct ImageSpec {
     /// Time of creation, RFC 3339, such as `"2024-02-29T12:00:00Z"`; by default the workspace's epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
-    /// Annotations of the manifest.
+    /// Annotations of the manifest; with `platforms`, those that are the same on each are the index's as well.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
     /// History entries, one for each layer, in place of those that ocify writes.
@@ -89,6 +94,17 @@ pub struct ImageSpec {
     /// Compression of the layers made here; by default the workspace's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compression: Option<Compression>,
+}
+
+impl ImageSpec {
+    /// The images that this one names: its base, and those that layers copy from.
+    pub fn bases(&self) -> impl Iterator<Item = &Spanned<Base>> {
+        let copied = self.layers.iter().filter_map(|layer| match &layer.value {
+            LayerSpec::Copy(copy) => Some(&copy.image),
+            _ => None,
+        });
+        self.base.iter().chain(copied)
+    }
 }
 
 /// Several images under one name, one for each platform, listed in the order written.
