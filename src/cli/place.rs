@@ -116,7 +116,9 @@ impl Place {
                     .map_err(|error| Diagnostic::failure(format!("`{self}` cannot be written")).caused_by(error))?;
                 return name::set(&[tag::target(name)?], &what.descriptor(), store);
             }
-            Place::Registry(name) => return push::push(what, &[name.clone()], store, client, false).map(drop),
+            Place::Registry(name) => {
+                return push::push(what, std::slice::from_ref(name), store, client, false).map(drop);
+            }
             Place::Disk { kind, path, name } => (kind, path, name),
         };
         let names: Vec<String> = name.iter().cloned().collect();
@@ -182,7 +184,7 @@ mod tests {
             ("oci", Place::Store("oci".into())),
         ] {
             assert_eq!(text.parse(), Ok(place.clone()), "{text}");
-            assert_eq!(place.to_string(), text.trim_start_matches("store:"));
+            assert_eq!(place.to_string().parse(), Ok(place), "{text}");
         }
         let hub = Place::Registry("docker.io/library/web:latest".parse().unwrap());
         assert_eq!(("registry:web".parse(), "docker://web".parse()), (Ok(hub.clone()), Ok(hub)));

@@ -9,7 +9,7 @@ use crate::store::Store;
 use crate::target::{IndexSpec, Label, Settings};
 
 use super::name::{self, Found};
-use super::{environment, tag};
+use super::{environment, registries, tag};
 
 /// How many remarks about files are listed.
 const LISTED: usize = 20;
@@ -48,7 +48,8 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -> Result<(), Diagnostic> {
     let tag = arguments.tag.as_deref().map(tag::target).transpose()?;
-    let store = environment.store()?;
+    // Layers of a base may be in its registry still.
+    let (_, store) = registries::connected(environment)?;
     let (_, loaded) = name::load(&arguments.name, &store)?;
     let rebased = match (&loaded, &arguments.platform) {
         (ImageOrIndex::Index(index), None) => rebase_all(index, &loaded, arguments, &store)?.into(),
