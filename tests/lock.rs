@@ -105,3 +105,23 @@ fn a_lock_that_cannot_be_read_is_shown_at_its_place() {
     workspace.write("ocify.lock", vec![b'#'; 2 << 20]);
     assert!(workspace.fails(2, &["build", "//:web"]).contains("`ocify.lock` is larger than"));
 }
+
+#[test]
+fn every_branch_of_a_select_is_pinned() {
+    let workspace = Workspace::new().file(
+        "BUILD.star",
+        "image(name = 'web', base = select({'linux/amd64': 'registry.example.com/a:1', 'linux/arm64': 'registry.example.com/b:1'}),
+    layers = [copy(select({'linux/s390x': oci('registry.example.com/c:1'), 'default': scratch()}), srcs = [])])
+image(name = 'two', platforms = ['linux/arm64', 'linux/riscv64'], base = select({'linux/riscv64': 'registry.example.com/d:1', 'default': 'scratch'}))",
+    );
+    let error = workspace.fails(1, &["lock", "--check"]);
+    for name in ["a:1", "b:1", "d:1"] {
+        assert!(error.contains(&format!("+ registry.example.com/{name}")), "{error}");
+    }
+    let pins = ["a", "b", "d"].map(|name| {
+        let pin = lock(&format!("registry.example.com/{name}:1"), &format!("sha256:{}", "0".repeat(64)));
+        pin.replace("version = 1\n", "")
+    });
+    workspace.write("ocify.lock", format!("version = 1\n{}", pins.concat()));
+    assert_eq!(workspace.ok(&["lock", "--check"]), "", "none of them is dropped");
+}

@@ -273,3 +273,45 @@ fn query_shows_platforms_and_what_is_selected() {
     );
     assert_eq!(image["cmd"]["sum"][0], serde_json::json!(["/bin/service"]));
 }
+
+#[test]
+fn an_image_with_a_select_is_held_to_the_platform_it_was_chosen_for() {
+    let workspace =
+        Workspace::new().file("BUILD.star", "image(name = 'arm', platform = 'linux/arm64', layers = [dir('/arm')])");
+    workspace.ok(&["build", "//:arm", "-o", "oci-archive:arm.tar"]);
+    workspace.write(
+        "BUILD.star",
+        "arm = oci_archive('arm.tar')
+image(name = 'plain', base = arm)
+image(name = 'chosen', base = arm, user = select({'linux/amd64': 'x86', 'default': 'other'}))
+image(name = 'copied', platforms = ['linux/amd64'], layers = [copy(':plain', srcs = ['arm'])])",
+    );
+    workspace.build("//:plain");
+    workspace.build("//:copied");
+    let error = workspace.fails(2, &["build", "//:chosen"]);
+    assert!(error.contains("the image is for linux/amd64, but its base is for linux/arm64"), "{error}");
+    workspace.ok(&["build", "//:chosen", "--platform", "linux/arm64"]);
+}
+
+#[test]
+fn an_image_that_others_ask_for_on_several_platforms_names_them() {
+    let workspace = Workspace::new().file(
+        "BUILD.star",
+        "image(name = 'base', layers = [write('/cpu', select({'linux/arm64': 'arm', 'default': 'x86'}))])
+image(name = 'a', platform = 'linux/amd64', base = ':base')
+image(name = 'b', platform = 'linux/arm64', base = ':base')",
+    );
+    workspace.ok(&["build", "//:a", "//:b"]);
+    let explained = workspace.ok(&["explain", "//:a", "//:b"]);
+    assert_eq!(
+        explained.lines().collect::<Vec<_>>(),
+        [
+            "//:base (linux/amd64) 1 write /cpu: hit",
+            "//:base (linux/amd64) image: hit",
+            "//:a image: hit",
+            "//:base (linux/arm64) 1 write /cpu: hit",
+            "//:base (linux/arm64) image: hit",
+            "//:b image: hit",
+        ]
+    );
+}

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-const COMMANDS: [&str; 23] = [
+const COMMANDS: [&str; 25] = [
     "build",
     "lock",
     "update",
@@ -16,6 +16,8 @@ const COMMANDS: [&str; 23] = [
     "history",
     "tag",
     "rmi",
+    "pull",
+    "push",
     "copy",
     "save",
     "load",

@@ -24,6 +24,7 @@ mod specs;
 mod stat_cache;
 mod store;
 mod store_commands;
+mod transfers;
 mod workspace;
 
 #[test]

@@ -398,9 +398,20 @@ fn a_read_only_store_serves_what_it_has() {
     let list = store.root().join("unflushed/01234567-89ab-cdef-0123-456789abcdef");
     fs::write(&list, format!("\n{}\n", bad.hex())).unwrap();
     let set_modes = |directory_mode, file_mode| {
-        let inner =
-            ["", "blobs", "blobs/sha256", "ingest", "layers", "actions", "stat", "locks", "unflushed", "chunks"]
-                .map(|name| store.root().join(name));
+        let inner = [
+            "",
+            "blobs",
+            "blobs/sha256",
+            "ingest",
+            "layers",
+            "actions",
+            "stat",
+            "locks",
+            "unflushed",
+            "chunks",
+            "sources",
+        ]
+        .map(|name| store.root().join(name));
         for path in inner.iter().map(PathBuf::as_path).chain([directory.path()]) {
             fs::set_permissions(path, Permissions::from_mode(directory_mode)).unwrap();
             for entry in fs::read_dir(path).unwrap().map(|entry| entry.unwrap()) {

@@ -7,6 +7,7 @@ mod build;
 mod comparison;
 mod completions;
 mod copy;
+mod delivery;
 mod df;
 mod dpkg;
 mod environment;
@@ -25,6 +26,7 @@ mod lock;
 mod locked;
 mod login;
 mod logout;
+mod metadata;
 mod name;
 mod offline;
 mod output;
@@ -33,6 +35,8 @@ mod pin_change;
 mod place;
 mod progress;
 mod prune;
+mod pull;
+mod push;
 mod query;
 mod record;
 mod registries;
@@ -44,6 +48,7 @@ mod selection;
 mod size;
 mod tag;
 mod template;
+mod transfer;
 mod update;
 mod user_config;
 
@@ -84,6 +89,8 @@ enum Command {
     Tag(tag::Arguments),
     #[command(alias = "rm")]
     Rmi(rmi::Arguments),
+    Pull(pull::Arguments),
+    Push(push::Arguments),
     Copy(copy::Arguments),
     Save(save::Arguments),
     Load(load::Arguments),
@@ -136,6 +143,8 @@ impl Cli {
             Command::History(arguments) => history::run(arguments, environment),
             Command::Tag(arguments) => tag::run(arguments, environment),
             Command::Rmi(arguments) => rmi::run(arguments, environment),
+            Command::Pull(arguments) => pull::run(arguments, environment),
+            Command::Push(arguments) => push::run(arguments, environment),
             Command::Copy(arguments) => copy::run(arguments, environment),
             Command::Save(arguments) => save::run(arguments, environment),
             Command::Load(arguments) => load::run(arguments, environment),

@@ -42,7 +42,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     let (settings, _) = tomlspec::load(&workspace)?;
     let Chosen { images, files } = Chosen::of(&arguments.names, &before, &here)?;
 
-    let Supplied { registry, store } = supplied(environment, &settings, arguments.offline)?;
+    let Supplied { registry, store, .. } = supplied(environment, &settings, arguments.offline)?;
     let client = Client::new(fetch::Options { offline: arguments.offline, ..fetch::Options::default() });
     let resolver = Resolver { registry: &*registry, client: &client, workspace: &workspace, store: &store };
     let images: Vec<Reference> = images.into_iter().collect();

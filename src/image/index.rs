@@ -5,12 +5,10 @@ use std::sync::Arc;
 
 use crate::digest::Digest;
 use crate::oci::{Descriptor, Index, canonical_json};
-use crate::platform::Platform;
 use crate::store::{Store, StoreError};
 
+use super::Image;
 use super::document::{self, DocumentError};
-use super::import::{Candidate, choose};
-use super::{Image, ImageError};
 
 /// An image index with what it lists, in the order in which it lists it. A clone costs nothing.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,18 +88,6 @@ impl ImageOrIndex {
             ImageOrIndex::Image(image) => image.descriptor(),
             ImageOrIndex::Index(index) => index.descriptor(),
         }
-    }
-
-    /// The image for `platform`; the only one, whatever it is for. What is for no platform at all, as BuildKit's attestations
-    /// are, does not count.
-    ///
-    /// # Errors
-    /// There is none, or there are several.
-    pub fn for_platform(&self, platform: &Platform) -> Result<&Image, ImageError> {
-        let images = self.images().into_iter().filter(|image| image.config().os != "unknown");
-        let images: BTreeMap<Digest, &Image> = images.map(|image| (image.digest(), image)).collect();
-        let candidates = images.values().map(|image| Candidate { digest: image.digest(), platform: image.platform() });
-        Ok(images[&choose(&candidates.collect::<Vec<_>>(), platform)?])
     }
 
     /// Puts indexes, manifests and configs into the store, what is named before what names it. Layers should be there before.

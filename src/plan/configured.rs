@@ -1,5 +1,6 @@
 //! Targets for one platform each. What an image is may depend on its platform, and so may what it stands on.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{At, Diagnostic, Span, Spanned};
@@ -35,6 +36,8 @@ pub enum ConfiguredRule {
 pub struct Configuration<'a> {
     pub settings: &'a Settings,
     pub targets: &'a BTreeMap<Label, Target>,
+    /// What was found out about them.
+    pub fixed: &'a RefCell<BTreeMap<Label, Option<Platform>>>,
 }
 
 impl ConfiguredLabel {
@@ -220,19 +223,30 @@ impl Configuration<'_> {
 
     /// The platform that an image has whatever is asked for: its own, else that of the target on which it stands.
     fn fixed(&self, label: &Label) -> Option<Platform> {
-        let mut seen = BTreeSet::new();
-        let mut label = label;
-        loop {
-            let head = self.targets.get(label)?.rule.head()?;
+        let mut known = self.fixed.borrow_mut();
+        // The images on the way are asked for as well, and each may be the top of a long chain.
+        let mut passed = BTreeSet::new();
+        let mut at = label;
+        let platform = loop {
+            if let Some(platform) = known.get(at) {
+                break platform.clone();
+            }
             // What depends on itself is found later.
-            if !head.platforms.is_empty() || !seen.insert(label) {
-                return None;
+            if !passed.insert(at) {
+                break None;
             }
+            let head = self.targets.get(at).and_then(|target| target.rule.head());
+            let Some(head) = head.filter(|head| head.platforms.is_empty()) else { break None };
             if head.platform.is_some() {
-                return head.platform.clone();
+                break head.platform.clone();
             }
-            label = head.base.as_ref()?.value.target()?;
-        }
+            match head.base.as_ref().and_then(|base| base.value.target()) {
+                Some(base) => at = base,
+                None => break None,
+            }
+        };
+        known.extend(passed.into_iter().map(|label| (label.clone(), platform.clone())));
+        platform
     }
 
     /// True for an image that is made for several platforms when nothing else is asked for.

@@ -40,9 +40,19 @@ impl Plan {
 }
 
 impl Names {
-    /// What `roots` and all that they depend on name without a digest, for the platforms that they are built for.
+    /// What `roots` and all that they depend on name without a digest, for the platforms that they are built for; of an image
+    /// that names no platform, also for those that a `select` in it names: it can be asked for each of them.
     pub fn of(targets: &TargetGraph, roots: &[Label]) -> Names {
-        Lowering::of(targets, roots, &Lock::default()).unpinned
+        let mut names = Lowering::of(targets, roots, &Lock::default()).unpinned;
+        for target in targets.in_build_order(roots) {
+            for platform in target.rule.selected_platforms() {
+                // What is wrong on another platform is told when the image is made for it.
+                if let Ok(Some(spec)) = target.rule.image_on(&platform) {
+                    names.add(&spec);
+                }
+            }
+        }
+        names
     }
 }
 
@@ -166,9 +176,7 @@ impl<'a> Lowering<'a> {
             Ok(sha256) => sha256,
             Err(unpinned) => {
                 self.refuse(unpinned.explained(&target.label, self.targets).at(fetch.span.clone()));
-                if let Some(name) = fetch.value.lock_name() {
-                    self.unpinned.fetches.entry(name).or_insert(fetch);
-                }
+                self.unpinned.add_fetch(fetch);
                 return None;
             }
         };
@@ -207,8 +215,7 @@ impl<'a> Lowering<'a> {
                     Some(self.import(&base, asking))
                 }
                 Err(unpinned) => {
-                    let span = base.span.clone();
-                    self.unpinned.images.entry(oci.reference.clone()).or_insert(span);
+                    self.unpinned.add_image(base);
                     self.refuse(unpinned.explained(&asking.target.label, self.targets).at(base.span.clone()));
                     None
                 }

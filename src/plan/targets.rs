@@ -1,5 +1,6 @@
 //! The targets that a command needs: those it names and all that they depend on.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Diagnostic, Span, nearest};
@@ -18,9 +19,12 @@ pub struct TargetGraph {
     pub settings: Settings,
     targets: BTreeMap<Label, Target>,
     evaluated: BTreeSet<WorkspacePath>,
+    /// The targets of which everything is there that they depend on, whatever the platform.
+    complete: BTreeSet<Label>,
     configured: BTreeMap<ConfiguredLabel, ConfiguredTarget>,
     /// What each target that was asked for is, for the platforms that were asked for.
     roots: BTreeMap<Label, ConfiguredLabel>,
+    fixed: RefCell<BTreeMap<Label, Option<Platform>>>,
 }
 
 /// What targets are loaded from.
@@ -56,8 +60,10 @@ impl TargetGraph {
             settings,
             targets: BTreeMap::new(),
             evaluated: BTreeSet::new(),
+            complete: BTreeSet::new(),
             configured: BTreeMap::new(),
             roots: BTreeMap::new(),
+            fixed: RefCell::default(),
         };
         let mut specs = Specs { workspace, args, notes };
         graph.add(root_targets)?;
@@ -126,9 +132,8 @@ impl TargetGraph {
 
     /// True for a target of which there are several images, for different platforms.
     pub fn is_for_several(&self, label: &Label) -> bool {
-        let configuration = Configuration { settings: &self.settings, targets: &self.targets };
         let images = self.configurations(label).filter(|(id, _)| id.platform.is_some());
-        configuration.is_for_several(label) || images.count() > 1
+        self.configuration().is_for_several(label) || images.count() > 1
     }
 
     /// As [`in_build_order`](TargetGraph::in_build_order), each for its platforms.
@@ -161,10 +166,10 @@ impl TargetGraph {
 
     /// Evaluates the packages of everything that `wanted`, which are there, depend on, whatever the platform.
     fn complete(&mut self, mut wanted: Vec<Label>, specs: &mut Specs) -> Result<(), Diagnostic> {
-        let mut done = BTreeSet::new();
         while !wanted.is_empty() {
             let mut next = Vec::new();
-            for label in wanted.drain(..).filter(|label| done.insert(label.clone())).collect::<Vec<_>>() {
+            wanted.retain(|label| self.complete.insert(label.clone()));
+            for label in wanted {
                 let target = self.get(&label).expect("a label is looked up before it is wanted");
                 let span = |to: &Label| target.span.as_ref().map(|span| span.narrowed_to(&to.to_string()));
                 next.extend(target.dependencies().into_iter().map(|to| (span(&to), to)));
@@ -191,13 +196,16 @@ impl TargetGraph {
         Ok(labels.into_iter().map(|(_, label)| label).collect())
     }
 
+    fn configuration(&self) -> Configuration<'_> {
+        Configuration { settings: &self.settings, targets: &self.targets, fixed: &self.fixed }
+    }
+
     /// Configures `roots` for `platforms`, and what they depend on for theirs.
     fn configure(&mut self, roots: &[Label], platforms: &[Platform], specs: &mut Specs) -> Result<(), Diagnostic> {
         let mut wanted = Vec::new();
         for label in roots {
             let target = self.get(label).expect("a root is a target");
-            let configuration = Configuration { settings: &self.settings, targets: &self.targets };
-            let (id, whole) = configuration.root(target, platforms)?;
+            let (id, whole) = self.configuration().root(target, platforms)?;
             self.configured.extend(whole.map(|whole| (id.clone(), whole)));
             self.roots.insert(label.clone(), id.clone());
             wanted.push(id);
@@ -207,12 +215,10 @@ impl TargetGraph {
         while let Some(id) = wanted.pop() {
             if !self.configured.contains_key(&id) {
                 let target = self.get(&id.label).expect("a label is looked up before it is configured");
-                let configuration = Configuration { settings: &self.settings, targets: &self.targets };
-                let (rule, span) = (configuration.rule(target, &id)?, target.span.clone());
+                let (rule, span) = (self.configuration().rule(target, &id)?, target.span.clone());
                 let found = self.find(rule.named(), specs)?;
                 self.complete(found, specs)?;
-                let configuration = Configuration { settings: &self.settings, targets: &self.targets };
-                let configured = configuration.target(rule, span, &id)?;
+                let configured = self.configuration().target(rule, span, &id)?;
                 self.configured.insert(id.clone(), configured);
             }
             let below = self.configured[&id].dependencies.iter().map(|(_, is)| is);

@@ -1,5 +1,7 @@
 //! Targets, and what an image is on one platform.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::diagnostic::{Diagnostic, Span, Spanned};
@@ -105,6 +107,18 @@ impl Rule {
         };
         let own = if held { Some(platform.clone()) } else { spec.platform };
         Ok(Some(ImageSpec { platform: own, platforms: Vec::new(), ..spec }))
+    }
+
+    /// Of an image that names no platform, those for which it says something of its own.
+    pub fn selected_platforms(&self) -> BTreeSet<Platform> {
+        let mut found = BTreeSet::new();
+        match self {
+            Rule::Selected(image) if image.head.platform.is_none() && image.head.platforms.is_empty() => {
+                image.arguments.value.find_platforms(&mut found);
+            }
+            _ => {}
+        }
+        found
     }
 
     /// The names under which the target is listed.

@@ -1,6 +1,7 @@
 //! `select`: arguments that differ between platforms. What they are is known only when an image is made for one.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use crate::path::WorkspacePath;
 use crate::platform::Platform;
 
 use super::builtin::node;
-use super::value::Value;
+use super::value::{Node, Value};
 
 /// The key of what is taken on a platform that no other key names.
 const DEFAULT: &str = "default";
@@ -163,8 +164,29 @@ impl Value {
             Value::Select(_) | Value::Sum(_) => true,
             Value::List(items) => items.iter().any(|item| item.value.is_selected()),
             Value::Map(pairs) => pairs.iter().any(|(_, value)| value.value.is_selected()),
-            Value::Node(node) => matches!(node.value, super::Node::Call(_)),
+            Value::Node(node) => matches!(node.value, Node::Call(_)),
             Value::None | Value::Bool(_) | Value::Int(_) | Value::String(_) => false,
+        }
+    }
+
+    /// Adds the platforms that the keys of every `select` in it name in full.
+    pub fn find_platforms(&self, found: &mut BTreeSet<Platform>) {
+        match self {
+            Value::Select(select) => {
+                for (key, value) in &select.branches {
+                    found.extend(key.platform());
+                    value.value.find_platforms(found);
+                }
+            }
+            Value::Sum(sum) => [&sum.left, &sum.right].iter().for_each(|part| part.value.find_platforms(found)),
+            Value::List(items) => items.iter().for_each(|item| item.value.find_platforms(found)),
+            Value::Map(pairs) => pairs.iter().for_each(|(_, value)| value.value.find_platforms(found)),
+            Value::Node(node) => {
+                if let Node::Call(call) = &node.value {
+                    call.arguments.value.find_platforms(found);
+                }
+            }
+            Value::None | Value::Bool(_) | Value::Int(_) | Value::String(_) => {}
         }
     }
 
@@ -178,7 +200,7 @@ impl Value {
             Value::Select(select) => select.extent,
             Value::Sum(sum) => sum.extent,
             Value::Node(node) => match &node.value {
-                super::Node::Call(call) => call.extent,
+                Node::Call(call) => call.extent,
                 _ => Extent::default().and_one_around(),
             },
             Value::List(items) => Extent::of(items.iter()).and_one_around(),
@@ -248,7 +270,7 @@ impl Spanned<Value> {
                 Value::Map(resolved.collect::<Result<_, Diagnostic>>()?)
             }
             Value::Node(made) => match &made.value {
-                super::Node::Call(call) => {
+                Node::Call(call) => {
                     let arguments = call.arguments.resolve(platform)?;
                     let value = node(call.builtin, arguments, &call.package).at(made.span.as_ref())?;
                     Value::Node(Box::new(Spanned { value, span: made.span.clone() }))
@@ -276,6 +298,16 @@ impl Key {
                     && architecture.as_ref().is_none_or(|architecture| *architecture == platform.architecture)
                     && (variant.is_none() || *variant == platform.variant)
             }
+        }
+    }
+
+    /// The platform that the key names, unless it stands for several.
+    fn platform(&self) -> Option<Platform> {
+        match self {
+            Key::Platform { os, architecture: Some(architecture), variant } => {
+                Some(Platform::new(os, architecture, variant.as_deref()))
+            }
+            _ => None,
         }
     }
 

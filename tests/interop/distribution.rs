@@ -99,8 +99,8 @@ impl Distribution {
     }
 
     /// The certificate of the authority, of [`Flavour::Tls`].
-    pub fn authority(&self) -> PathBuf {
-        self.directory.path().join("authority/ca.crt")
+    pub fn authority(&self) -> Option<PathBuf> {
+        (self.flavour == Flavour::Tls).then(|| self.directory.path().join("authority/ca.crt"))
     }
 
     /// The server of tokens, of [`Flavour::Token`].
@@ -108,8 +108,18 @@ impl Distribution {
         self.tokens.as_ref().expect("only Flavour::Token has a token server")
     }
 
-    /// Whether it wants a name and a password.
-    pub fn is_guarded(&self) -> bool {
+    /// A file of credentials, as Docker writes it, for this registry at `host`: its own, or that of a proxy.
+    pub fn credentials(&self, host: &str) -> PathBuf {
+        let path = self.directory.path().join(format!("credentials for {host}.json"));
+        let auths = match self.is_guarded() {
+            true => json!({host: {"auth": STANDARD.encode(format!("{USER}:{PASSWORD}"))}}),
+            false => json!({}),
+        };
+        std::fs::write(&path, json!({"auths": auths}).to_string()).unwrap();
+        path
+    }
+
+    fn is_guarded(&self) -> bool {
         matches!(self.flavour, Flavour::Basic | Flavour::Token)
     }
 

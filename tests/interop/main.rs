@@ -8,6 +8,7 @@ mod agreement;
 #[path = "../certificate.rs"]
 #[allow(dead_code, reason = "the registries here have certificates of their own")]
 mod certificate;
+mod client;
 mod distribution;
 mod images;
 mod registries;

@@ -22,8 +22,6 @@ use crate::oci::Descriptor;
 use crate::platform::Platform;
 use crate::store::Store;
 
-pub(super) use self::select::{Candidate, choose};
-
 use self::archive::ArchiveFiles;
 use self::directory::LayoutDirectory;
 use super::document::{self, Document};
