@@ -2,14 +2,17 @@
 
 use crate::build::base_of;
 use crate::diagnostic::Diagnostic;
-use crate::image::{self, BASE_DIGEST, BASE_NAME, Bases, Image, ImageIndex, ImageOrIndex, RebaseError, Rebased};
+use crate::image::{
+    self, BASE_DIGEST, BASE_NAME, Bases, Image, ImageIndex, ImageOrIndex, Listed, RebaseError, Rebased,
+};
 use crate::oci::{MediaType, Reference};
 use crate::platform::Platform;
+use crate::registry::Client;
 use crate::store::Store;
 use crate::target::{IndexSpec, Label, Settings};
 
-use super::name::{self, Found};
-use super::{environment, registries, tag};
+use super::place::Place;
+use super::{environment, name, registries, tag};
 
 /// How many remarks about files are listed.
 const LISTED: usize = 20;
@@ -22,10 +25,11 @@ stay byte for byte. In the config, what the image has from its old base becomes 
 what it set itself stays. On stderr is what was checked.
 
 The old base is --base, else what the image's annotations org.opencontainers.image.base.digest and
-base.name name, else what the store remembers of its build.
+base.name name, else what the store remembers of its build. Images are those of the store, or of
+registries as registry:NAME, of which the layers are downloaded as far as they are looked at.
 
 Examples:
-  ocify rebase example.com/web:1.4 --onto debian:12.6 --tag example.com/web:1.4-1
+  ocify rebase example.com/web:1.4 --onto registry:debian:12.6 --tag example.com/web:1.4-1
   ocify rebase //shop:web --base debian:12.5 --onto debian:12.6"
 )]
 pub(super) struct Arguments {
@@ -49,13 +53,14 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -> Result<(), Diagnostic> {
     let tag = arguments.tag.as_deref().map(tag::target).transpose()?;
     // Layers of a base may be in its registry still.
-    let (_, store) = registries::connected(environment)?;
-    let (_, loaded) = name::load(&arguments.name, &store)?;
+    let (client, store) = registries::connected(environment)?;
+    let images = Images { client: &client, store: &store };
+    let (_, loaded) = images.load(&arguments.name, None)?;
     let rebased = match (&loaded, &arguments.platform) {
-        (ImageOrIndex::Index(index), None) => rebase_all(index, &loaded, arguments, &store)?.into(),
+        (ImageOrIndex::Index(index), None) => rebase_all(index, &loaded, arguments, &images)?.into(),
         _ => {
             let image = name::select(&arguments.name, &loaded, arguments.platform.as_ref())?;
-            ImageOrIndex::Image(rebase(image, arguments, &store)?)
+            ImageOrIndex::Image(rebase(image, arguments, &images)?)
         }
     };
     rebased.save(&store).map_err(|error| Diagnostic::failure("the store cannot be written").caused_by(error))?;
@@ -73,11 +78,11 @@ fn rebase_all(
     index: &ImageIndex,
     loaded: &ImageOrIndex,
     arguments: &Arguments,
-    store: &Store,
+    images: &Images,
 ) -> Result<ImageIndex, Diagnostic> {
-    let images = name::runnable(loaded).into_iter().map(|image| rebase(image, arguments, store));
-    let images = images.collect::<Result<Vec<Image>, _>>()?;
-    let left_out = loaded.images().len() - images.len();
+    let rebased = name::runnable(loaded).into_iter().map(|image| rebase(image, arguments, images));
+    let rebased = rebased.collect::<Result<Vec<Image>, _>>()?;
+    let left_out = loaded.images().len() - rebased.len();
     if left_out > 0 {
         eprintln!("note: {left_out} entries of the index that are no images of a platform are left out");
     }
@@ -86,36 +91,36 @@ fn rebase_all(
         _ => None,
     };
     let spec = IndexSpec { annotations: index.index().annotations.clone(), media_types, ..IndexSpec::default() };
-    image::assemble_index(&images, &spec, &Settings::default())
+    image::assemble_index(&rebased, &spec, &Settings::default())
         .map_err(|error| Diagnostic::failure("the rebased images cannot be listed in an index").caused_by(error))
 }
 
-fn rebase(image: &Image, arguments: &Arguments, store: &Store) -> Result<Image, Diagnostic> {
-    let (old, source) = old_base(image, arguments, store)?;
-    let (found, new) = base_image(&arguments.onto, image, store)?;
+fn rebase(image: &Image, arguments: &Arguments, images: &Images) -> Result<Image, Diagnostic> {
+    let (old, source) = old_base(image, arguments, images)?;
+    let (new_name, new) = images.base(&arguments.onto, image)?;
     // A label is a name of this workspace only.
-    let new_name = found.name.filter(|_| !Label::looks_like(&arguments.onto));
+    let new_name = new_name.filter(|_| !Label::looks_like(&arguments.onto));
     let new_name = new_name.and_then(|name| name.parse::<Reference>().ok()).map(|name| name.canonical().to_string());
     let bases = Bases { old: &old, new: &new, new_name: new_name.as_deref() };
-    let rebased = image::rebase(image, bases, store).map_err(|error| refused(arguments, error))?;
+    let rebased = image::rebase(image, bases, images.store).map_err(|error| refused(arguments, error))?;
     tell(&rebased, (&old, &source), &new);
     Ok(rebased.image)
 }
 
 /// The old base, and how it was found.
-fn old_base(image: &Image, arguments: &Arguments, store: &Store) -> Result<(Image, String), Diagnostic> {
+fn old_base(image: &Image, arguments: &Arguments, images: &Images) -> Result<(Image, String), Diagnostic> {
     if let Some(text) = &arguments.base {
-        return Ok((base_image(text, image, store)?.1, format!("`{text}`")));
+        return Ok((images.base(text, image)?.1, format!("`{text}`")));
     }
     let annotations = &image.manifest().annotations;
     for key in [BASE_DIGEST, BASE_NAME] {
         let Some(text) = annotations.get(key) else { continue };
-        if let Ok((_, base)) = base_image(text, image, store) {
+        if let Ok((_, base)) = images.base(text, image) {
             return Ok((base, format!("by the annotation `{key}`")));
         }
     }
-    if let Some(digest) = base_of(&image.digest(), store)? {
-        return Ok((base_image(&digest.to_string(), image, store)?.1, "by the record of its build".into()));
+    if let Some(digest) = base_of(&image.digest(), images.store)? {
+        return Ok((images.base(&digest.to_string(), image)?.1, "by the record of its build".into()));
     }
     let named: Vec<&String> = [BASE_DIGEST, BASE_NAME].iter().filter_map(|key| annotations.get(*key)).collect();
     let error = Diagnostic::spec(format!("it is not known on which base `{}` stands", arguments.name));
@@ -125,14 +130,33 @@ fn old_base(image: &Image, arguments: &Arguments, store: &Store) -> Result<(Imag
     }))
 }
 
-/// A base, for the platform of the image where it is an index.
-fn base_image(text: &str, image: &Image, store: &Store) -> Result<(Found, Image), Diagnostic> {
-    let (found, loaded) = name::load(text, store)?;
-    let base = match name::runnable(&loaded).as_slice() {
-        [only] => Image::clone(only),
-        _ => name::select(text, &loaded, Some(&image.platform()))?.clone(),
-    };
-    Ok((found, base))
+/// Where images are found: in the store, and in registries where that is said.
+struct Images<'a> {
+    client: &'a Client,
+    store: &'a Store,
+}
+
+impl Images<'_> {
+    /// An image or index, and its name if it was found by that; of an index of a registry, the image for `platform`.
+    fn load(&self, text: &str, platform: Option<&Platform>) -> Result<(Option<String>, ImageOrIndex), Diagnostic> {
+        match text.parse() {
+            Ok(place @ Place::Registry(_)) => {
+                let Listed { what, names } = place.read(platform, self.client, self.store)?;
+                Ok((names.into_iter().next(), what))
+            }
+            _ => name::load(text, self.store).map(|(found, loaded)| (found.name, loaded)),
+        }
+    }
+
+    /// A base, for the platform of the image where it is an index.
+    fn base(&self, text: &str, image: &Image) -> Result<(Option<String>, Image), Diagnostic> {
+        let (name, loaded) = self.load(text, Some(&image.platform()))?;
+        let base = match name::runnable(&loaded).as_slice() {
+            [only] => Image::clone(only),
+            _ => name::select(text, &loaded, Some(&image.platform()))?.clone(),
+        };
+        Ok((name, base))
+    }
 }
 
 fn refused(arguments: &Arguments, error: RebaseError) -> Diagnostic {
