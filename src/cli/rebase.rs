@@ -1,11 +1,11 @@
 //! `ocify rebase`: an image on another base.
 
+use std::collections::BTreeMap;
+
 use crate::build::base_of;
 use crate::diagnostic::Diagnostic;
-use crate::image::{
-    self, BASE_DIGEST, BASE_NAME, Bases, Image, ImageIndex, ImageOrIndex, Listed, RebaseError, Rebased,
-};
-use crate::oci::{MediaType, Reference};
+use crate::image::{self, Bases, Image, ImageIndex, ImageOrIndex, Listed, RebaseError, Rebased};
+use crate::oci::{BASE_DIGEST, BASE_NAME, MediaType, Reference};
 use crate::platform::Platform;
 use crate::registry::Client;
 use crate::store::Store;
@@ -25,7 +25,7 @@ stay byte for byte. In the config, what the image has from its old base becomes 
 what it set itself stays. On stderr is what was checked.
 
 The old base is --base, else what the image's annotations org.opencontainers.image.base.digest and
-base.name name, else what the store remembers of its build. Images are those of the store, or of
+base.name name, in the store or in its registry, else what the store remembers of its build. Images are those of the store, or of
 registries as registry:NAME, of which the layers are downloaded as far as they are looked at.
 
 Examples:
@@ -119,6 +119,11 @@ fn old_base(image: &Image, arguments: &Arguments, images: &Images) -> Result<(Im
             return Ok((base, format!("by the annotation `{key}`")));
         }
     }
+    if let Some(pinned) = pinned_base(annotations)
+        && let Ok((_, base)) = images.base(&format!("registry:{pinned}"), image)
+    {
+        return Ok((base, format!("`{pinned}`, by the annotations")));
+    }
     if let Some(digest) = base_of(&image.digest(), images.store)? {
         return Ok((images.base(&digest.to_string(), image)?.1, "by the record of its build".into()));
     }
@@ -126,8 +131,15 @@ fn old_base(image: &Image, arguments: &Arguments, images: &Images) -> Result<(Im
     let error = Diagnostic::spec(format!("it is not known on which base `{}` stands", arguments.name));
     Err(error.help(match named.is_empty() {
         true => "name the old base with `--base`".to_owned(),
-        false => format!("its annotations name {}, which the store does not have; give `--base`", name::list(named)),
+        false => format!("its annotations name {}, which is not to be had; give `--base`", name::list(named)),
     }))
+}
+
+/// The base that annotations name, by its digest in its repository.
+fn pinned_base(annotations: &BTreeMap<String, String>) -> Option<Reference> {
+    let name: Reference = annotations.get(BASE_NAME)?.parse().ok()?;
+    let digest = annotations.get(BASE_DIGEST)?.parse().ok()?;
+    Some(Reference { tag: None, digest: Some(digest), ..name })
 }
 
 /// Where images are found: in the store, and in registries where that is said.

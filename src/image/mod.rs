@@ -28,7 +28,7 @@ pub use import::{
 pub use index::{ImageIndex, ImageOrIndex, Listed, blobs};
 pub use layer::Layer;
 pub use load::{load, load_image};
-pub use rebase::{BASE_DIGEST, BASE_NAME, Bases, RebaseError, Rebased, rebase};
+pub use rebase::{Bases, RebaseError, Rebased, rebase};
 pub use validate::{Problem, validate, validate_documents};
 
 use std::sync::Arc;

@@ -9,18 +9,13 @@ use std::collections::BTreeMap;
 
 use crate::digest::{DiffId, Digest};
 use crate::format::MediaTypes;
-use crate::oci::{ContainerConfig, Descriptor, History, ImageConfig, Manifest, MediaType};
+use crate::oci::{BASE_DIGEST, BASE_NAME, ContainerConfig, Descriptor, History, ImageConfig, Manifest, MediaType};
 use crate::platform::Platform;
 use crate::store::Store;
 use crate::tree::{Changeset, Misfit, Tree, TreeError, misfits};
 
 use super::assemble::{merge_env, relabelled, without_build};
 use super::{Image, ImageError, contents, document};
-
-/// The digest of the image below (image-spec, "Pre-Defined Annotation Keys").
-pub const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
-/// The name of the image below (ibid).
-pub const BASE_NAME: &str = "org.opencontainers.image.base.name";
 
 /// The bases of an image, before and after.
 #[derive(Clone, Copy, Debug)]

@@ -9,7 +9,7 @@ use crate::diagnostic::Spanned;
 use crate::format::{Compression, MediaTypes};
 use crate::platform::Platform;
 
-use super::base::Base;
+use super::base::{Base, OciReference};
 use super::decode;
 use super::label::Label;
 use super::layer::LayerSpec;
@@ -104,6 +104,16 @@ impl ImageSpec {
             _ => None,
         });
         self.base.iter().chain(copied)
+    }
+}
+
+impl ImageSpec {
+    /// The whole name of the base, if it is one of a registry: with the tag, else with the digest.
+    pub fn base_name(&self) -> Option<String> {
+        let Base::Oci(OciReference { reference }) = &self.base.as_ref()?.value else { return None };
+        let mut name = reference.canonical();
+        name.digest = name.digest.filter(|_| name.tag.is_none());
+        Some(name.to_string())
     }
 }
 
