@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-const COMMANDS: [&str; 25] = [
+const COMMANDS: [&str; 26] = [
     "build",
     "lock",
     "update",
@@ -24,6 +24,7 @@ const COMMANDS: [&str; 25] = [
     "import",
     "export",
     "index",
+    "rebase",
     "prune",
     "df",
     "login",

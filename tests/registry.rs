@@ -8,3 +8,4 @@ mod place;
 mod pull;
 mod push;
 pub mod server;
+mod settings;

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde::de::IgnoredAny;
+use serde_json::Value;
 
+use crate::action::key::Inputs;
 use crate::action::record::{BuildRecord, StepRecord};
 use crate::action::{Part, Step, StepTarget};
 use crate::diagnostic::Diagnostic;
@@ -138,21 +140,43 @@ pub fn layer_steps(image: &Image, store: &Store) -> Result<BTreeMap<Digest, (Ste
     let layers: BTreeSet<Digest> = image.layers().iter().map(|layer| layer.descriptor.digest).collect();
     let is_step =
         |record: &StepRecord| matches!(record.step.part, Part::Layer { .. }) && layers.contains(&record.result.digest);
-    let mut builds = Vec::new();
-    for key in store.action_keys().map_err(unreadable)? {
-        // As a value first: a record of another form is no damaged one.
-        let record: Option<ActionRecord<IgnoredAny, serde_json::Value>> = store.action(&key).map_err(unreadable)?;
-        let build = record.and_then(|record| serde_json::from_value::<BuildRecord>(record.result).ok());
-        let Some(BuildRecord { target, digest, mut steps, .. }) = build else { continue };
+    let ranked = |BuildRecord { target, digest, mut steps, .. }: BuildRecord| {
         steps.retain(is_step);
-        builds.push(((digest != image.digest(), Reverse(steps.len()), target, digest), steps));
-    }
+        ((digest != image.digest(), Reverse(steps.len()), target, digest), steps)
+    };
+    let mut builds: Vec<_> = all(store)?.into_iter().map(ranked).collect();
     builds.sort_by(|(a, _), (b, _)| a.cmp(b));
     let mut found = BTreeMap::new();
     for StepRecord { step, preimage, result, .. } in builds.into_iter().flat_map(|(_, steps)| steps) {
         found.entry(result.digest).or_insert_with(|| (step, preimage.key()));
     }
     Ok(found)
+}
+
+/// The base on which the image of this digest was built, as far as the store remembers its build.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn base_of(image: &Digest, store: &Store) -> Result<Option<Digest>, Diagnostic> {
+    let builds = all(store)?.into_iter().filter(|build| build.digest == *image);
+    let mut bases = builds.flat_map(|build| build.steps).filter_map(|step| match step.preimage.inputs {
+        Inputs::Image { base, .. } => base,
+        _ => None,
+    });
+    Ok(bases.next())
+}
+
+/// All builds that the store remembers.
+fn all(store: &Store) -> Result<Vec<BuildRecord>, Diagnostic> {
+    // A look at every record would renew them all, and `prune --keep-days` would find nothing old.
+    let store = store.unleased();
+    let mut builds = Vec::new();
+    for key in store.action_keys().map_err(unreadable)? {
+        // As a value first: a record of another form is no damaged one.
+        let record: Option<ActionRecord<IgnoredAny, Value>> = store.action(&key).map_err(unreadable)?;
+        builds.extend(record.and_then(|record| serde_json::from_value::<BuildRecord>(record.result).ok()));
+    }
+    Ok(builds)
 }
 
 /// The entries of a layer that a build made: from the record, else from the store, if it still has the list.

@@ -16,7 +16,7 @@ mod rootfs;
 mod run;
 mod schedule;
 
-pub use baseline::layer_steps;
+pub use baseline::{base_of, layer_steps};
 pub use execute::Context;
 pub use report::{Report, StepNode};
 pub use rootfs::import_rootfs;

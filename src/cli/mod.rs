@@ -38,6 +38,7 @@ mod prune;
 mod pull;
 mod push;
 mod query;
+mod rebase;
 mod record;
 mod registries;
 mod resolver;
@@ -97,6 +98,7 @@ enum Command {
     Import(import::Arguments),
     Export(export::Arguments),
     Index(index::Arguments),
+    Rebase(rebase::Arguments),
     Prune(prune::Arguments),
     Df(df::Arguments),
     Login(login::Arguments),
@@ -151,6 +153,7 @@ impl Cli {
             Command::Import(arguments) => import::run(arguments, environment),
             Command::Export(arguments) => export::run(arguments, environment),
             Command::Index(arguments) => index::run(arguments, environment),
+            Command::Rebase(arguments) => rebase::run(arguments, environment),
             Command::Prune(arguments) => prune::run(arguments, environment),
             Command::Df(arguments) => df::run(arguments, environment),
             Command::Login(arguments) => login::run(arguments, environment),

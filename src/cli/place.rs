@@ -116,7 +116,9 @@ impl Place {
                     .map_err(|error| Diagnostic::failure(format!("`{self}` cannot be written")).caused_by(error))?;
                 return name::set(&[tag::target(name)?], &what.descriptor(), store);
             }
-            Place::Registry(name) => return push::push(what, &[name.clone()], store, client, false).map(drop),
+            Place::Registry(name) => {
+                return push::push(what, std::slice::from_ref(name), store, client, false).map(drop);
+            }
             Place::Disk { kind, path, name } => (kind, path, name),
         };
         let names: Vec<String> = name.iter().cloned().collect();
@@ -174,8 +176,7 @@ mod tests {
             ("store:web:1", Place::Store("web:1".into())),
             ("localhost:5000/web:1", Place::Store("localhost:5000/web:1".into())),
             ("//shop:web", Place::Store("//shop:web".into())),
-            ("registry:web", Place::Registry("docker.io/library/web:latest".parse().unwrap())),
-            ("docker://[::1]:5000/web:1", Place::Registry("[::1]:5000/web:1".parse().unwrap())),
+            ("registry:[::1]:5000/web:1", Place::Registry("[::1]:5000/web:1".parse().unwrap())),
             ("oci:out", disk(Kind::Layout, "out", None)),
             ("oci:/a/out:localhost:5000/web:1", disk(Kind::Layout, "/a/out", Some("localhost:5000/web:1"))),
             ("oci-archive:a.tar:web", disk(Kind::OciArchive, "a.tar", Some("web"))),
@@ -183,9 +184,11 @@ mod tests {
             ("oci", Place::Store("oci".into())),
         ] {
             assert_eq!(text.parse(), Ok(place.clone()), "{text}");
-            assert_eq!(place.to_string(), text.trim_start_matches("store:"));
+            assert_eq!(place.to_string().parse(), Ok(place), "{text}");
         }
-        for text in ["", "oci:", "oci::x", "docker-archive:a.tar:"] {
+        let hub = Place::Registry("docker.io/library/web:latest".parse().unwrap());
+        assert_eq!(("registry:web".parse(), "docker://web".parse()), (Ok(hub.clone()), Ok(hub)));
+        for text in ["", "registry:A", "oci:", "oci::x", "docker-archive:a.tar:"] {
             assert!(text.parse::<Place>().is_err(), "{text}");
         }
     }

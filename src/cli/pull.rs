@@ -7,7 +7,7 @@ use crate::platform::Platform;
 use crate::registry::{self, Which};
 
 use super::transfer::Reporter;
-use super::{environment, print, registries};
+use super::{environment, name, registries};
 
 /// Copy images of registries into the store, and print the name and digest of each.
 #[derive(clap::Args)]
@@ -38,10 +38,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     for image in &arguments.images {
         let name = image.canonical();
         let pulled = registry::pull(&client, &name, which, &store, &progress).map_err(|error| failed(&name, error))?;
-        store
-            .set_references(&[(name.to_string(), pulled.descriptor())])
-            .map_err(|error| Diagnostic::failure("the store's index cannot be written").caused_by(error))?;
-        print(&format!("{name} {}\n", pulled.digest()))?;
+        name::publish(Some(&name), &pulled.descriptor(), &store)?;
     }
     Ok(())
 }

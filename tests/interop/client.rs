@@ -10,6 +10,7 @@ use ocify::oci::{Descriptor, Manifest, MediaType, Repository};
 use ocify::registry::{Client, Credentials, Hosts, ManifestName, Options, RegistryError, Uploaded};
 use ocify::store::Store;
 use ocify::target::RegistrySettings;
+use serde_json::json;
 
 use crate::distribution::{Distribution, Flavour};
 use crate::images::rich_workspace;
@@ -83,37 +84,74 @@ fn pull(client: &Client, from: &Repository, name: &str, image: &Digest) -> Resul
 }
 
 #[test]
-fn each_flavour_takes_and_gives_an_image() {
-    let (workspace, store, built) = image();
+fn our_client_speaks_with_every_flavour() {
     for flavour in Flavour::ALL {
         let registry = Distribution::start(flavour);
         let client = client(&registry, registry.host());
-        let shop = repository(registry.host(), "shop/rich");
-        client.ping(registry.host()).unwrap();
-        assert_eq!(client.resolve(&shop, &tag("1")).unwrap(), None, "{flavour:?}");
-        assert_eq!(push(&client, &shop, "1", &store, &built).unwrap(), 5, "{flavour:?}");
-        assert_eq!(push(&client, &shop, "2", &store, &built).unwrap(), 0, "{flavour:?}");
-        assert_eq!(client.resolve(&shop, &tag("1")).unwrap().unwrap().digest, built);
-        assert_eq!(client.tags(&shop).unwrap(), ["1", "2"]);
-        assert!(pull(&client, &shop, "1", &built).unwrap(), "{flavour:?}");
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path().join("store")).unwrap();
+        let name = |path: &str| Repository { registry: registry.host().to_owned(), path: path.to_owned() };
+        let (from, to, tag) = (name("shop/from"), name("to"), ManifestName::Tag("1".into()));
+        assert_eq!(client.resolve(&from, &tag).unwrap(), None, "{flavour:?}");
 
-        let copy = format!("oci:{}:copy", workspace.path(&format!("{flavour:?}")).display());
-        let remote = format!("docker://{}/shop/rich:1", registry.host());
-        registry.skopeo_copy(&["--preserve-digests"], &remote, &copy);
-        assert_eq!(crate::registries::layout_digest(&copy), built.to_string(), "{flavour:?}");
-        registry.skopeo_copy(&["--preserve-digests"], &copy, &format!("docker://{}/other:1", registry.host()));
-        assert!(pull(&client, &repository(registry.host(), "other"), "1", &built).unwrap(), "{flavour:?}");
-
-        let mounted = repository(registry.host(), "mounted");
-        for blob in blobs(&store.read_blob(&built, LIMIT).unwrap().unwrap()) {
-            let how = client.upload(&mounted, &blob, &store, &[shop.clone()], &|_| {}).unwrap();
-            assert_eq!(how, Uploaded::Mounted, "{flavour:?}");
+        // One in chunks, one in a request, one empty; mounted into another repository after that.
+        let contents = [&random(3_000_000)[..], b"{}", b""];
+        for bytes in contents {
+            let blob = Descriptor::of(MediaType::Other("x/y".into()), bytes);
+            store.put_blob(bytes).unwrap();
+            assert!(!client.has_blob(&from, &blob).unwrap());
+            assert_eq!(client.upload(&from, &blob, &store, &[], &|_| ()).unwrap(), Uploaded::Sent);
+            assert!(client.has_blob(&from, &blob).unwrap());
+            let mounted = client.upload(&to, &blob, &store, std::slice::from_ref(&from), &|_| ()).unwrap();
+            assert_eq!(mounted, Uploaded::Mounted, "{flavour:?}");
+            let other = Store::open(directory.path().join(blob.size.to_string())).unwrap();
+            client.download(&to, &blob, &other, &|_| ()).unwrap();
+            assert_eq!(other.read_blob(&blob.digest, LIMIT).unwrap().unwrap(), bytes);
         }
-        // 2.8 has no API of referrers, so there are none until somebody keeps them under a tag.
-        assert_eq!(client.referrers(&shop, &built, None).unwrap(), []);
-        client.delete_manifest(&shop, &ManifestName::Digest(built)).unwrap();
-        assert_eq!(client.resolve(&shop, &tag("1")).unwrap(), None, "{flavour:?}");
+
+        let media_type = "application/vnd.oci.image.manifest.v1+json";
+        let blob = |kind: &str, bytes: &[u8]| {
+            let media_type = format!("application/vnd.oci.image.{kind}");
+            json!({"mediaType": media_type, "digest": Digest::of(bytes), "size": bytes.len()})
+        };
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": media_type, "config": blob("config.v1+json", contents[1]),
+            "layers": [blob("layer.v1.tar", contents[0])],
+        });
+        let manifest = manifest.to_string().into_bytes();
+        let digest = client.put_manifest(&to, &tag, &MediaType::from(media_type), &manifest).unwrap();
+        let found = client.resolve(&to, &tag).unwrap().unwrap();
+        assert_eq!((found.digest, found.size), (digest, manifest.len() as u64));
+        let (_, read) = client.manifest(&to, &ManifestName::Digest(digest)).unwrap().unwrap();
+        assert_eq!((read, client.tags(&to).unwrap()), (manifest, vec!["1".to_owned()]));
+        assert_eq!(client.referrers(&to, &digest, None).unwrap(), []);
+        client.delete_manifest(&to, &ManifestName::Digest(digest)).unwrap();
+        assert_eq!(client.resolve(&to, &tag).unwrap(), None);
     }
+}
+
+#[test]
+fn cut_transfers_go_on_with_docker_registry() {
+    let registry = Distribution::start(Flavour::Plain);
+    let proxy = Proxy::start(registry.host());
+    let client = client(&registry, &proxy.host());
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path().join("store")).unwrap();
+    let name = Repository { registry: proxy.host(), path: "a".into() };
+    let bytes = random(3_000_000);
+    let blob = Descriptor::of(MediaType::Other("x/y".into()), &bytes);
+    store.put_blob(&bytes).unwrap();
+    proxy.fault(Fault::new("PATCH", "", What::CutRequest { after: 5_000 }).skip(1).times(1));
+    client.upload(&name, &blob, &store, &[], &|_| ()).unwrap();
+    // Its sessions end with the connection that was cut, so the upload has begun anew.
+    assert!(client.has_blob(&name, &blob).unwrap());
+
+    proxy.clear();
+    proxy.fault(Fault::new("GET", "blobs", What::Cut { after: 60_000 }).times(1));
+    let other = Store::open(directory.path().join("other")).unwrap();
+    client.download(&name, &blob, &other, &|_| ()).unwrap();
+    let statuses: Vec<u16> = proxy.requests().into_iter().map(|exchange| exchange.status).collect();
+    assert_eq!(statuses, [200, 206]);
 }
 
 /// What happens on a bad day, and whether the image gets through all the same.
@@ -252,4 +290,9 @@ fn a_push_survives_a_bad_day_or_says_what_it_was() {
             });
         }
     }
+}
+
+/// Bytes that are not all the same.
+fn random(length: u32) -> Vec<u8> {
+    (0..length).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
 }

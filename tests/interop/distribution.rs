@@ -119,27 +119,32 @@ impl Distribution {
         path
     }
 
-    fn is_guarded(&self) -> bool {
+    /// Whether it wants a name and a password.
+    pub fn is_guarded(&self) -> bool {
         matches!(self.flavour, Flavour::Basic | Flavour::Token)
     }
 
     /// `skopeo copy`, where one of the two is in this registry.
     pub fn skopeo_copy(&self, options: &[&str], from: &str, to: &str) -> String {
-        let side = if from.starts_with("docker://") { "src" } else { "dest" };
-        let credentials = format!("{USER}:{PASSWORD}");
-        let directory = self.directory.path().join("authority").display().to_string();
-        let option = |name: &str, value: &str| format!("--{side}-{name}={value}");
-        let mut arguments = vec!["--insecure-policy".to_owned(), "copy".to_owned()];
-        arguments.extend(options.iter().map(|option| (*option).to_owned()));
-        match self.flavour {
-            Flavour::Tls => arguments.push(option("cert-dir", &directory)),
-            _ => arguments.push(option("tls-verify", "false")),
-        }
-        if self.is_guarded() {
-            arguments.push(option("creds", &credentials));
-        }
-        arguments.extend([from.to_owned(), to.to_owned()]);
-        tool("skopeo", &arguments.iter().map(String::as_str).collect::<Vec<_>>())
+        let side = if from.starts_with("docker://") { "src-" } else { "dest-" };
+        self.skopeo(&[&["--insecure-policy", "copy"], options].concat(), side, &[from, to])
+    }
+
+    /// `skopeo inspect` of an image in this registry.
+    pub fn skopeo_inspect(&self, image: &str) -> String {
+        self.skopeo(&["inspect"], "", &[image])
+    }
+
+    /// skopeo with what it needs for this registry.
+    fn skopeo(&self, command: &[&str], side: &str, places: &[&str]) -> String {
+        let option = |name: &str, value: &str| format!("--{side}{name}={value}");
+        let access = match self.flavour {
+            Flavour::Tls => option("cert-dir", &self.directory.path().join("authority").display().to_string()),
+            _ => option("tls-verify", "false"),
+        };
+        let user = option("creds", &format!("{USER}:{PASSWORD}"));
+        let user = if self.is_guarded() { vec![user.as_str()] } else { Vec::new() };
+        tool("skopeo", &[command, &[access.as_str()], &user, places].concat())
     }
 }
 

@@ -178,6 +178,15 @@ fn a_registry_with_tls_does_not_send_to_a_token_server_without() {
     fs::write(place.directory.path().join("ca.pem"), crate::certificate::AUTHORITY).unwrap();
     place.client().resolve(&name, &tag("1")).unwrap().unwrap();
 
+    // Nor does it send anything else out of TLS.
+    let other = Server::start(Options::default());
+    server.fault(Fault::new("GET", "blobs", What::Redirect(format!("http://{}", other.host()))));
+    let error = place.client().read_blob(&name, &described(b"{}"), 100).unwrap_err();
+    assert!(shown(&error).contains("it leaves TLS"), "{error}");
+    server.fault(Fault::new("POST", "uploads", What::Header("Location", format!("http://{}/x", other.host()))));
+    let error = place.client().upload(&name, &place.blob(b"x"), &place.store, &[], &|_| ()).unwrap_err();
+    assert!(shown(&error).contains("it leaves TLS") && other.requests().is_empty(), "{error}");
+
     let plain = "Bearer realm=\"http://127.0.0.1:1/token\"";
     server.fault(Fault::new("", "", What::Header("WWW-Authenticate", plain.into())));
     let error = place.client().resolve(&name, &tag("1")).unwrap_err();

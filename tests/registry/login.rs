@@ -27,7 +27,9 @@ impl Home {
     /// Exit code and stderr, in which the password never is.
     #[track_caller]
     fn run(&self, arguments: &[&str], stdin: &str) -> (i32, String) {
-        let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap());
+        let mut path = self.path("bin").into_os_string();
+        path.push(":");
+        path.push(std::env::var_os("PATH").unwrap());
         let mut command = Command::new(env!("CARGO_BIN_EXE_ocify"));
         command.args(arguments).env_clear().env("HOME", self.directory.path()).env("PATH", path);
         command.current_dir(self.directory.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

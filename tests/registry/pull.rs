@@ -83,6 +83,30 @@ fn attempts_are_bounded_and_nothing_is_stored() {
 }
 
 #[test]
+fn an_overloaded_registry_is_asked_again() {
+    for what in
+        [What::unavailable(0), What::too_many_requests(0), What::Answer(Response::new(408)), What::Cut { after: 0 }]
+    {
+        let server = Server::start(Options::default());
+        let manifest = image(&server, "a", "1");
+        server.fault(Fault::new("GET", "manifests", what).times(2));
+        let (_, read) = Place::new().client().manifest(&repository(&server.host(), "a"), &tag("1")).unwrap().unwrap();
+        assert_eq!((read, server.requests().len()), (manifest, 3));
+    }
+}
+
+#[test]
+fn names_that_lead_elsewhere_are_not_asked_for() {
+    let server = Server::start(Options::default());
+    let client = Place::new().client();
+    for (path, name) in [("a", "../../x"), ("a", "1?x"), ("../a", "1"), ("a?b", "1"), ("a/../b", "1"), ("a", "")] {
+        let error = client.manifest(&repository(&server.host(), path), &tag(name)).unwrap_err();
+        assert!(matches!(error, RegistryError::Name(_)), "{path}:{name}: {error}");
+    }
+    assert!(server.requests().is_empty());
+}
+
+#[test]
 fn slow_and_silent_registries_do_not_hold_a_pull() {
     let blob = bytes(100_000);
     for what in [What::Silent, What::Slow { pause: Duration::from_millis(50) }] {

@@ -5,6 +5,8 @@ mod fields;
 mod history;
 mod inherit;
 
+pub(super) use inherit::{merge_env, without_build};
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::digest::Digest;
@@ -102,7 +104,7 @@ fn blank(platform: &Platform) -> ImageConfig {
 
 /// A layer's descriptor as a manifest of `family` lists it. What other tools noted about the blob goes: it was said of
 /// another manifest.
-fn relabelled(layer: &Descriptor, family: MediaTypes) -> Descriptor {
+pub(super) fn relabelled(layer: &Descriptor, family: MediaTypes) -> Descriptor {
     Descriptor {
         annotations: layer.annotations.clone(),
         ..Descriptor::new(layer.media_type.in_family(family), layer.digest, layer.size)
