@@ -70,15 +70,23 @@ fn where_a_base_came_from_is_not_in_its_key_and_which_it_is_is() {
     workspace.write("ocify.lock", lock_text.replace("example.com", "example.org"));
     workspace.write("BUILD.star", format!("{BASE}{}", WEB.replace("example.com", "example.org")));
     let run = workspace.run(&["build", "//:web"]);
-    assert!(!run.stderr.contains("import registry.example.org/base:1 (not"), "{}", run.stderr);
-    assert_eq!(crate::workspace::digest(&run.stdout), digest);
+    // The base is not imported again, its layers are taken as they are; the name is in the image's annotations.
+    assert!(run.stderr.contains("import registry.example.org/base:1 (cached)"), "{}", run.stderr);
+    assert!(run.stderr.contains("image //:web (base_name changed"), "{}", run.stderr);
+    assert_ne!(crate::workspace::digest(&run.stdout), digest);
+    let annotations = workspace.ok(&["inspect", "//:web", "--raw"]);
+    assert!(
+        annotations.contains(r#""org.opencontainers.image.base.name":"registry.example.org/base:1""#),
+        "{annotations}"
+    );
 
-    workspace.write("BUILD.star", format!("{}{WEB}", BASE.replace("'1'", "'2'")));
+    let web = WEB.replace("example.com", "example.org");
+    workspace.write("BUILD.star", format!("{}{web}", BASE.replace("'1'", "'2'")));
     let moved = workspace.build("//:base");
-    workspace.write("ocify.lock", lock("registry.example.com/base:1", &moved));
+    workspace.write("ocify.lock", lock("registry.example.org/base:1", &moved));
     let run = workspace.run(&["build", "//:web"]);
     assert!(
-        run.stderr.contains("import registry.example.com/base:1") && run.stderr.contains("(digest changed"),
+        run.stderr.contains("import registry.example.org/base:1") && run.stderr.contains("(digest changed"),
         "{}",
         run.stderr
     );

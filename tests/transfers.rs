@@ -220,3 +220,34 @@ fn an_image_without_a_place_is_not_pushed() {
     workspace.ok(&["push", &format!("{}/shop/web:1", registry.host())]);
     assert!(registry.manifest("shop/web", "1").is_some() && registry.manifest("shop/web", "latest").is_none());
 }
+
+#[test]
+fn a_rebase_finds_both_bases_in_their_registry_and_gives_what_a_build_gives() {
+    let registry = Server::start(Options::default());
+    let name = format!("{}/base:1", registry.host());
+    let bases = Workspace::new();
+    let release = |version: u32| {
+        let layers = format!("write('/etc/release', '{version}'), dir('/srv', mode = '1777')");
+        bases.write(
+            "BUILD.star",
+            format!("image(name = 'base', layers = [{layers}], env = {{'V': '{version}'}}, tags = ['{name}'])\n"),
+        );
+        bases.ok(&["build", "//:base", "--push"])
+    };
+    release(1);
+    let app = format!("{}/app:1", registry.host());
+    let layers = "write('/srv/app', 'app'), write('/etc/app.conf', 'x')";
+    let spec = format!("image(name = 'app', base = '{name}', layers = [{layers}], cmd = ['app'], tags = ['{app}'])\n");
+    let workspace = Workspace::new().file("BUILD.star", spec);
+    workspace.ok(&["lock"]);
+    workspace.ok(&["build", "//:app", "--push"]);
+    release(2);
+
+    let elsewhere = Workspace::new();
+    let (from, onto) = (format!("registry:{app}"), format!("registry:{name}"));
+    let rebased = elsewhere.run(&["rebase", &from, "--onto", &onto, "--tag", "new"]);
+    assert_eq!(rebased.code, 0, "{}", rebased.stderr);
+    workspace.ok(&["update"]);
+    assert_eq!(digest(&rebased.stdout), workspace.build("//:app"), "{}", rebased.stderr);
+    assert!(elsewhere.ok(&["inspect", "new"]).contains("org.opencontainers.image.base.name"));
+}

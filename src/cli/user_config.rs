@@ -22,15 +22,12 @@ pub(super) struct UserConfig {
     pub registry: BTreeMap<String, RegistrySettings>,
 }
 
-/// Reads the file; without one, nothing is set. One that may not be read is another user's, whose `HOME` is still set, as after
-/// `setpriv` or `sudo`: git takes it for none as well.
+/// Reads the file; without one, nothing is set.
 pub(super) fn read(path: &Path) -> Result<UserConfig, Diagnostic> {
     let fail = |error| Diagnostic::failure(format!("{} cannot be read", path.display())).caused_by(error);
     let mut text = String::new();
     match File::open(path) {
-        Err(error)
-            if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::PermissionDenied) =>
-        {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             return Ok(UserConfig::default());
         }
         // A home directory that this user may not look into, as after `su` without a login, is somebody else's.
