@@ -131,10 +131,23 @@ impl<'a> Lowering<'a> {
         let mut files = spec.base.clone().map_or(Files::Tree(None), Files::OfBase);
         for (index, layer) in spec.layers.iter().enumerate() {
             let below = self.merged(files, &wanted, label);
-            let composed = self.compose(layer, below, &wanted, label);
             let (target, number, title) = (label.clone(), index + 1, layer.value.title());
-            encoded.push(self.graph.add(Action::Encode { target, number, title, layer: composed, compression }));
-            files = Files::Unmerged { below, layer: composed };
+            let layer = match &layer.value {
+                LayerSpec::Run(run) => {
+                    let run = Spanned { value: run.clone(), span: layer.span.clone() };
+                    let platform = wanted.clone();
+                    let action = Action::Run { target, number, title, run, below, platform, compression };
+                    let ran = self.graph.add(action);
+                    encoded.push(ran);
+                    ran
+                }
+                _ => {
+                    let layer = self.compose(layer, below, &wanted, label);
+                    encoded.push(self.graph.add(Action::Encode { target, number, title, layer, compression }));
+                    layer
+                }
+            };
+            files = Files::Unmerged { below, layer };
         }
         let (label, span, spec) = (target.label.clone(), target.span.clone(), Box::new(spec.clone()));
         let result = self.graph.add(Action::Image { label, span, spec, base, layers: encoded });
