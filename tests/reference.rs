@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-const COMMANDS: [&str; 23] = [
+const COMMANDS: [&str; 24] = [
     "build",
     "lock",
     "update",
@@ -24,6 +24,7 @@ const COMMANDS: [&str; 23] = [
     "index",
     "prune",
     "df",
+    "doctor",
     "login",
     "logout",
     "completions",

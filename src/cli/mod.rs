@@ -8,6 +8,7 @@ mod comparison;
 mod completions;
 mod copy;
 mod df;
+mod doctor;
 mod environment;
 mod explain;
 mod export;
@@ -90,6 +91,7 @@ enum Command {
     Index(index::Arguments),
     Prune(prune::Arguments),
     Df(df::Arguments),
+    Doctor(doctor::Arguments),
     Login(login::Arguments),
     Logout(logout::Arguments),
     Completions(completions::Arguments),
@@ -142,6 +144,7 @@ impl Cli {
             Command::Index(arguments) => index::run(arguments, environment),
             Command::Prune(arguments) => prune::run(arguments, environment),
             Command::Df(arguments) => df::run(arguments, environment),
+            Command::Doctor(arguments) => doctor::run(arguments, environment),
             Command::Login(arguments) => login::run(arguments, environment),
             Command::Logout(arguments) => logout::run(arguments, environment),
             Command::Completions(arguments) => completions::run(arguments),
