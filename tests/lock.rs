@@ -70,15 +70,23 @@ fn where_a_base_came_from_is_not_in_its_key_and_which_it_is_is() {
     workspace.write("ocify.lock", lock_text.replace("example.com", "example.org"));
     workspace.write("BUILD.star", format!("{BASE}{}", WEB.replace("example.com", "example.org")));
     let run = workspace.run(&["build", "//:web"]);
-    assert!(!run.stderr.contains("import registry.example.org/base:1 (not"), "{}", run.stderr);
-    assert_eq!(crate::workspace::digest(&run.stdout), digest);
+    // The base is not imported again, its layers are taken as they are; the name is in the image's annotations.
+    assert!(run.stderr.contains("import registry.example.org/base:1 (cached)"), "{}", run.stderr);
+    assert!(run.stderr.contains("image //:web (base_name changed"), "{}", run.stderr);
+    assert_ne!(crate::workspace::digest(&run.stdout), digest);
+    let annotations = workspace.ok(&["inspect", "//:web", "--raw"]);
+    assert!(
+        annotations.contains(r#""org.opencontainers.image.base.name":"registry.example.org/base:1""#),
+        "{annotations}"
+    );
 
-    workspace.write("BUILD.star", format!("{}{WEB}", BASE.replace("'1'", "'2'")));
+    let web = WEB.replace("example.com", "example.org");
+    workspace.write("BUILD.star", format!("{}{web}", BASE.replace("'1'", "'2'")));
     let moved = workspace.build("//:base");
-    workspace.write("ocify.lock", lock("registry.example.com/base:1", &moved));
+    workspace.write("ocify.lock", lock("registry.example.org/base:1", &moved));
     let run = workspace.run(&["build", "//:web"]);
     assert!(
-        run.stderr.contains("import registry.example.com/base:1") && run.stderr.contains("(digest changed"),
+        run.stderr.contains("import registry.example.org/base:1") && run.stderr.contains("(digest changed"),
         "{}",
         run.stderr
     );
@@ -104,4 +112,24 @@ fn a_lock_that_cannot_be_read_is_shown_at_its_place() {
     assert!(workspace.fails(2, &["build", "//:web"]).contains("`ocify.lock` is not UTF-8 text"));
     workspace.write("ocify.lock", vec![b'#'; 2 << 20]);
     assert!(workspace.fails(2, &["build", "//:web"]).contains("`ocify.lock` is larger than"));
+}
+
+#[test]
+fn every_branch_of_a_select_is_pinned() {
+    let workspace = Workspace::new().file(
+        "BUILD.star",
+        "image(name = 'web', base = select({'linux/amd64': 'registry.example.com/a:1', 'linux/arm64': 'registry.example.com/b:1'}),
+    layers = [copy(select({'linux/s390x': oci('registry.example.com/c:1'), 'default': scratch()}), srcs = [])])
+image(name = 'two', platforms = ['linux/arm64', 'linux/riscv64'], base = select({'linux/riscv64': 'registry.example.com/d:1', 'default': 'scratch'}))",
+    );
+    let error = workspace.fails(1, &["lock", "--check"]);
+    for name in ["a:1", "b:1", "d:1"] {
+        assert!(error.contains(&format!("+ registry.example.com/{name}")), "{error}");
+    }
+    let pins = ["a", "b", "d"].map(|name| {
+        let pin = lock(&format!("registry.example.com/{name}:1"), &format!("sha256:{}", "0".repeat(64)));
+        pin.replace("version = 1\n", "")
+    });
+    workspace.write("ocify.lock", format!("version = 1\n{}", pins.concat()));
+    assert_eq!(workspace.ok(&["lock", "--check"]), "", "none of them is dropped");
 }

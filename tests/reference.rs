@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-const COMMANDS: [&str; 24] = [
+const COMMANDS: [&str; 27] = [
     "build",
     "lock",
     "update",
@@ -16,12 +16,15 @@ const COMMANDS: [&str; 24] = [
     "history",
     "tag",
     "rmi",
+    "pull",
+    "push",
     "copy",
     "save",
     "load",
     "import",
     "export",
     "index",
+    "rebase",
     "prune",
     "df",
     "doctor",

@@ -1,4 +1,11 @@
 //! Registries. Every server is a thread of the test on 127.0.0.1.
 
+mod access;
 mod conformance;
+mod lists;
+mod login;
+mod place;
+mod pull;
+mod push;
 pub mod server;
+mod settings;

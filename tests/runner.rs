@@ -14,6 +14,7 @@ mod hostile;
 mod images;
 mod interrupt;
 mod lock;
+mod platforms;
 mod properties;
 mod prune;
 mod reference;
@@ -24,6 +25,7 @@ mod specs;
 mod stat_cache;
 mod store;
 mod store_commands;
+mod transfers;
 mod workspace;
 
 #[test]

@@ -4,6 +4,7 @@ mod documents;
 mod evaluation;
 mod failures;
 mod limits;
+mod platforms;
 mod syntaxes;
 
 use std::collections::BTreeMap;
@@ -13,8 +14,9 @@ use std::path::Path;
 use ocify::diagnostic::Diagnostic;
 use ocify::eval::{Notes, evaluate};
 use ocify::path::WorkspacePath;
+use ocify::plan::TargetGraph;
 use ocify::source::Workspace;
-use ocify::target::{Settings, Target};
+use ocify::target::{Pattern, Settings, Target};
 use ocify::tomlspec;
 
 /// A workspace in a temporary directory.
@@ -89,6 +91,14 @@ impl Spec {
     /// The report of the error that evaluation ends with.
     fn error(&self) -> String {
         report(&self.evaluate().expect_err("the spec is accepted"))
+    }
+
+    /// The report of the error that every target together ends with, for these platforms.
+    fn plan_error(&self, platforms: &[&str]) -> String {
+        let platforms: Vec<_> = platforms.iter().map(|platform| platform.parse().unwrap()).collect();
+        let all = Pattern::Below(WorkspacePath::root());
+        let loaded = TargetGraph::load(&self.workspace(), &[all], &self.args, &platforms, &mut Notes::default());
+        report(&loaded.err().expect("the spec is accepted"))
     }
 
     /// The report of the error that reading `ocify.toml` ends with.

@@ -4,6 +4,7 @@ mod files;
 mod looking;
 mod moving;
 mod names;
+mod rebase;
 
 use crate::workspace::Workspace;
 

@@ -21,7 +21,7 @@
 //! | | the command, its environment and working directory; the number of processors | `argv`, `env`, `workdir`, `cpus` |
 //! | | the workspace's epoch, and the platform | `epoch`, `platform` |
 //! | image | the spec's fields but for `base`, `layers`, `tags` and `compression` | `spec` |
-//! | | digest of the base's manifest; digest and title of each layer | `base`, `layers` |
+//! | | digest of the base's manifest, its name if it is of a registry; digest and title of each layer | `base`, `base_name`, `layers` |
 //! | | the workspace's epoch, media types and platform | `epoch`, `media_types`, `platform` |
 //! | index | the spec's annotations and media types; digests of the images | `spec`, `images`, `media_types` |
 //!
@@ -106,6 +106,9 @@ pub enum Inputs {
         spec: Value,
         base: Option<Digest>,
         layers: Vec<LayerInput>,
+        /// It is in the image's annotations.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        base_name: Option<String>,
         epoch: u32,
         media_types: MediaTypes,
         platform: Platform,
@@ -168,8 +171,9 @@ impl Preimage {
     /// The preimage of an image.
     pub fn image(spec: &ImageSpec, base: Option<Digest>, layers: Vec<LayerInput>, settings: &Settings) -> Self {
         let Settings { epoch, media_types, platform, .. } = settings.clone();
+        let base_name = spec.base_name();
         let spec = without(spec, &["base", "layers", "tags", "compression"]);
-        Preimage::of(Inputs::Image { spec, base, layers, epoch, media_types, platform })
+        Preimage::of(Inputs::Image { spec, base, base_name, layers, epoch, media_types, platform })
     }
 
     /// The preimage of an index.

@@ -21,32 +21,32 @@ pub mod record;
 mod step;
 
 pub use graph::{ActionGraph, ActionId};
-pub use step::{Part, Step};
+pub use step::{Part, Step, StepTarget};
 
 use crate::diagnostic::{Span, Spanned};
 use crate::digest::Digest;
 use crate::format::Compression;
 use crate::platform::Platform;
-use crate::target::{Archive, Base, Fetch, ImageSpec, IndexSpec, Label, LayerSpec, Run};
+use crate::target::{Archive, Base, Fetch, ImageSpec, IndexSpec, LayerSpec, Run};
 
 /// One step of a build.
 #[derive(Clone, Debug)]
 pub enum Action {
     /// Reads an image of the workspace or of a registry into the store; the name of one in a registry has a digest. Gives an
     /// image.
-    Import { target: Label, base: Spanned<Base>, platform: Platform },
+    Import { target: StepTarget, base: Spanned<Base>, platform: Platform },
     /// The merged tree of an imported image. Gives a tree.
     Tree { image: ActionId },
     /// Brings a file from elsewhere into the store. Gives a content.
     Fetch {
-        target: Label,
+        target: StepTarget,
         fetch: Spanned<Fetch>,
         /// The spec's, or the lock's.
         sha256: Digest,
     },
     /// Finds out what an archive holds. Gives a listing.
     List {
-        target: Label,
+        target: StepTarget,
         archive: Spanned<Archive>,
         /// The fetch that brings the archive; `None` for one of the workspace.
         fetched: Option<ActionId>,
@@ -66,10 +66,10 @@ pub enum Action {
     /// A tree with a layer on top. Gives a tree.
     Merge { below: Option<ActionId>, layer: ActionId },
     /// Writes a composed layer into the store. Gives a layer.
-    Encode { target: Label, number: usize, title: String, layer: ActionId, compression: Compression },
+    Encode { target: StepTarget, number: usize, title: String, layer: ActionId, compression: Compression },
     /// Runs a command in the image below and writes what it changed into the store. Gives a changeset and a layer.
     Run {
-        target: Label,
+        target: StepTarget,
         number: usize,
         title: String,
         run: Spanned<Run>,
@@ -79,9 +79,17 @@ pub enum Action {
         compression: Compression,
     },
     /// Puts layers on a base and writes config and manifest. Gives an image.
-    Image { label: Label, span: Option<Span>, spec: Box<ImageSpec>, base: Option<ActionId>, layers: Vec<ActionId> },
+    Image {
+        target: StepTarget,
+        span: Option<Span>,
+        spec: Box<ImageSpec>,
+        /// Where neither the spec nor the base names one.
+        platform: Platform,
+        base: Option<ActionId>,
+        layers: Vec<ActionId>,
+    },
     /// Lists images under one name. Gives an index.
-    Index { label: Label, span: Option<Span>, spec: IndexSpec, images: Vec<ActionId> },
+    Index { target: StepTarget, span: Option<Span>, spec: IndexSpec, images: Vec<ActionId> },
 }
 
 impl Action {
@@ -113,8 +121,8 @@ impl Action {
             Action::Encode { target, number, title, .. } | Action::Run { target, number, title, .. } => {
                 (target, Part::Layer { number: *number, title: title.clone() })
             }
-            Action::Image { label, .. } => (label, Part::Image),
-            Action::Index { label, .. } => (label, Part::Index),
+            Action::Image { target, .. } => (target, Part::Image),
+            Action::Index { target, .. } => (target, Part::Index),
             Action::Tree { .. } | Action::Merge { .. } | Action::Compose { .. } => return None,
         };
         Some(Step { target: target.clone(), part })
@@ -126,9 +134,12 @@ impl Action {
             Action::Import { base, .. } => Some(format!("import {}", base.value.title())),
             Action::Fetch { fetch, .. } => Some(format!("fetch {}", fetch.value.title())),
             Action::List { archive, .. } => Some(format!("read {}", archive.value.src.value.title())),
-            Action::Encode { title, .. } | Action::Run { title, .. } => Some(title.clone()),
-            Action::Image { label, .. } => Some(format!("image {label}")),
-            Action::Index { label, .. } => Some(format!("index {label}")),
+            Action::Encode { target, title, .. } | Action::Run { target, title, .. } => Some(match &target.platform {
+                Some(platform) => format!("{title} ({platform})"),
+                None => title.clone(),
+            }),
+            Action::Image { target, .. } => Some(format!("image {target}")),
+            Action::Index { target, .. } => Some(format!("index {target}")),
             Action::Tree { .. } | Action::Merge { .. } | Action::Compose { .. } => None,
         }
     }

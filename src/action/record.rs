@@ -4,19 +4,30 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::{DiffId, Digest};
 use crate::entry::Entry;
+use crate::platform::Platform;
 use crate::target::Label;
 
 use super::key::Preimage;
-use super::step::Step;
+use super::step::{Step, StepTarget};
 
 /// The build of one target.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BuildRecord {
     pub target: Label,
+    /// Which of the target's platforms, if it has several and this is not its index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_platform: Option<Platform>,
     /// Digest of the manifest or index.
     pub digest: Digest,
     /// The steps that are the target's own, in the plan's order. Those of targets on which it stands are in theirs.
     pub steps: Vec<StepRecord>,
+}
+
+impl BuildRecord {
+    /// What was built.
+    pub fn target(&self) -> StepTarget {
+        StepTarget { label: self.target.clone(), platform: self.target_platform.clone() }
+    }
 }
 
 /// One step.

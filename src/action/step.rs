@@ -11,9 +11,20 @@ use crate::target::Label;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// The target for which it is done; of several, the first in the plan.
-    pub target: Label,
+    #[serde(flatten)]
+    pub target: StepTarget,
     #[serde(flatten)]
     pub part: Part,
+}
+
+/// The target of a step.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct StepTarget {
+    #[serde(rename = "target")]
+    pub label: Label,
+    /// For which of the target's platforms the step is done; absent if it has one only, and for its index.
+    #[serde(rename = "target_platform", default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
 }
 
 /// Which step of a target.
@@ -48,6 +59,14 @@ impl Part {
             (Part::Base { title: a, .. }, Part::Base { title: b, .. }) => a == b,
             (a, b) => a == b,
         }
+    }
+}
+
+/// `//path:name`, or `//path:name (os/architecture)`.
+impl fmt::Display for StepTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.label.fmt(f)?;
+        self.platform.iter().try_for_each(|platform| write!(f, " ({platform})"))
     }
 }
 

@@ -2,12 +2,13 @@
 
 use crate::action::key::{LayerInput, Preimage};
 use crate::action::record::StepResult;
-use crate::action::{Action, ActionId, Part};
+use crate::action::{Action, ActionId, Part, StepTarget};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::image::{self, Image, Layer};
 use crate::oci::History;
+use crate::platform::Platform;
 use crate::store::StoreError;
-use crate::target::{ImageSpec, IndexSpec, Label};
+use crate::target::{ImageSpec, IndexSpec, Settings};
 
 use super::execute::{Executor, step, unwritable};
 use super::import::image_result;
@@ -15,7 +16,7 @@ use super::output::{Done, Output};
 use super::schedule::{How, Results};
 
 /// A target with the place of its call.
-type Named<'a> = (&'a Label, Option<&'a Span>);
+type Named<'a> = (&'a StepTarget, Option<&'a Span>);
 
 impl Executor<'_> {
     /// `Image`. To assemble costs less than to look up what that gave before, so it is always done, and what it gives is
@@ -23,12 +24,13 @@ impl Executor<'_> {
     pub(super) fn image(
         &self,
         action: &Action,
-        (label, span): Named,
-        spec: &ImageSpec,
+        (target, span): Named,
+        (spec, platform): (&ImageSpec, &Platform),
         (base, layers): (Option<ActionId>, &[ActionId]),
         results: &Results<Done>,
     ) -> Result<(Done, How), Diagnostic> {
-        let (settings, store) = (self.context.settings, self.context.store);
+        let settings = &Settings { platform: platform.clone(), ..self.context.settings.clone() };
+        let store = self.context.store;
         let base = base.map(|id| results.image(id));
         let added: Vec<(Layer, String)> =
             layers.iter().map(|&id| (results.layer(id).clone(), title(results.get(id)))).collect();
@@ -40,7 +42,7 @@ impl Executor<'_> {
         let added = added.into_iter().map(|(layer, title)| (layer, entry(title))).collect();
         let assemble = || {
             image::assemble(base, spec, added, settings)
-                .map_err(|error| Diagnostic::spec(format!("image `{label}`: {error}")).at(span.cloned()))
+                .map_err(|error| Diagnostic::spec(format!("image `{target}`: {error}")).at(span.cloned()))
         };
         let (image, micros) = self.cache.timed(assemble)?;
         // The layers were found or made just now.
@@ -66,7 +68,7 @@ impl Executor<'_> {
     pub(super) fn index(
         &self,
         action: &Action,
-        (label, span): Named,
+        (target, span): Named,
         spec: &IndexSpec,
         images: &[ActionId],
         results: &Results<Done>,
@@ -76,7 +78,7 @@ impl Executor<'_> {
         let preimage = Preimage::index(spec, images.iter().map(Image::digest).collect(), settings);
         let assemble = || {
             image::assemble_index(&images, spec, settings)
-                .map_err(|error| Diagnostic::spec(format!("index `{label}`: {error}")).at(span.cloned()))
+                .map_err(|error| Diagnostic::spec(format!("index `{target}`: {error}")).at(span.cloned()))
         };
         let (index, micros) = self.cache.timed(assemble)?;
         let descriptor = index.descriptor();

@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde::de::IgnoredAny;
+use serde_json::Value;
 
+use crate::action::key::Inputs;
 use crate::action::record::{BuildRecord, StepRecord};
-use crate::action::{Part, Step};
+use crate::action::{Part, Step, StepTarget};
 use crate::diagnostic::Diagnostic;
 use crate::digest::{CacheKey, Digest};
 use crate::entry::Entry;
@@ -37,7 +39,7 @@ impl Baseline<'_> {
                 Ok(build.and_then(|build| build.steps.iter().find(at_its_place).cloned()))
             }
             Baseline::Given(builds) => {
-                let build = builds.iter().find(|build| build.target == step.target);
+                let build = builds.iter().find(|build| build.target() == step.target);
                 Ok(build.and_then(|build| build.steps.iter().find(at_its_place).cloned()))
             }
         }
@@ -51,11 +53,11 @@ pub(super) struct LastBuilds<'a> {
     workspace: Digest,
     digests: OnceLock<Table>,
     /// Those that were looked at.
-    builds: Mutex<BTreeMap<Label, Option<Arc<BuildRecord>>>>,
+    builds: Mutex<BTreeMap<StepTarget, Option<Arc<BuildRecord>>>>,
 }
 
-/// The digest of each target's last build.
-type Table = BTreeMap<Label, Digest>;
+/// The digest of each target's last build, by the target's text form; of one with several platforms for each of them.
+type Table = BTreeMap<String, Digest>;
 
 impl<'a> LastBuilds<'a> {
     pub(super) fn new(store: &'a Store, workspace: &Workspace) -> Self {
@@ -64,21 +66,21 @@ impl<'a> LastBuilds<'a> {
     }
 
     /// The last build of `target`.
-    pub(super) fn get(&self, target: &Label) -> Result<Option<Arc<BuildRecord>>, Diagnostic> {
+    pub(super) fn get(&self, target: &StepTarget) -> Result<Option<Arc<BuildRecord>>, Diagnostic> {
         let mut builds = self.builds.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = builds.get(target) {
             return Ok(known.clone());
         }
-        let build = match self.table()?.get(target) {
-            Some(digest) => read(self.store, target, digest)?.map(Arc::new),
+        let build = match self.table()?.get(&target.to_string()) {
+            Some(digest) => read(self.store, &target.label, digest)?.map(Arc::new),
             None => None,
         };
         Ok(builds.entry(target.clone()).or_insert(build).clone())
     }
 
     /// True if the last build of `target` gave this digest.
-    pub(super) fn was(&self, target: &Label, digest: &Digest) -> Result<bool, Diagnostic> {
-        Ok(self.table()?.get(target) == Some(digest))
+    pub(super) fn was(&self, target: &StepTarget, digest: &Digest) -> Result<bool, Diagnostic> {
+        Ok(self.table()?.get(&target.to_string()) == Some(digest))
     }
 
     /// Remembers these as the last builds of their targets. A store that cannot be written loses only explanations.
@@ -99,7 +101,7 @@ impl<'a> LastBuilds<'a> {
         }
         let _claim = self.store.claim(&self.table_key(), || ())?;
         let mut table = self.read_table()?;
-        table.extend(builds.iter().map(|build| (build.target.clone(), build.digest)));
+        table.extend(builds.iter().map(|build| (build.target().to_string(), build.digest)));
         let outputs = table.values().copied().collect();
         self.store.put_action(&self.table_key(), &ActionRecord { preimage: (), result: table, outputs })
     }
@@ -138,21 +140,43 @@ pub fn layer_steps(image: &Image, store: &Store) -> Result<BTreeMap<Digest, (Ste
     let layers: BTreeSet<Digest> = image.layers().iter().map(|layer| layer.descriptor.digest).collect();
     let is_step =
         |record: &StepRecord| matches!(record.step.part, Part::Layer { .. }) && layers.contains(&record.result.digest);
-    let mut builds = Vec::new();
-    for key in store.action_keys().map_err(unreadable)? {
-        // As a value first: a record of another form is no damaged one.
-        let record: Option<ActionRecord<IgnoredAny, serde_json::Value>> = store.action(&key).map_err(unreadable)?;
-        let build = record.and_then(|record| serde_json::from_value::<BuildRecord>(record.result).ok());
-        let Some(BuildRecord { target, digest, mut steps }) = build else { continue };
+    let ranked = |BuildRecord { target, digest, mut steps, .. }: BuildRecord| {
         steps.retain(is_step);
-        builds.push(((digest != image.digest(), Reverse(steps.len()), target, digest), steps));
-    }
+        ((digest != image.digest(), Reverse(steps.len()), target, digest), steps)
+    };
+    let mut builds: Vec<_> = all(store)?.into_iter().map(ranked).collect();
     builds.sort_by(|(a, _), (b, _)| a.cmp(b));
     let mut found = BTreeMap::new();
     for StepRecord { step, preimage, result, .. } in builds.into_iter().flat_map(|(_, steps)| steps) {
         found.entry(result.digest).or_insert_with(|| (step, preimage.key()));
     }
     Ok(found)
+}
+
+/// The base on which the image of this digest was built, as far as the store remembers its build.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn base_of(image: &Digest, store: &Store) -> Result<Option<Digest>, Diagnostic> {
+    let builds = all(store)?.into_iter().filter(|build| build.digest == *image);
+    let mut bases = builds.flat_map(|build| build.steps).filter_map(|step| match step.preimage.inputs {
+        Inputs::Image { base, .. } => base,
+        _ => None,
+    });
+    Ok(bases.next())
+}
+
+/// All builds that the store remembers.
+fn all(store: &Store) -> Result<Vec<BuildRecord>, Diagnostic> {
+    // A look at every record would renew them all, and `prune --keep-days` would find nothing old.
+    let store = store.unleased();
+    let mut builds = Vec::new();
+    for key in store.action_keys().map_err(unreadable)? {
+        // As a value first: a record of another form is no damaged one.
+        let record: Option<ActionRecord<IgnoredAny, Value>> = store.action(&key).map_err(unreadable)?;
+        builds.extend(record.and_then(|record| serde_json::from_value::<BuildRecord>(record.result).ok()));
+    }
+    Ok(builds)
 }
 
 /// The entries of a layer that a build made: from the record, else from the store, if it still has the list.

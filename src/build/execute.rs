@@ -114,11 +114,11 @@ impl<'a> Executor<'a> {
             Action::Run { run, below, platform, compression, .. } => {
                 return self.run_command(action, run, &files(below), platform, *compression);
             }
-            Action::Image { label, span, spec, base, layers } => {
-                return self.image(action, (label, span.as_ref()), spec, (*base, layers), results);
+            Action::Image { target, span, spec, platform, base, layers } => {
+                return self.image(action, (target, span.as_ref()), (spec, platform), (*base, layers), results);
             }
-            Action::Index { label, span, spec, images } => {
-                return self.index(action, (label, span.as_ref()), spec, images, results);
+            Action::Index { target, span, spec, images } => {
+                return self.index(action, (target, span.as_ref()), spec, images, results);
             }
             Action::Tree { image } => Output::Files(FileSystem::of_image(store, results.image(*image))?),
             Action::Merge { below, layer } => {

@@ -17,9 +17,9 @@ mod rootfs;
 mod run;
 mod schedule;
 
-pub use baseline::layer_steps;
+pub use baseline::{base_of, layer_steps};
 pub use execute::Context;
 pub use report::{Report, StepNode};
 pub use rootfs::import_rootfs;
-pub use run::{Built, Options, build, complete, record_of, steps};
+pub use run::{Built, Options, build, complete, records_of, steps};
 pub use schedule::{How, Progress};

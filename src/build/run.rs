@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::action::key::Inputs;
 use crate::action::record::{BuildRecord, StepRecord};
-use crate::action::{Action, ActionGraph, ActionId, Step};
+use crate::action::{Action, ActionGraph, ActionId, Step, StepTarget};
 use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
 use crate::image::ImageOrIndex;
@@ -86,9 +87,20 @@ pub fn steps(plan: &Plan, context: &Context) -> Result<Vec<StepNode>, Diagnostic
     Ok(nodes)
 }
 
-/// The record of an earlier build of `target` that gave `digest`, if the store remembers it.
-pub fn record_of(target: &Label, digest: &Digest, store: &Store) -> Result<Option<BuildRecord>, Diagnostic> {
-    baseline::read(store, target, digest)
+/// The record of an earlier build of `target` that gave `digest`, if the store remembers it; with that of an index of the
+/// target's platforms, those of its images.
+pub fn records_of(target: &Label, digest: &Digest, store: &Store) -> Result<Vec<BuildRecord>, Diagnostic> {
+    let Some(record) = baseline::read(store, target, digest)? else { return Ok(Vec::new()) };
+    let listed = record.steps.iter().filter_map(|step| match &step.preimage.inputs {
+        Inputs::Index { images, .. } => Some(images),
+        _ => None,
+    });
+    let images: Vec<Digest> = listed.flatten().copied().collect();
+    let mut records = vec![record];
+    for image in &images {
+        records.extend(baseline::read(store, target, image)?);
+    }
+    Ok(records)
 }
 
 /// Adds to a record what it needs to be read where the store is not.
@@ -108,7 +120,7 @@ fn remember(executor: &Executor, graph: &ActionGraph, results: &[Option<Done>]) 
     let mut records = Vec::new();
     for made in made_targets(graph, results) {
         let steps = made.actions.iter().filter_map(|id| results[id.index()].as_ref()?.report.as_ref());
-        if steps.into_iter().any(|report| report.miss.is_some()) || !last.was(made.label, &made.digest)? {
+        if steps.into_iter().any(|report| report.miss.is_some()) || !last.was(made.target, &made.digest)? {
             records.push(record(&made, results));
         }
     }
@@ -117,7 +129,7 @@ fn remember(executor: &Executor, graph: &ActionGraph, results: &[Option<Done>]) 
 
 /// An image or index that was made.
 struct Made<'a> {
-    label: &'a Label,
+    target: &'a StepTarget,
     digest: Digest,
     /// Its own.
     actions: BTreeSet<ActionId>,
@@ -125,15 +137,16 @@ struct Made<'a> {
 
 fn made_targets<'a>(graph: &'a ActionGraph, results: &'a [Option<Done>]) -> impl Iterator<Item = Made<'a>> {
     graph.iter().filter_map(|(id, action)| {
-        let (Action::Image { label, .. } | Action::Index { label, .. }) = action else { return None };
+        let (Action::Image { target, .. } | Action::Index { target, .. }) = action else { return None };
         let digest = results[id.index()].as_ref()?.image_or_index().digest();
-        Some(Made { label, digest, actions: own_actions(graph, id) })
+        Some(Made { target, digest, actions: own_actions(graph, id) })
     })
 }
 
-fn record(Made { label, digest, actions }: &Made, results: &[Option<Done>]) -> BuildRecord {
-    let steps = actions.iter().filter_map(|id| step_record(results[id.index()].as_ref()?, label));
-    BuildRecord { target: Label::clone(label), digest: *digest, steps: steps.collect() }
+fn record(Made { target, digest, actions }: &Made, results: &[Option<Done>]) -> BuildRecord {
+    let steps = actions.iter().filter_map(|id| step_record(results[id.index()].as_ref()?, target)).collect();
+    let StepTarget { label, platform } = StepTarget::clone(target);
+    BuildRecord { target: label, target_platform: platform, digest: *digest, steps }
 }
 
 /// The actions on which a target's action depends, and itself, without those of targets on which it stands.
@@ -149,7 +162,7 @@ fn own_actions(graph: &ActionGraph, target: ActionId) -> BTreeSet<ActionId> {
     found
 }
 
-fn step_record(done: &Done, target: &Label) -> Option<StepRecord> {
+fn step_record(done: &Done, target: &StepTarget) -> Option<StepRecord> {
     let Report { step, result, preimage, .. } = done.report.as_ref()?;
     let step = Step { target: target.clone(), part: step.part.clone() };
     Some(StepRecord { step, preimage: preimage.clone()?, result: (*result)?, entries: None })

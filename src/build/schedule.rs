@@ -234,6 +234,7 @@ impl<T, F> Drop for Running<'_, '_, T, F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::action::StepTarget;
     use crate::diagnostic::Spanned;
     use crate::path::WorkspacePath;
     use crate::target::{Base, Label, OciArchive};
@@ -251,7 +252,8 @@ mod tests {
     fn import_for(platform: &str, graph: &mut ActionGraph) -> ActionId {
         let archive = OciArchive { package: WorkspacePath::root(), path: WorkspacePath::root(), digest: None };
         let base = Spanned { value: Base::OciArchive(archive), span: None };
-        let target = Label::parse("//:x", &WorkspacePath::root()).unwrap();
+        let label = Label::parse("//:x", &WorkspacePath::root()).unwrap();
+        let target = StepTarget { label, platform: None };
         graph.add(Action::Import { target, base, platform: platform.parse().unwrap() })
     }
 

@@ -6,12 +6,11 @@ use std::time::Instant;
 use crate::build::{Built, Context, Options, build};
 use crate::diagnostic::Diagnostic;
 use crate::image::ImageOrIndex;
-use crate::plan::{Names, Plan, TargetGraph};
-use crate::store::Store;
-use crate::target::{Label, Rule, Target};
+use crate::plan::{Names, Plan};
+use crate::target::Label;
 
+use super::delivery::Delivery;
 use super::locked::{self, Locked};
-use super::output::Output;
 use super::progress::Reporter;
 use super::registries::{Supplied, supplied};
 use super::selection::{Selected, Selection};
@@ -22,13 +21,13 @@ use super::{environment, print, record};
 #[command(after_help = "Examples:
   ocify build //examples/hello
   ocify build //... --jobs 4
-  ocify build :web -o oci-archive:web.tar -o dir:rootfs --arg VERSION=1.4")]
+  ocify build :web -o oci-archive:web.tar -o dir:rootfs --arg VERSION=1.4
+  ocify build //shop:web --push --metadata-file web.json")]
 pub(super) struct Arguments {
     #[command(flatten)]
     selection: Selection,
-    /// Also write the image: oci:DIR, oci-archive:FILE, docker-archive:FILE, dir:DIR or tar:FILE
-    #[arg(short, long = "output", value_name = "KIND:PATH")]
-    outputs: Vec<Output>,
+    #[command(flatten)]
+    delivery: Delivery,
     /// How many steps run at the same time; the output does not depend on it [default: one for each processor]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
@@ -57,9 +56,12 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         let made = rayon::ThreadPoolBuilder::new().num_threads(jobs.into()).build_global();
         made.map_err(|error| Diagnostic::failure("the threads cannot be started").caused_by(error))?;
     }
+    let print_lines = |built: &[(Label, ImageOrIndex)]| {
+        print(&built.iter().map(|(label, built)| line(label, built, arguments.json)).collect::<String>())
+    };
     let Selected { workspace, lock, targets, roots, is_whole } = arguments.selection.load()?;
-    check_outputs(&arguments.outputs, &targets, &roots)?;
-    let Supplied { registry, store } = supplied(environment, &targets.settings, arguments.offline)?;
+    arguments.delivery.check(&targets, &roots)?;
+    let Supplied { registry, client, store } = supplied(environment, &targets.settings, arguments.offline)?;
 
     let plan = Plan::new(&targets, &roots, &lock)?;
     if is_whole {
@@ -83,36 +85,17 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     if let Some(error) = failure {
         // What was asked for is there or not; with `--keep-going` what is there is wanted all the same.
         if arguments.keep_going {
-            finish(arguments, &targets, &built, &store)?;
+            arguments.delivery.write(&targets, &built, &store)?;
+            print_lines(&built)?;
         }
         return Err(error);
     }
     if let Some(file) = &arguments.record {
         record::write(file, records, &store)?;
     }
-    finish(arguments, &targets, &built, &store)
-}
-
-/// Writes the outputs, names what was built, and prints it.
-fn finish(
-    arguments: &Arguments,
-    targets: &TargetGraph,
-    built: &[(Label, ImageOrIndex)],
-    store: &Store,
-) -> Result<(), Diagnostic> {
-    let mut references = Vec::new();
-    for (label, built) in built {
-        let names = names(targets, label);
-        for output in &arguments.outputs {
-            output.write(built, &names, store)?;
-        }
-        let listed = std::iter::once(label.ref_name()).chain(names);
-        references.extend(listed.map(|name| (name, built.descriptor())));
-    }
-    store
-        .set_references(&references)
-        .map_err(|error| Diagnostic::failure("the store's index cannot be written").caused_by(error))?;
-    print(&built.iter().map(|(label, built)| line(label, built, arguments.json)).collect::<String>())
+    arguments.delivery.write(&targets, &built, &store)?;
+    arguments.delivery.publish(&targets, &built, client.as_deref(), &store, arguments.quiet)?;
+    print_lines(&built)
 }
 
 fn line(label: &Label, built: &ImageOrIndex, json: bool) -> String {
@@ -127,29 +110,4 @@ fn line(label: &Label, built: &ImageOrIndex, json: bool) -> String {
         "size": descriptor.size,
     });
     format!("{object}\n")
-}
-
-/// The names under which an output lists a target: its tags, else its label's name.
-fn names(targets: &TargetGraph, label: &Label) -> Vec<String> {
-    let tags = match targets.get(label).map(|target| &target.rule) {
-        Some(Rule::Image(image)) => image.tags.clone(),
-        Some(Rule::Index(index)) => index.tags.clone(),
-        None => Vec::new(),
-    };
-    if tags.is_empty() { vec![label.ref_name()] } else { tags }
-}
-
-/// Finds out before anything is built that an output cannot take what it is asked to.
-fn check_outputs(outputs: &[Output], targets: &TargetGraph, roots: &[Label]) -> Result<(), Diagnostic> {
-    let is_index = |target: &Target| matches!(target.rule, Rule::Index(_));
-    for output in outputs {
-        if roots.len() > 1 && !output.takes_many() {
-            return Err(Diagnostic::spec(format!("`-o {}` takes one target, not {}", output.text(), roots.len()))
-                .help("name one target, or use `oci:DIR`, which takes many"));
-        }
-        if !output.takes_indexes() && roots.iter().filter_map(|label| targets.get(label)).any(is_index) {
-            return Err(output.refuse_index());
-        }
-    }
-    Ok(())
 }

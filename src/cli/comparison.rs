@@ -28,7 +28,7 @@ impl Comparison {
     /// The steps that the next build would do, each with what it was.
     pub(super) fn steps(&self, environment: &environment::Arguments) -> Result<Vec<StepNode>, Diagnostic> {
         let Selected { workspace, lock, targets, roots, .. } = self.selection.load()?;
-        let Supplied { registry, store } = supplied(environment, &targets.settings, self.offline)?;
+        let Supplied { registry, store, .. } = supplied(environment, &targets.settings, self.offline)?;
         let against = self.against.as_ref().map(|text| record::find(text, &roots, &store)).transpose()?;
         let begun = Instant::now();
         let context = Context {

@@ -3,20 +3,21 @@
 use crate::diagnostic::Diagnostic;
 use crate::platform::Platform;
 
-use super::environment;
 use super::place::Place;
+use super::{environment, registries};
 
-/// Copy an image or a whole index between the store, layouts and archives, byte for byte.
+/// Copy an image or a whole index between the store, registries, layouts and archives, byte for byte.
 #[derive(clap::Args)]
-#[command(
-    after_help = "A place is NAME or store:NAME, oci:DIR[:NAME], oci-archive:FILE[:NAME] or docker-archive:FILE[:NAME]. In the
-store, NAME is anything that `ocify inspect` takes. What is copied passes through the store.
+#[command(after_help = "A place is NAME or store:NAME, registry:NAME or docker://NAME, oci:DIR[:NAME],
+oci-archive:FILE[:NAME] or docker-archive:FILE[:NAME]. In the store, NAME is anything that
+`ocify inspect` takes. What is copied passes through the store; between repositories of one
+registry, layers are mounted and not moved.
 
 Examples:
   ocify copy oci-archive:web.tar example.com/web:1.4
+  ocify copy registry:debian:12 registry:registry.example.com/mirror/debian:12
   ocify copy //shop:web oci:out:example.com/web:1.4
-  ocify copy oci:out:web docker-archive:web.tar:web:latest --platform linux/arm64"
-)]
+  ocify copy oci:out:web docker-archive:web.tar:web:latest --platform linux/arm64")]
 pub(super) struct Arguments {
     /// The place to copy from
     #[arg(value_name = "SOURCE")]
@@ -31,7 +32,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -> Result<(), Diagnostic> {
     arguments.destination.check_writable()?;
-    let store = environment.store()?;
-    let listed = arguments.source.read(arguments.platform.as_ref(), &store)?;
-    arguments.destination.write(&listed.what, &store)
+    let (client, store) = registries::connected(environment)?;
+    let listed = arguments.source.read(arguments.platform.as_ref(), &client, &store)?;
+    arguments.destination.write(&listed.what, &client, &store)
 }

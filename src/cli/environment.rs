@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::diagnostic::Diagnostic;
 use crate::path::WorkspacePath;
+use crate::platform::Platform;
 use crate::registry::{Client, Credentials, Hosts, Options, RegistryError};
 use crate::source::Workspace;
 use crate::store::{Store, StoreError};
@@ -44,7 +45,6 @@ impl Arguments {
     }
 
     /// A client of registries, as the user's settings say, and below them those of the workspace.
-    #[allow(dead_code, reason = "for the commands that pull and push")]
     pub(super) fn registry(&self, workspace: Option<&Settings>) -> Result<Client, Diagnostic> {
         Ok(Client::new(Options::default(), self.hosts(workspace)?, self.credentials()))
     }
@@ -88,6 +88,12 @@ fn directory(name: &str) -> Option<PathBuf> {
 /// True where nobody looks on: most services that run builds set `CI`.
 pub(super) fn is_ci() -> bool {
     env::var_os("CI").is_some_and(|value| value == "true")
+}
+
+/// The platform on which this runs, for commands that bring something for a person here. What is built does not depend on
+/// it.
+pub(super) fn machine_platform() -> Platform {
+    Platform::new("linux", env::consts::ARCH, None)
 }
 
 fn unusable(root: &Path, error: StoreError) -> Diagnostic {

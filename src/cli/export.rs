@@ -8,7 +8,7 @@ use crate::diagnostic::Diagnostic;
 use crate::image::sink::{self, SinkError};
 use crate::platform::Platform;
 
-use super::{environment, name};
+use super::{environment, name, registries};
 
 /// Write the files of an image, all layers merged, to a tar.
 #[derive(clap::Args)]
@@ -35,7 +35,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
             Diagnostic::spec("an archive cannot be written to a terminal").help("give `--output FILE`, or a pipe")
         );
     }
-    let store = environment.store()?;
+    let (_, store) = registries::connected(environment)?;
     let image = name::load_image(&arguments.name, arguments.platform.as_ref(), &store)?;
     let Some(file) = &arguments.output else {
         let mut out = BufWriter::with_capacity(1 << 20, io::stdout());

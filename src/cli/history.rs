@@ -37,7 +37,8 @@ const SHOWN: usize = 45;
 /// the build as far as the store remembers it.
 #[derive(clap::Args)]
 #[command(
-    after_help = "STEP and KEY are those of builds into this store; `ocify prune` forgets those of images without a name.
+    after_help = "STEP and KEY are those of builds into this store; `ocify prune` forgets those of images without a
+name.
 
 Examples:
   ocify history //examples/hello

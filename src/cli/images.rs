@@ -32,9 +32,8 @@ const HEADINGS: [(&str, &str); 9] = [
 
 /// List the images of the store.
 #[derive(clap::Args)]
-#[command(
-    after_help = "CREATED is the day that the image itself names, SIZE that of its blobs as they are stored. The IMAGE
-ID is the digest of the config, or that of an index. A name without tag stands for `latest`.
+#[command(after_help = "CREATED is the day that the image itself names, SIZE that of its blobs as they are stored. The
+IMAGE ID is the digest of the config, or that of an index. A name without tag stands for `latest`.
 
 Examples:
   ocify images
@@ -42,8 +41,7 @@ Examples:
   ocify images --filter label=team=web --filter since=example.com/shop/web:1.3
   ocify images --format '{{.Repository}}:{{.Tag}} {{.Digest}}'
   ocify images --format 'table {{.Name}}\\t{{.Size}}'
-  ocify images --quiet --no-trunc"
-)]
+  ocify images --quiet --no-trunc")]
 pub(super) struct Arguments {
     /// Only images of this name, any tag if it has none; `*` and `?` stand for anything but `/`
     #[arg(value_name = "REPOSITORY[:TAG]")]

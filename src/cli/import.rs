@@ -9,18 +9,16 @@ use crate::platform::Platform;
 use crate::target::ImageSpec;
 
 use super::selection::key_value;
-use super::{environment, load, name, print, tag};
+use super::{environment, load, name, tag};
 
 /// Make an image with one layer of the files in an archive.
 #[derive(clap::Args)]
-#[command(
-    after_help = "The archive is a tar, also compressed, or a zip. Paths, modes, owners and times are kept; the layer is written in
-ocify's own encoding, so the same files give the same digest.
+#[command(after_help = "The archive is a tar, also compressed, or a zip. Paths, modes, owners and times are kept; the
+layer is written in ocify's own encoding, so the same files give the same digest.
 
 Examples:
   ocify import rootfs.tar example.com/base:1
-  podman export CONTAINER | ocify import - example.com/base:1 --cmd /bin/sh"
-)]
+  podman export CONTAINER | ocify import - example.com/base:1 --cmd /bin/sh")]
 pub(super) struct Arguments {
     /// The archive, or `-` for stdin
     #[arg(value_name = "FILE")]
@@ -65,18 +63,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     };
     let (image, warnings) = import_rootfs(file, &arguments.spec(), &store)?;
     warnings.iter().for_each(|text| eprintln!("warning: {text}"));
-    match reference {
-        Some(reference) => {
-            name::set(&[reference.clone()], &image.descriptor(), &store)?;
-            print(&format!("{reference} {}\n", image.digest()))
-        }
-        None => {
-            store
-                .keep_unnamed(&image.descriptor())
-                .map_err(|error| Diagnostic::failure("the store's index cannot be written").caused_by(error))?;
-            print(&format!("{}\n", image.digest()))
-        }
-    }
+    name::publish(reference.as_ref(), &image.descriptor(), &store)
 }
 
 impl Arguments {

@@ -6,7 +6,7 @@ use crate::store::Store;
 use crate::target::{IndexSpec, Settings};
 
 use super::selection::key_value;
-use super::{environment, name, print, tag};
+use super::{environment, name, tag};
 
 /// Put images together in an index, one for each platform.
 #[derive(clap::Args)]
@@ -53,6 +53,5 @@ fn create(arguments: &Create, store: &Store) -> Result<(), Diagnostic> {
     let index = assemble_index(&images, &spec, &Settings::default())
         .map_err(|error| Diagnostic::spec(format!("the index cannot be made: {error}")))?;
     index.save(store).map_err(|error| Diagnostic::failure("the store cannot be written").caused_by(error))?;
-    name::set(&[reference.clone()], &index.descriptor(), store)?;
-    print(&format!("{reference} {}\n", index.digest()))
+    name::publish(Some(&reference), &index.descriptor(), store)
 }

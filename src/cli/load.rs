@@ -1,21 +1,23 @@
 //! `ocify load`: the images of an archive into the store.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Seek};
+use std::io::{self, IsTerminal, Read, Seek};
 use std::path::{Path, PathBuf};
 
+use crate::archive::read::Limits;
 use crate::diagnostic::Diagnostic;
 use crate::image::{Listed, Wanted, read_archive, read_layout};
 use crate::oci::Reference;
 use crate::store::Store;
 
+use super::size::human_size;
 use super::{environment, name, print};
 
 /// Load all images and indexes of an archive or layout into the store, with their names.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Reads what `docker save`, `podman save`, `skopeo copy` and `ocify save` write, also compressed. An image without a
-name is kept, and found by its digest.
+    after_help = "Reads what `docker save`, `podman save`, `skopeo copy` and `ocify save` write, also compressed. An
+image without a name is kept, and found by its digest.
 
 Examples:
   ocify load -i web.tar
@@ -49,9 +51,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         strange.iter().for_each(|name| eprintln!("warning: {name:?} cannot be the name of an image, and is left out"));
         let names: Vec<Reference> = names.iter().filter_map(|name| reference(name)).collect();
         if names.is_empty() {
-            store
-                .keep_unnamed(&what.descriptor())
-                .map_err(|error| Diagnostic::failure("the store's index cannot be written").caused_by(error))?;
+            name::keep_unnamed(&what.descriptor(), &store)?;
             text.push_str(&line("Loaded image ID", &what.digest(), arguments.quiet));
             continue;
         }
@@ -76,14 +76,17 @@ fn reference(name: &str) -> Option<Reference> {
 
 /// stdin as a file that can be read more than once.
 pub(super) fn stdin(store: &Store) -> Result<File, Diagnostic> {
-    let mut stdin = io::stdin().lock();
+    let stdin = io::stdin().lock();
     if stdin.is_terminal() {
         return Err(Diagnostic::spec("no archive can be read from a terminal").help("name a file"));
     }
     let mut spool =
         store.spool().map_err(|error| Diagnostic::failure("no temporary file can be made").caused_by(error))?;
-    io::copy(&mut stdin, &mut spool)
-        .and_then(|_| spool.rewind())
-        .map_err(|error| Diagnostic::failure("stdin cannot be copied to a temporary file").caused_by(error))?;
-    Ok(spool)
+    // No archive that is longer is read.
+    let limit = Limits::default().bytes;
+    let copied = io::copy(&mut stdin.take(limit + 1), &mut spool).and_then(|size| spool.rewind().map(|()| size));
+    match copied.map_err(|error| Diagnostic::failure("stdin cannot be copied to a temporary file").caused_by(error))? {
+        size if size > limit => Err(Diagnostic::failure(format!("stdin has more than {}", human_size(limit)))),
+        _ => Ok(spool),
+    }
 }

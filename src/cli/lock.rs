@@ -50,7 +50,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         lock.fetches.retain(|name, _| names.fetches.contains_key(name));
     }
     if !missing.is_empty() {
-        let Supplied { registry, store } = supplied(environment, &targets.settings, arguments.offline)?;
+        let Supplied { registry, store, .. } = supplied(environment, &targets.settings, arguments.offline)?;
         let client = Client::new(fetch::Options { offline: arguments.offline, ..fetch::Options::default() });
         let resolver = Resolver { registry: &*registry, client: &client, workspace: &workspace, store: &store };
         let pins = resolver::each(&images, |(name, span)| resolver.image(name).at(span.as_ref()))?;

@@ -7,8 +7,10 @@ mod build;
 mod comparison;
 mod completions;
 mod copy;
+mod delivery;
 mod df;
 mod doctor;
+mod dpkg;
 mod environment;
 mod explain;
 mod export;
@@ -25,14 +27,19 @@ mod lock;
 mod locked;
 mod login;
 mod logout;
+mod metadata;
 mod name;
 mod offline;
 mod output;
 mod password;
+mod pin_change;
 mod place;
 mod progress;
 mod prune;
+mod pull;
+mod push;
 mod query;
+mod rebase;
 mod record;
 mod registries;
 mod resolver;
@@ -43,6 +50,7 @@ mod selection;
 mod size;
 mod tag;
 mod template;
+mod transfer;
 mod update;
 mod user_config;
 
@@ -83,12 +91,15 @@ enum Command {
     Tag(tag::Arguments),
     #[command(alias = "rm")]
     Rmi(rmi::Arguments),
+    Pull(pull::Arguments),
+    Push(push::Arguments),
     Copy(copy::Arguments),
     Save(save::Arguments),
     Load(load::Arguments),
     Import(import::Arguments),
     Export(export::Arguments),
     Index(index::Arguments),
+    Rebase(rebase::Arguments),
     Prune(prune::Arguments),
     Df(df::Arguments),
     Doctor(doctor::Arguments),
@@ -136,12 +147,15 @@ impl Cli {
             Command::History(arguments) => history::run(arguments, environment),
             Command::Tag(arguments) => tag::run(arguments, environment),
             Command::Rmi(arguments) => rmi::run(arguments, environment),
+            Command::Pull(arguments) => pull::run(arguments, environment),
+            Command::Push(arguments) => push::run(arguments, environment),
             Command::Copy(arguments) => copy::run(arguments, environment),
             Command::Save(arguments) => save::run(arguments, environment),
             Command::Load(arguments) => load::run(arguments, environment),
             Command::Import(arguments) => import::run(arguments, environment),
             Command::Export(arguments) => export::run(arguments, environment),
             Command::Index(arguments) => index::run(arguments, environment),
+            Command::Rebase(arguments) => rebase::run(arguments, environment),
             Command::Prune(arguments) => prune::run(arguments, environment),
             Command::Df(arguments) => df::run(arguments, environment),
             Command::Doctor(arguments) => doctor::run(arguments, environment),

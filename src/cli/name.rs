@@ -11,7 +11,7 @@ use crate::platform::Platform;
 use crate::store::{Store, StoreError};
 use crate::target::Label;
 
-use super::environment;
+use super::{environment, print};
 
 /// The fewest digits by which an image is found: with fewer, a misspelt name would often be one.
 const MIN_DIGITS: usize = 4;
@@ -113,27 +113,49 @@ pub(super) fn unreadable(error: StoreError) -> Diagnostic {
     Diagnostic::failure("the store's index cannot be read").caused_by(error)
 }
 
-/// Lets these names lead to `descriptor`. A name that is listed in another spelling keeps that.
+/// Lets these names lead to `descriptor`. A name that is listed in another spelling keeps that; one without a tag, which may
+/// be a label's, counts as the same only if it is what was typed.
 pub(super) fn set(names: &[Reference], descriptor: &Descriptor, store: &Store) -> Result<(), Diagnostic> {
     let listed = references(store)?;
     let mut new = Vec::new();
     for name in names {
+        let typed = name.to_string();
         let is_same =
-            |other: &&String| other.parse::<Reference>().is_ok_and(|other| other.canonical() == name.canonical());
+            |other: &&String| **other == typed || (is_tagged(other) && canonical(other) == Some(name.canonical()));
         let spelt: Vec<&String> = listed.keys().filter(is_same).collect();
         match spelt.is_empty() {
             true => new.push((name.clone().or_latest().to_string(), descriptor.clone())),
             false => new.extend(spelt.into_iter().map(|name| (name.clone(), descriptor.clone()))),
         }
     }
-    store
-        .set_references(&new)
-        .map_err(|error| Diagnostic::failure("the store's index cannot be written").caused_by(error))?;
+    store.set_references(&new).map_err(unwritable)?;
     // What has a name now needs no entry without one.
-    store
-        .remove_references(&BTreeSet::new(), &BTreeSet::from([descriptor.digest]))
-        .map(drop)
-        .map_err(|error| Diagnostic::failure("the store's index cannot be written").caused_by(error))
+    store.remove_references(&BTreeSet::new(), &BTreeSet::from([descriptor.digest])).map_err(unwritable)
+}
+
+/// Names what a command has made, or keeps it without a name, and prints name and digest.
+pub(super) fn publish(name: Option<&Reference>, descriptor: &Descriptor, store: &Store) -> Result<(), Diagnostic> {
+    let digest = descriptor.digest;
+    match name {
+        Some(name) => {
+            set(std::slice::from_ref(name), descriptor, store)?;
+            print(&format!("{name} {digest}\n"))
+        }
+        None => {
+            keep_unnamed(descriptor, store)?;
+            print(&format!("{digest}\n"))
+        }
+    }
+}
+
+/// Keeps an image that nobody named.
+pub(super) fn keep_unnamed(descriptor: &Descriptor, store: &Store) -> Result<(), Diagnostic> {
+    store.keep_unnamed(descriptor).map_err(unwritable)
+}
+
+/// The error that index.json cannot be written.
+pub(super) fn unwritable(error: StoreError) -> Diagnostic {
+    Diagnostic::failure("the store's index cannot be written").caused_by(error)
 }
 
 fn listed(name: &str, references: &BTreeMap<String, Descriptor>) -> Option<Found> {
@@ -141,19 +163,31 @@ fn listed(name: &str, references: &BTreeMap<String, Descriptor>) -> Option<Found
     Some(Found { name: Some(name.to_owned()), digest: descriptor.digest })
 }
 
-/// The listed name that means the same as `reference`.
+fn canonical(name: &str) -> Option<Reference> {
+    name.parse::<Reference>().ok().map(|reference| reference.canonical())
+}
+
+/// True for a name with a tag or a digest.
+fn is_tagged(name: &str) -> bool {
+    name.parse::<Reference>().is_ok_and(|reference| reference.tag.is_some() || reference.digest.is_some())
+}
+
+/// The listed name that means the same as `reference`; one without a tag, which may be a label's, only if no other does.
 fn spelt_otherwise(
     text: &str,
     reference: &Reference,
     references: &BTreeMap<String, Descriptor>,
 ) -> Result<Option<Found>, Diagnostic> {
     let is_same = |(name, descriptor): &(&String, &Descriptor)| {
-        let Ok(other) = name.parse::<Reference>() else { return false };
+        let Some(other) = canonical(name) else { return false };
         let in_repository = || Repository::of(&other) == Repository::of(reference);
-        other.canonical() == reference.canonical()
+        other == reference.canonical()
             || reference.digest.is_some_and(|digest| digest == descriptor.digest && in_repository())
     };
-    let same: Vec<(&String, &Descriptor)> = references.iter().filter(is_same).collect();
+    let mut same: Vec<(&String, &Descriptor)> = references.iter().filter(is_same).collect();
+    if same.iter().any(|(name, _)| is_tagged(name)) {
+        same.retain(|(name, _)| is_tagged(name));
+    }
     let digests: BTreeSet<Digest> = same.iter().map(|(_, descriptor)| descriptor.digest).collect();
     match (same.first(), digests.len()) {
         (Some((name, descriptor)), 1) => Ok(Some(Found { name: Some(String::clone(name)), digest: descriptor.digest })),

@@ -68,7 +68,7 @@ impl Output {
     /// The error for an index that is sent to an output that takes none.
     pub(super) fn refuse_index(&self) -> Diagnostic {
         Diagnostic::spec(format!("`-o {}` takes one image, not an index", self.text))
-            .help("name the image of one platform, or use `oci:` or `oci-archive:`")
+            .help("choose one platform with `--platform`, name the image of one, or use `oci:` or `oci-archive:`")
     }
 
     /// As the user wrote it.

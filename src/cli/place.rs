@@ -1,4 +1,4 @@
-//! Where images are: in the store, in layouts and in archives.
+//! Where images are: in the store, in registries, in layouts and in archives.
 
 use std::fmt;
 use std::fs::File;
@@ -7,16 +7,20 @@ use std::str::FromStr;
 
 use crate::diagnostic::Diagnostic;
 use crate::image::{ImageOrIndex, Listed, Wanted, read_docker_archive, read_layout, read_oci_archive, sink};
+use crate::oci::Reference;
 use crate::platform::Platform;
+use crate::registry::{self, Client, Which};
 use crate::store::Store;
 
-use super::{name, tag};
+use super::{name, pull, push, tag};
 
 /// A place of one image or index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     /// `NAME` or `store:NAME`.
     Store(String),
+    /// `registry:NAME` or `docker://NAME`, in full.
+    Registry(Reference),
     /// `KIND:PATH` or `KIND:PATH:NAME`.
     Disk { kind: Kind, path: PathBuf, name: Option<String> },
 }
@@ -43,6 +47,10 @@ impl FromStr for Place {
         if let ("store", false) = (prefix, rest.is_empty()) {
             return Ok(Place::Store(rest.to_owned()));
         }
+        if let Some(name) = text.strip_prefix("registry:").or_else(|| text.strip_prefix("docker://")) {
+            let name: Reference = name.parse().map_err(|error| format!("{error}"))?;
+            return Ok(Place::Registry(name.canonical()));
+        }
         let Some((_, kind)) = KINDS.iter().find(|(known, _)| *known == prefix && text.len() > prefix.len()) else {
             return Ok(Place::Store(text.to_owned()));
         };
@@ -59,6 +67,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Place::Store(name) => f.write_str(name),
+            Place::Registry(name) => write!(f, "registry:{name}"),
             Place::Disk { kind, path, name } => {
                 let prefix = KINDS.iter().find(|(_, known)| known == kind).map_or("", |(prefix, _)| prefix);
                 write!(f, "{prefix}:{}", path.display())?;
@@ -70,11 +79,23 @@ impl fmt::Display for Place {
 
 impl Place {
     /// What is there, brought into the store if it is elsewhere: a whole index, or of it the image for `platform`.
-    pub(super) fn read(&self, platform: Option<&Platform>, store: &Store) -> Result<Listed, Diagnostic> {
+    /// Layers of a registry are brought when somebody reads them.
+    pub(super) fn read(
+        &self,
+        platform: Option<&Platform>,
+        client: &Client,
+        store: &Store,
+    ) -> Result<Listed, Diagnostic> {
         let Listed { what, names } = match self {
             Place::Store(text) => {
                 let (found, what) = name::load(text, store)?;
                 Listed { what, names: found.name.into_iter().collect() }
+            }
+            Place::Registry(name) => {
+                let which = platform.map_or(Which::All, Which::Platform);
+                let what =
+                    registry::pull_documents(client, name, which, store).map_err(|error| pull::failed(name, error))?;
+                Listed { what, names: vec![name.to_string()] }
             }
             Place::Disk { kind, path, name } => read_from_disk(*kind, path, name.as_deref(), store)?,
         };
@@ -86,10 +107,19 @@ impl Place {
     }
 
     /// Writes an image or index there, under the place's name if it has one.
-    pub(super) fn write(&self, what: &ImageOrIndex, store: &Store) -> Result<(), Diagnostic> {
-        let Place::Disk { kind, path, name } = self else {
-            let Place::Store(name) = self else { return Ok(()) };
-            return name::set(&[tag::target(name)?], &what.descriptor(), store);
+    pub(super) fn write(&self, what: &ImageOrIndex, client: &Client, store: &Store) -> Result<(), Diagnostic> {
+        let (kind, path, name) = match self {
+            Place::Store(name) => {
+                let layers = what.images().into_iter().flat_map(|image| &image.manifest().layers);
+                store
+                    .bring_all(&layers.collect::<Vec<_>>())
+                    .map_err(|error| Diagnostic::failure(format!("`{self}` cannot be written")).caused_by(error))?;
+                return name::set(&[tag::target(name)?], &what.descriptor(), store);
+            }
+            Place::Registry(name) => {
+                return push::push(what, std::slice::from_ref(name), store, client, false).map(drop);
+            }
+            Place::Disk { kind, path, name } => (kind, path, name),
         };
         let names: Vec<String> = name.iter().cloned().collect();
         let written = match (kind, what) {
@@ -105,7 +135,7 @@ impl Place {
     pub(super) fn check_writable(&self) -> Result<(), Diagnostic> {
         match self {
             Place::Store(name) => tag::target(name).map(drop),
-            Place::Disk { .. } => Ok(()),
+            Place::Registry(_) | Place::Disk { .. } => Ok(()),
         }
     }
 }
@@ -146,6 +176,7 @@ mod tests {
             ("store:web:1", Place::Store("web:1".into())),
             ("localhost:5000/web:1", Place::Store("localhost:5000/web:1".into())),
             ("//shop:web", Place::Store("//shop:web".into())),
+            ("registry:[::1]:5000/web:1", Place::Registry("[::1]:5000/web:1".parse().unwrap())),
             ("oci:out", disk(Kind::Layout, "out", None)),
             ("oci:/a/out:localhost:5000/web:1", disk(Kind::Layout, "/a/out", Some("localhost:5000/web:1"))),
             ("oci-archive:a.tar:web", disk(Kind::OciArchive, "a.tar", Some("web"))),
@@ -153,9 +184,11 @@ mod tests {
             ("oci", Place::Store("oci".into())),
         ] {
             assert_eq!(text.parse(), Ok(place.clone()), "{text}");
-            assert_eq!(place.to_string(), text.trim_start_matches("store:"));
+            assert_eq!(place.to_string().parse(), Ok(place), "{text}");
         }
-        for text in ["", "oci:", "oci::x", "docker-archive:a.tar:"] {
+        let hub = Place::Registry("docker.io/library/web:latest".parse().unwrap());
+        assert_eq!(("registry:web".parse(), "docker://web".parse()), (Ok(hub.clone()), Ok(hub)));
+        for text in ["", "registry:A", "oci:", "oci::x", "docker-archive:a.tar:"] {
             assert!(text.parse::<Place>().is_err(), "{text}");
         }
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::action::record::BuildRecord;
-use crate::build::{complete, record_of};
+use crate::build::{complete, records_of};
 use crate::diagnostic::Diagnostic;
 use crate::image::sink::OutputFile;
 use crate::store::Store;
@@ -22,14 +22,14 @@ const VERSION: u32 = 1;
 #[derive(Serialize, Deserialize)]
 struct RecordFile {
     version: u32,
-    /// By label.
+    /// By label, and then by platform.
     builds: Vec<BuildRecord>,
 }
 
 /// Writes the records of a build to `file`, with the entries of their layers, so that the store is not needed to read it.
 pub(super) fn write(file: &Path, mut builds: Vec<BuildRecord>, store: &Store) -> Result<(), Diagnostic> {
     builds.iter_mut().try_for_each(|build| complete(build, store))?;
-    builds.sort_by(|a, b| a.target.cmp(&b.target));
+    builds.sort_by_key(BuildRecord::target);
     let unwritable = || Diagnostic::failure(format!("{} cannot be written", file.display()));
     let mut out = OutputFile::create(file).map_err(|error| unwritable().caused_by(error))?;
     // Straight to the file: the lists may be long.
@@ -50,7 +50,7 @@ pub(super) fn find(text: &str, roots: &[Label], store: &Store) -> Result<Vec<Bui
     let digest = name::find(text, store).map_err(|error| error.help(help))?.digest;
     let mut builds = Vec::new();
     for label in roots {
-        builds.extend(record_of(label, &digest, store)?);
+        builds.extend(records_of(label, &digest, store)?);
     }
     if builds.is_empty() {
         let error = Diagnostic::spec(format!("the store has no record of how {digest} was built from these targets"));

@@ -13,8 +13,8 @@ use super::{environment, print};
 /// Remove images from the store: by name that name, by digest or ID the only name of the image.
 #[derive(clap::Args)]
 #[command(
-    after_help = "With the last name of an image go the blobs, listings and records that no other image needs. Those which a
-running command may be using stay until `ocify prune`.
+    after_help = "With the last name of an image go the blobs, listings and records that no other image needs. Those
+which a running command may be using stay until `ocify prune`.
 
 Examples:
   ocify rmi example.com/web:1.3
@@ -40,9 +40,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     for text in &arguments.names {
         removal.add(text, name::find(text, &store)?, &references, &unnamed, arguments.force)?;
     }
-    store
-        .remove_references(&removal.names, &removal.unnamed)
-        .map_err(|error| Diagnostic::failure("the store's index cannot be written").caused_by(error))?;
+    store.remove_references(&removal.names, &removal.unnamed).map_err(name::unwritable)?;
     let mut text: String = removal.names.iter().map(|name| format!("Untagged: {name}\n")).collect();
     if !arguments.no_prune {
         let roots = removal.roots(&references, &unnamed);

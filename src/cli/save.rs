@@ -12,7 +12,7 @@ use crate::platform::Platform;
 use crate::store::Store;
 
 use super::place::refuse_index;
-use super::{environment, name, stream};
+use super::{environment, name, registries, stream};
 
 /// Write images of the store to an archive, with their names, for `ocify load`, `docker load` or `podman load`.
 #[derive(clap::Args)]
@@ -53,7 +53,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         return Err(Diagnostic::spec("an archive cannot be written to a terminal, nor a directory to stdout")
             .help("give `--output FILE`"));
     }
-    let store = environment.store()?;
+    let (_, store) = registries::connected(environment)?;
     let listed = listed(arguments, &store)?;
     let place = output.as_deref().unwrap_or(Path::new("standard output"));
     let unwritable = |error| Diagnostic::failure(format!("{} cannot be written", place.display())).caused_by(error);

@@ -20,9 +20,10 @@ pub(super) struct Selection {
     /// Value of a build argument that the spec declares with `arg(...)`
     #[arg(long = "arg", value_name = "KEY=VALUE", value_parser = key_value)]
     args: Vec<(String, String)>,
-    /// Platform of images that name none, such as linux/arm64
-    #[arg(long)]
-    platform: Option<Platform>,
+    /// Of an image with several platforms take these only, one as an image of its own; also the platforms of images that
+    /// name none
+    #[arg(long = "platform", value_name = "PLATFORM", value_delimiter = ',')]
+    platforms: Vec<Platform>,
 }
 
 /// The targets.
@@ -43,10 +44,15 @@ impl Selection {
         let lock = Lock::load(&workspace)?;
         let patterns = patterns(&self.targets, &here)?;
         let args: BTreeMap<String, String> = self.args.iter().cloned().collect();
-        let (targets, roots) =
-            shown(|notes| TargetGraph::load(&workspace, &patterns, &args, self.platform.as_ref(), notes))?;
+        let mut platforms: Vec<Platform> = Vec::new();
+        for platform in &self.platforms {
+            if !platforms.contains(platform) {
+                platforms.push(platform.clone());
+            }
+        }
+        let (targets, roots) = shown(|notes| TargetGraph::load(&workspace, &patterns, &args, &platforms, notes))?;
         let whole = Pattern::Below(WorkspacePath::root());
-        let is_whole = self.args.is_empty() && self.platform.is_none() && patterns.contains(&whole);
+        let is_whole = self.args.is_empty() && platforms.is_empty() && patterns.contains(&whole);
         Ok(Selected { workspace, lock, targets, roots, is_whole })
     }
 }

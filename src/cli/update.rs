@@ -1,24 +1,20 @@
 //! `ocify update`: pinned names get the digest that they stand for now.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 use crate::diagnostic::{Diagnostic, nearest};
-use crate::digest::Digest;
 use crate::fetch::{self, Client};
-use crate::image::{self, Image};
 use crate::oci::Reference;
 use crate::path::WorkspacePath;
-use crate::platform::Platform;
-use crate::source::{ImagePin, Lock};
-use crate::target::{Fetch, Settings};
+use crate::source::Lock;
+use crate::target::Fetch;
 use crate::tomlspec;
 
 use super::locked::{self, Locked};
+use super::pin_change::Shown;
 use super::registries::{Supplied, supplied};
 use super::resolver::{self, Resolver};
-use super::size::human_size;
-use super::{environment, print};
+use super::{environment, pin_change, print};
 
 /// Move pins of ocify.lock to what their names stand for now, and show what changed
 #[derive(clap::Args)]
@@ -30,6 +26,9 @@ pub(super) struct Arguments {
     /// Names of images and URLs of files, as the specs have them; by default all that are pinned
     #[arg(value_name = "NAME")]
     names: Vec<String>,
+    /// Compare the Debian packages of the images, also where that takes bringing their layers
+    #[arg(long)]
+    packages: bool,
     #[command(flatten)]
     locked: Locked,
     /// Do not use the network
@@ -43,7 +42,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     let (settings, _) = tomlspec::load(&workspace)?;
     let Chosen { images, files } = Chosen::of(&arguments.names, &before, &here)?;
 
-    let Supplied { registry, store } = supplied(environment, &settings, arguments.offline)?;
+    let Supplied { registry, store, .. } = supplied(environment, &settings, arguments.offline)?;
     let client = Client::new(fetch::Options { offline: arguments.offline, ..fetch::Options::default() });
     let resolver = Resolver { registry: &*registry, client: &client, workspace: &workspace, store: &store };
     let images: Vec<Reference> = images.into_iter().collect();
@@ -51,14 +50,13 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     let pins = resolver::each(&images, |name| resolver.image(name))?;
     let digests = resolver::each(&files, |name| resolver.file(&pinned_file(name)))?;
 
+    let shown = Shown { registry: &*registry, store: &store, settings: &settings, packages: arguments.packages };
     let (mut lock, mut lines, mut text) = (before.clone(), Vec::new(), String::new());
     for (name, pin) in images.into_iter().zip(pins) {
         let old = &before.images[&name];
         if pin != *old {
             lines.push(format!("{name} {} -> {}", old.digest, pin.digest));
-            put(&mut text, format_args!("{name}\n  digest: {} -> {}\n", old.digest, pin.digest));
-            put_platforms(&mut text, old, &pin);
-            put_details(&mut text, &resolver, &name, (old, &pin), &settings);
+            text.push_str(&pin_change::image(&name, (old, &pin), &shown)?);
         }
         lock.images.insert(name, pin);
     }
@@ -66,9 +64,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         let old = before.fetches[&name];
         if digest != old {
             lines.push(format!("{name} {old} -> {digest}"));
-            put(&mut text, format_args!("{name}\n  digest: {old} -> {digest}\n"));
-            let sizes = [&old, &digest].map(|digest| store.contains(digest).map(human_size));
-            put_change(&mut text, "  size", sizes);
+            text.push_str(&pin_change::file(&name, [&old, &digest], &store));
         }
         lock.fetches.insert(name, digest);
     }
@@ -126,58 +122,4 @@ fn unknown(name: &str, lock: &Lock) -> Diagnostic {
 fn pinned_file(name: &str) -> Fetch {
     let (package, urls) = (WorkspacePath::root(), vec![name.to_owned()]);
     Fetch { package, urls, sha256: None, name: None, executable: false }
-}
-
-/// Platforms that are new, gone, or have another image.
-fn put_platforms(text: &mut String, old: &ImagePin, new: &ImagePin) {
-    let all: BTreeSet<&Platform> = old.platforms.keys().chain(new.platforms.keys()).collect();
-    let change = |platform: &Platform| match (old.platforms.get(platform), new.platforms.get(platform)) {
-        (None, _) => Some(format!("+{platform}")),
-        (_, None) => Some(format!("-{platform}")),
-        (Some(old), Some(new)) => (old != new).then(|| platform.to_string()),
-    };
-    let changes: Vec<String> = all.into_iter().filter_map(change).collect();
-    if !changes.is_empty() {
-        put(text, format_args!("  platforms: {}\n", changes.join(", ")));
-    }
-}
-
-/// How the image for the workspace's platform changed, else the first that both have. An image that cannot be had any more
-/// is no reason not to move on from it.
-fn put_details(
-    text: &mut String,
-    resolver: &Resolver,
-    name: &Reference,
-    (old, new): (&ImagePin, &ImagePin),
-    settings: &Settings,
-) {
-    let both = |platform: &&Platform| old.platforms.contains_key(platform) && new.platforms.contains_key(platform);
-    let first = || new.platforms.keys().find(both);
-    let Some(platform) = Some(&settings.platform).filter(both).or_else(first) else { return };
-    let read = |digest: &Digest| image::read_registry(resolver.registry, name, digest, resolver.store).ok();
-    let images = [old, new].map(|pin| read(&pin.platforms[platform]));
-    let [created, layers, size] = [
-        images.each_ref().map(|image| image.as_ref()?.config().created.clone()),
-        images.each_ref().map(|image| Some(image.as_ref()?.layers().len().to_string())),
-        images.each_ref().map(|image| Some(human_size(compressed(image.as_ref()?)))),
-    ];
-    put_change(text, &format!("  {platform} created"), created);
-    put_change(text, &format!("  {platform} layers"), layers);
-    put_change(text, &format!("  {platform} size"), size);
-}
-
-/// Bytes of all layers as they are in the registry.
-fn compressed(image: &Image) -> u64 {
-    image.layers().iter().map(|layer| layer.descriptor.size).sum()
-}
-
-fn put_change(text: &mut String, what: &str, [old, new]: [Option<String>; 2]) {
-    if old != new {
-        let [old, new] = [old, new].map(|value| value.unwrap_or_else(|| "(unknown)".to_owned()));
-        put(text, format_args!("{what}: {old} -> {new}\n"));
-    }
-}
-
-fn put(text: &mut String, part: std::fmt::Arguments) {
-    text.write_fmt(part).expect("a string can be written to");
 }

@@ -1,7 +1,7 @@
 //! The user's own settings: `ocify/config.toml` in the user's configuration directory.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::sync::Arc;
@@ -28,6 +28,10 @@ pub(super) fn read(path: &Path) -> Result<UserConfig, Diagnostic> {
     let mut text = String::new();
     match File::open(path) {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(UserConfig::default());
+        }
+        // A home directory that this user may not look into, as after `su` without a login, is somebody else's.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied && fs::symlink_metadata(path).is_err() => {
             return Ok(UserConfig::default());
         }
         file => file.map_err(fail)?.take(LARGEST + 1).read_to_string(&mut text).map_err(fail)?,

@@ -13,7 +13,7 @@ use crate::diagnostic::{Diagnostic, SourceText, Span, Spanned};
 use crate::target::Value;
 
 use super::limit;
-use super::node::{NodeValue, PlatformValue};
+use super::node::{NodeValue, PlatformValue, SelectValue};
 use super::place::{Argument, Parts, Written};
 use super::session::Site;
 
@@ -69,6 +69,15 @@ pub fn collect<'v>(
     Ok(Spanned { value: Value::Map(pairs), span: call.cloned() })
 }
 
+/// A value that stands in no call.
+///
+/// # Errors
+/// If no builtin takes it.
+pub fn unplaced<'v>(value: Starlark<'v>) -> starlark::Result<Spanned<Value>> {
+    let mut reader = Reader { source: None, left: VALUES };
+    reader.read(value, None, None, DEPTH).map_err(starlark::Error::new_native)
+}
+
 impl Argument {
     fn is(&self, name: &str) -> bool {
         self.keyword.as_ref().is_some_and(|(keyword, _)| keyword == name)
@@ -85,6 +94,15 @@ impl Reader<'_> {
         Some(written?.span(self.source?))
     }
 
+    /// Counts `values` more.
+    fn count(&mut self, values: usize, span: Option<&Span>) -> Result<(), Diagnostic> {
+        match self.left.checked_sub(values) {
+            Some(left) => self.left = left,
+            None => return Err(limit::diagnostic("the arguments of a call").at(span.cloned())),
+        }
+        Ok(())
+    }
+
     /// Reads a value; `outer` is the place of what it is part of.
     fn read<'v>(
         &mut self,
@@ -95,10 +113,7 @@ impl Reader<'_> {
     ) -> Result<Spanned<Value>, Diagnostic> {
         let span = self.span(written).or(outer.cloned());
         let fail = |message: String| Err(Diagnostic::spec(message).at(span.clone()));
-        let Some(left) = self.left.checked_sub(1) else {
-            return Err(limit::diagnostic("the arguments of a call").at(span));
-        };
-        self.left = left;
+        self.count(1, span.as_ref())?;
         let Some(below) = depth.checked_sub(1) else {
             return fail(format!("lists and maps are nested more than {DEPTH} deep here"));
         };
@@ -111,7 +126,12 @@ impl Reader<'_> {
         } else if let Ok(Some(number)) = i64::unpack_value(value) {
             Value::Int(number)
         } else if let Some(value) = value.downcast_ref::<NodeValue>() {
-            Value::Node(Box::new(Spanned { value: value.node.clone(), span: value.span.clone() }))
+            let node = Value::Node(Box::new(Spanned { value: value.node.clone(), span: value.span.clone() }));
+            self.count(node.size(), span.as_ref())?;
+            node
+        } else if let Some(SelectValue(select)) = value.downcast_ref::<SelectValue>() {
+            self.count(select.value.size(), span.as_ref())?;
+            return Ok(Spanned { value: select.value.clone(), span: select.span.clone().or(span) });
         } else if let Some(platform) = value.downcast_ref::<PlatformValue>() {
             Value::String(platform.to_string())
         } else if let Some(items) = ListRef::from_value(value)

@@ -2,7 +2,6 @@
 
 use std::sync::LazyLock;
 
-use serde::de::DeserializeOwned;
 use starlark::collections::SmallMap;
 use starlark::environment::{Globals, GlobalsBuilder};
 use starlark::eval::Evaluator;
@@ -14,9 +13,9 @@ use starlark::values::tuple::UnpackTuple;
 
 use crate::diagnostic::{At, Diagnostic, Span, Spanned};
 use crate::platform::Platform;
-use crate::target::{self, Base, Node, Rule, Target};
+use crate::target::{self, Base, Node, Select, Target};
 
-use super::node::{NodeValue, PlatformValue};
+use super::node::{NodeValue, PlatformValue, SelectValue};
 use super::session::Session;
 use super::{argument, guard};
 
@@ -159,6 +158,21 @@ fn builtins(globals: &mut GlobalsBuilder) {
         call("fetch", &args.items, &kwargs, eval)
     }
 
+    /// A value that depends on the platform for which an image is made.
+    fn select<'v>(
+        #[starlark(args)] args: UnpackTuple<Value<'v>>,
+        #[starlark(kwargs)] kwargs: Arguments<'v>,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<SelectValue> {
+        let session = Session::of(eval);
+        let site = session.site(eval);
+        let span = session.caller(eval);
+        let select = argument::collect("select", target::positional("select"), &args.items, &kwargs, &site)
+            .and_then(|arguments| branches(arguments, span.as_ref()))
+            .at(site.span.as_ref());
+        select.map(|select| SelectValue(Spanned { value: select.into(), span })).map_err(native)
+    }
+
     /// The files of the package that match a pattern, sorted.
     fn glob<'v>(
         include: UnpackList<String>,
@@ -230,25 +244,34 @@ fn call<'v>(
 }
 
 fn node(
-    builtin: &str,
+    builtin: &'static str,
     mut arguments: Spanned<target::Value>,
     session: &Session,
     span: Option<Span>,
 ) -> Result<Node, Diagnostic> {
     if let "image" | "index" = builtin {
         let label = target::take_name(&mut arguments, &session.package)?;
-        let rule = match builtin {
-            "image" => Rule::Image(decode(&arguments, session)?),
-            _ => Rule::Index(decode(&arguments, session)?),
-        };
+        let rule = target::rule(builtin, arguments, &session.package)?;
         session.register(Target { label: label.clone(), span, rule }, builtin)?;
         return Ok(Node::Base(Base::Target(label)));
     }
-    target::node(builtin, &arguments, &session.package)
+    target::node(builtin, arguments, &session.package)
 }
 
-fn decode<T: DeserializeOwned>(arguments: &Spanned<target::Value>, session: &Session) -> Result<T, Diagnostic> {
-    target::decode(arguments, &session.package)
+/// The select that a call with these arguments makes.
+fn branches(arguments: Spanned<target::Value>, span: Option<&Span>) -> Result<Select, Diagnostic> {
+    let expected = || {
+        let error = Diagnostic::spec("`select` takes a map from platforms to values, and nothing else");
+        error.help("write `select({\"linux/amd64\": ..., \"default\": ...})`")
+    };
+    let target::Value::Map(given) = arguments.value else { return Err(expected()) };
+    match <[_; 1]>::try_from(given) {
+        Ok([(name, Spanned { value: target::Value::Map(pairs), .. })]) if name.value == "values" => {
+            Select::new(pairs, span)
+        }
+        Ok([(_, value)]) => Err(expected().at(value.span)),
+        Err(_) => Err(expected()),
+    }
 }
 
 fn native(error: Diagnostic) -> starlark::Error {

@@ -8,7 +8,7 @@ use super::document::{self, Document, DocumentError, MAX_CONFIG, MAX_DEPTH, MAX_
 use super::{Image, ImageError, ImageIndex, ImageOrIndex};
 
 /// How many manifests and indexes one digest may lead to. An index of 4 MiB can list 20,000.
-pub const MAX_DOCUMENTS: usize = 1000;
+pub(super) const MAX_DOCUMENTS: usize = 1000;
 
 /// How many bytes the manifests, indexes and configs may have together to which one digest leads, as they are in memory.
 const MAX_BYTES: u64 = 256 << 20;

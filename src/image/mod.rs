@@ -13,12 +13,13 @@ mod import;
 mod index;
 mod layer;
 mod load;
+mod rebase;
 pub mod sink;
 mod validate;
 
 pub use assemble::{assemble, assemble_index};
 pub use contents::{layer_entries, spool_contents, tree};
-pub use document::{Document, DocumentError, MAX_CONFIG, MAX_DEPTH, MAX_MANIFEST, parse as parse_document};
+pub use document::DocumentError;
 pub use error::ImageError;
 pub use import::{
     Registry, Resolved, Wanted, import_docker_archive, import_layout, import_oci_archive, import_registry,
@@ -26,7 +27,8 @@ pub use import::{
 };
 pub use index::{ImageIndex, ImageOrIndex, Listed, blobs};
 pub use layer::Layer;
-pub use load::{MAX_DOCUMENTS, load, load_image};
+pub use load::{load, load_image};
+pub use rebase::{Bases, RebaseError, Rebased, rebase};
 pub use validate::{Problem, validate, validate_documents};
 
 use std::sync::Arc;

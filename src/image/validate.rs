@@ -59,7 +59,7 @@ pub fn validate(store: &Store, digest: &Digest) -> Vec<Problem> {
 }
 
 /// As [`validate`] of an image that was saved just now, so that its documents need not be read back. Of the layers' blobs
-/// only presence and size are checked: quick enough for every image that is made.
+/// only presence and size are checked, or that somebody can bring them: quick enough for every image that is made.
 pub fn validate_documents(store: &Store, image: &Image) -> Vec<Problem> {
     let mut validation = Validation::new(store, Scope::Documents);
     let (descriptor, manifest) = (image.descriptor(), image.manifest());
@@ -230,7 +230,7 @@ fn check_layer(store: &Store, layer: &Descriptor, diff_id: Option<DiffId>, scope
             None
         }
     };
-    let presence = check_presence(store, layer);
+    let presence = check_presence(store, layer, scope);
     let is_missing = matches!(presence, Some(Problem::Missing { .. }));
     problems.extend(presence);
     if is_missing || scope == Scope::Documents {
@@ -251,9 +251,10 @@ fn check_layer(store: &Store, layer: &Descriptor, diff_id: Option<DiffId>, scope
     problems
 }
 
-fn check_presence(store: &Store, blob: &Descriptor) -> Option<Problem> {
+fn check_presence(store: &Store, blob: &Descriptor, scope: Scope) -> Option<Problem> {
     let Descriptor { digest, size: expected, .. } = *blob;
     match store.contains(&digest) {
+        None if scope == Scope::Documents && store.has_or_can_bring(blob) => None,
         None => Some(Problem::Missing { digest }),
         Some(found) if found != expected => Some(Problem::Size { digest, expected, found }),
         Some(_) => None,

@@ -18,6 +18,12 @@ pub use media_type::MediaType;
 pub use reference::{Reference, ReferenceError};
 pub use repository::Repository;
 
+/// The annotation with the digest of the image below (ibid).
+pub const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
+
+/// The annotation with the name of the image below (ibid).
+pub const BASE_NAME: &str = "org.opencontainers.image.base.name";
+
 use serde::{Deserialize, Deserializer};
 
 /// The annotation under which an image layout lists a name (image-spec, "Pre-Defined Annotation Keys").

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::action::{Action, ActionGraph, ActionId};
+use crate::action::{Action, ActionGraph, ActionId, StepTarget};
 use crate::diagnostic::{Diagnostic, Spanned};
 use crate::digest::Digest;
 use crate::path::WorkspacePath;
 use crate::platform::Platform;
 use crate::source::Lock;
-use crate::target::{Archive, Base, Fetch, FileSource, ImageSpec, Label, LayerSpec, Rule, Settings, Target};
+use crate::target::{Archive, Base, Fetch, FileSource, ImageSpec, Label, LayerSpec};
 
+use super::configured::{ConfiguredLabel, ConfiguredRule, ConfiguredTarget};
 use super::names::Names;
 use super::pin;
 use super::targets::TargetGraph;
@@ -32,27 +33,37 @@ impl Plan {
         if let Some(first) = errors.next() {
             return Err(first.and(errors));
         }
-        let roots = roots.iter().map(|label| (label.clone(), lowering.targets[label].result)).collect();
+        let result = |label: &Label| Some((label.clone(), lowering.lowered.get(targets.root(label)?)?.result));
+        let roots = roots.iter().filter_map(result).collect();
         Ok(Plan { graph: lowering.graph, roots })
     }
 }
 
 impl Names {
-    /// What `roots` and all that they depend on name without a digest, for the platforms that they are built for.
+    /// What `roots` and all that they depend on name without a digest, for the platforms that they are built for; of an image
+    /// that names no platform, also for those that a `select` in it names: it can be asked for each of them.
     pub fn of(targets: &TargetGraph, roots: &[Label]) -> Names {
-        Lowering::of(targets, roots, &Lock::default()).unpinned
+        let mut names = Lowering::of(targets, roots, &Lock::default()).unpinned;
+        for target in targets.in_build_order(roots) {
+            for platform in target.rule.selected_platforms() {
+                // What is wrong on another platform is told when the image is made for it.
+                if let Ok(Some(spec)) = target.rule.image_on(&platform) {
+                    names.add(&spec);
+                }
+            }
+        }
+        names
     }
 }
 
 struct Lowering<'a> {
-    known: &'a TargetGraph,
+    targets: &'a TargetGraph,
     lock: &'a Lock,
     /// What is not pinned; each name once.
     errors: Vec<Diagnostic>,
     unpinned: Names,
-    settings: &'a Settings,
     graph: ActionGraph,
-    targets: BTreeMap<Label, Lowered>,
+    lowered: BTreeMap<ConfiguredLabel, Lowered>,
     /// Imported images and their trees, so that a base is read once however many images stand on it.
     imports: Vec<(Base, Platform, ActionId)>,
     trees: BTreeMap<ActionId, ActionId>,
@@ -65,7 +76,6 @@ struct Lowering<'a> {
 /// A target that has its actions.
 struct Lowered {
     result: ActionId,
-    platform: Option<Platform>,
     files: Files,
 }
 
@@ -79,98 +89,94 @@ enum Files {
     OfBase(Spanned<Base>),
 }
 
+/// The image whose actions are made.
+struct Asking<'a> {
+    target: &'a StepTarget,
+    platform: &'a Platform,
+    configured: &'a ConfiguredTarget,
+}
+
 impl<'a> Lowering<'a> {
     fn of(targets: &'a TargetGraph, roots: &[Label], lock: &'a Lock) -> Self {
         let mut lowering = Lowering {
-            known: targets,
+            targets,
             lock,
             errors: Vec::new(),
             unpinned: Names::default(),
-            settings: &targets.settings,
             graph: ActionGraph::new(),
-            targets: BTreeMap::new(),
+            lowered: BTreeMap::new(),
             imports: Vec::new(),
             trees: BTreeMap::new(),
             fetches: BTreeMap::new(),
             listings: BTreeMap::new(),
         };
-        for target in targets.in_build_order(roots) {
-            lowering.target(target);
+        for (id, target) in targets.configured_in_build_order(roots) {
+            lowering.target(id, target);
         }
         lowering
     }
 
-    fn target(&mut self, target: &Target) {
-        let label = target.label.clone();
-        let lowered = match &target.rule {
-            Rule::Image(spec) => self.image(target, spec),
-            Rule::Index(spec) => {
-                let images = spec.images.iter().map(|image| self.targets[&image.value].result).collect();
-                let result = self.graph.add(Action::Index {
-                    label: label.clone(),
-                    span: target.span.clone(),
-                    spec: spec.clone(),
-                    images,
-                });
-                Lowered { result, platform: None, files: Files::Tree(None) }
+    fn target(&mut self, id: &ConfiguredLabel, configured: &ConfiguredTarget) {
+        let several = id.platform.is_some() && self.targets.is_for_several(&id.label);
+        let platform = id.platform.clone().filter(|_| several);
+        let target = StepTarget { label: id.label.clone(), platform };
+        let lowered = match (&configured.rule, &id.platform) {
+            (ConfiguredRule::Image(spec), platform) => {
+                let platform = platform.as_ref().unwrap_or(&self.targets.settings.platform);
+                self.image(&Asking { target: &target, platform, configured }, spec)
+            }
+            (ConfiguredRule::Index(spec), _) => {
+                let images = configured.dependencies.iter().map(|(_, image)| self.lowered[image].result).collect();
+                let (span, spec) = (configured.span.clone(), spec.clone());
+                let result = self.graph.add(Action::Index { target, span, spec, images });
+                Lowered { result, files: Files::Tree(None) }
             }
         };
-        self.targets.insert(label, lowered);
+        self.lowered.insert(id.clone(), lowered);
     }
 
-    fn image(&mut self, target: &Target, spec: &ImageSpec) -> Lowered {
-        let platform = spec.platform.clone().or_else(|| match spec.base.as_ref().map(|base| &base.value) {
-            Some(Base::Target(label)) => self.targets[label].platform.clone(),
-            _ => None,
-        });
-        let label = &target.label;
-        let wanted = platform.as_ref().unwrap_or(&self.settings.platform).clone();
-        let base = spec.base.as_ref().and_then(|base| self.base_image(base, &wanted, label));
-        let compression = spec.compression.unwrap_or(self.settings.compression);
+    fn image(&mut self, asking: &Asking, spec: &ImageSpec) -> Lowered {
+        let base = spec.base.as_ref().and_then(|base| self.base_image(base, asking));
+        let compression = spec.compression.unwrap_or(self.targets.settings.compression);
         let mut encoded = Vec::new();
         let mut files = spec.base.clone().map_or(Files::Tree(None), Files::OfBase);
         for (index, layer) in spec.layers.iter().enumerate() {
-            let below = self.merged(files, &wanted, label);
-            let (target, number, title) = (label.clone(), index + 1, layer.value.title());
+            let below = self.merged(files, asking);
+            let (target, number, title) = (asking.target.clone(), index + 1, layer.value.title());
             let layer = match &layer.value {
                 LayerSpec::Run(run) => {
                     let run = Spanned { value: run.clone(), span: layer.span.clone() };
-                    let platform = wanted.clone();
+                    let platform = asking.platform.clone();
                     let action = Action::Run { target, number, title, run, below, platform, compression };
                     let ran = self.graph.add(action);
                     encoded.push(ran);
                     ran
                 }
                 _ => {
-                    let layer = self.compose(layer, below, &wanted, label);
+                    let layer = self.compose(layer, below, asking);
                     encoded.push(self.graph.add(Action::Encode { target, number, title, layer, compression }));
                     layer
                 }
             };
             files = Files::Unmerged { below, layer };
         }
-        let (label, span, spec) = (target.label.clone(), target.span.clone(), Box::new(spec.clone()));
-        let result = self.graph.add(Action::Image { label, span, spec, base, layers: encoded });
-        Lowered { result, platform, files }
+        let (target, span) = (asking.target.clone(), asking.configured.span.clone());
+        let (spec, platform) = (Box::new(spec.clone()), asking.platform.clone());
+        let result = self.graph.add(Action::Image { target, span, spec, platform, base, layers: encoded });
+        Lowered { result, files }
     }
 
-    fn compose(
-        &mut self,
-        layer: &Spanned<LayerSpec>,
-        below: Option<ActionId>,
-        platform: &Platform,
-        target: &Label,
-    ) -> ActionId {
+    fn compose(&mut self, layer: &Spanned<LayerSpec>, below: Option<ActionId>, asking: &Asking) -> ActionId {
         let fetches = layer.value.fetches();
-        let fetched: Vec<ActionId> = fetches.into_iter().filter_map(|fetch| self.fetch(fetch, target)).collect();
+        let fetched: Vec<ActionId> = fetches.into_iter().filter_map(|fetch| self.fetch(fetch, asking.target)).collect();
         let from = match &layer.value {
-            LayerSpec::Copy(copy) => self.base_tree(&copy.image, platform, target),
+            LayerSpec::Copy(copy) => self.base_tree(&copy.image, asking),
             _ => None,
         };
         let listing = match &layer.value {
             LayerSpec::Archive(archive) => {
                 let archive = Spanned { value: archive.clone(), span: layer.span.clone() };
-                Some(self.listing(archive, fetched.first().copied(), target))
+                Some(self.listing(archive, fetched.first().copied(), asking.target))
             }
             _ => None,
         };
@@ -178,14 +184,12 @@ impl<'a> Lowering<'a> {
     }
 
     /// The action that brings a file; none for one that is not pinned.
-    fn fetch(&mut self, fetch: Spanned<Fetch>, target: &Label) -> Option<ActionId> {
+    fn fetch(&mut self, fetch: Spanned<Fetch>, target: &StepTarget) -> Option<ActionId> {
         let sha256 = match pin::fetch(&fetch.value, self.lock) {
             Ok(sha256) => sha256,
             Err(unpinned) => {
-                self.refuse(unpinned.explained(target, self.known).at(fetch.span.clone()));
-                if let Some(name) = fetch.value.lock_name() {
-                    self.unpinned.fetches.entry(name).or_insert(fetch);
-                }
+                self.refuse(unpinned.explained(&target.label, self.targets).at(fetch.span.clone()));
+                self.unpinned.add_fetch(fetch);
                 return None;
             }
         };
@@ -195,7 +199,7 @@ impl<'a> Lowering<'a> {
         Some(*self.fetches.entry((sha256, package, urls)).or_insert_with(action))
     }
 
-    fn listing(&mut self, archive: Spanned<Archive>, fetched: Option<ActionId>, target: &Label) -> ActionId {
+    fn listing(&mut self, archive: Spanned<Archive>, fetched: Option<ActionId>, target: &StepTarget) -> ActionId {
         let path = match &archive.value.src.value {
             FileSource::Path(path) => Some(archive.value.package.join(path)),
             FileSource::Fetch(_) => None,
@@ -205,44 +209,41 @@ impl<'a> Lowering<'a> {
         *self.listings.entry((path, fetched)).or_insert_with(action)
     }
 
-    fn merged(&mut self, files: Files, platform: &Platform, target: &Label) -> Option<ActionId> {
+    fn merged(&mut self, files: Files, asking: &Asking) -> Option<ActionId> {
         match files {
             Files::Tree(tree) => tree,
             Files::Unmerged { below, layer } => Some(self.graph.add(Action::Merge { below, layer })),
-            Files::OfBase(base) => self.base_tree(&base, platform, target),
+            Files::OfBase(base) => self.base_tree(&base, asking),
         }
     }
 
     /// The action that gives the base as an image; none for `scratch`.
-    fn base_image(&mut self, base: &Spanned<Base>, platform: &Platform, target: &Label) -> Option<ActionId> {
+    fn base_image(&mut self, base: &Spanned<Base>, asking: &Asking) -> Option<ActionId> {
         match &base.value {
             Base::Scratch => None,
-            Base::Target(label) => Some(self.targets[label].result),
-            Base::Oci(oci) => match pin::image(oci, platform, self.lock) {
+            Base::Target(label) => Some(self.lowered[asking.configured.dependency(label)?].result),
+            Base::Oci(oci) => match pin::image(oci, asking.platform, self.lock) {
                 Ok(pinned) => {
                     let base = Spanned { value: Base::Oci(pinned), span: base.span.clone() };
-                    Some(self.import(&base, platform, target))
+                    Some(self.import(&base, asking))
                 }
                 Err(unpinned) => {
-                    let span = base.span.clone();
-                    self.unpinned.images.entry(oci.reference.clone()).or_insert(span);
-                    self.refuse(unpinned.explained(target, self.known).at(base.span.clone()));
+                    self.unpinned.add_image(base);
+                    self.refuse(unpinned.explained(&asking.target.label, self.targets).at(base.span.clone()));
                     None
                 }
             },
-            Base::OciLayout(_) | Base::OciArchive(_) | Base::DockerArchive(_) => {
-                Some(self.import(base, platform, target))
-            }
+            Base::OciLayout(_) | Base::OciArchive(_) | Base::DockerArchive(_) => Some(self.import(base, asking)),
         }
     }
 
-    fn import(&mut self, base: &Spanned<Base>, platform: &Platform, target: &Label) -> ActionId {
-        let known = self.imports.iter().find(|(other, on, _)| *other == base.value && on == platform);
+    fn import(&mut self, base: &Spanned<Base>, asking: &Asking) -> ActionId {
+        let known = self.imports.iter().find(|(other, on, _)| *other == base.value && on == asking.platform);
         if let Some((_, _, import)) = known {
             return *import;
         }
+        let (target, base, platform) = (asking.target.clone(), base.clone(), asking.platform.clone());
         let known = (base.value.clone(), platform.clone());
-        let (target, base, platform) = (target.clone(), base.clone(), platform.clone());
         let import = self.graph.add(Action::Import { target, base, platform });
         self.imports.push((known.0, known.1, import));
         import
@@ -255,17 +256,19 @@ impl<'a> Lowering<'a> {
     }
 
     /// The action that gives the base's merged tree; none where it is empty.
-    fn base_tree(&mut self, base: &Spanned<Base>, platform: &Platform, asking: &Label) -> Option<ActionId> {
+    fn base_tree(&mut self, base: &Spanned<Base>, asking: &Asking) -> Option<ActionId> {
         let Base::Target(label) = &base.value else {
-            let image = self.base_image(base, platform, asking)?;
+            let image = self.base_image(base, asking)?;
             let graph = &mut self.graph;
             return Some(*self.trees.entry(image).or_insert_with(|| graph.add(Action::Tree { image })));
         };
-        let target = self.targets.get_mut(label)?;
-        let platform = target.platform.clone().unwrap_or_else(|| self.settings.platform.clone());
-        let files = std::mem::replace(&mut target.files, Files::Tree(None));
-        let tree = self.merged(files, &platform, asking);
-        self.targets.get_mut(label)?.files = Files::Tree(tree);
+        let targets = self.targets;
+        let id = asking.configured.dependency(label)?;
+        let configured = targets.configured(id)?;
+        let platform = id.platform.as_ref().unwrap_or(&targets.settings.platform);
+        let files = std::mem::replace(&mut self.lowered.get_mut(id)?.files, Files::Tree(None));
+        let tree = self.merged(files, &Asking { target: asking.target, platform, configured });
+        self.lowered.get_mut(id)?.files = Files::Tree(tree);
         tree
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::diagnostic::{Span, Spanned};
 use crate::oci::Reference;
-use crate::target::Fetch;
+use crate::target::{Base, Fetch, ImageSpec, OciReference};
 
 /// Names that only a lock gives a digest, each with a place where it is written.
 #[derive(Clone, Debug, Default)]
@@ -13,4 +13,32 @@ pub struct Names {
     pub images: BTreeMap<Reference, Option<Span>>,
     /// By [`Fetch::lock_name`].
     pub fetches: BTreeMap<String, Spanned<Fetch>>,
+}
+
+impl Names {
+    /// Adds what an image names itself.
+    pub(super) fn add(&mut self, spec: &ImageSpec) {
+        for base in spec.bases() {
+            self.add_image(base);
+        }
+        for fetch in spec.layers.iter().flat_map(|layer| layer.value.fetches()) {
+            self.add_fetch(fetch);
+        }
+    }
+
+    /// Adds a base if it is an image of a registry whose name has no digest.
+    pub(super) fn add_image(&mut self, base: &Spanned<Base>) {
+        if let Base::Oci(OciReference { reference }) = &base.value
+            && reference.digest.is_none()
+        {
+            self.images.entry(reference.clone()).or_insert_with(|| base.span.clone());
+        }
+    }
+
+    /// Adds a file whose digest the spec does not say.
+    pub(super) fn add_fetch(&mut self, fetch: Spanned<Fetch>) {
+        if let (None, Some(name)) = (fetch.value.sha256, fetch.value.lock_name()) {
+            self.fetches.entry(name).or_insert(fetch);
+        }
+    }
 }

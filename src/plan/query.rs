@@ -30,7 +30,7 @@ pub fn query(
     let expression = Expression::parse(text, here)?;
     let mut patterns = Vec::new();
     expression.patterns(&mut patterns);
-    let (graph, _) = TargetGraph::load(workspace, &patterns, args, None, notes)?;
+    let (graph, _) = TargetGraph::load(workspace, &patterns, args, &[], notes)?;
     let labels = expression.evaluate(&graph);
     Ok(labels.iter().filter_map(|label| graph.get(label)).cloned().collect())
 }
@@ -95,7 +95,7 @@ impl Expression {
                 let mut found = of.evaluate(graph);
                 // Dependencies come before what depends on them, so one pass finds the indirect ones too.
                 for target in graph.in_build_order(&universe) {
-                    if target.dependencies().iter().any(|label| found.contains(label)) {
+                    if graph.dependencies(&target.label).iter().any(|label| found.contains(label)) {
                         found.insert(target.label.clone());
                     }
                 }

@@ -1,8 +1,9 @@
 //! The targets that a command needs: those it names and all that they depend on.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::diagnostic::{At, Diagnostic, nearest};
+use crate::diagnostic::{Diagnostic, Span, nearest};
 use crate::eval::{self, Notes};
 use crate::path::WorkspacePath;
 use crate::platform::Platform;
@@ -10,11 +11,27 @@ use crate::source::{PathKind, Workspace};
 use crate::target::{Label, Pattern, Settings, Target, duplicate};
 use crate::tomlspec;
 
+use super::configured::{Configuration, ConfiguredLabel, ConfiguredTarget};
+use super::order::build_order;
+
 /// Targets by label; every label that one of them names is in it, and none depends on itself.
 pub struct TargetGraph {
     pub settings: Settings,
     targets: BTreeMap<Label, Target>,
     evaluated: BTreeSet<WorkspacePath>,
+    /// The targets of which everything is there that they depend on, whatever the platform.
+    complete: BTreeSet<Label>,
+    configured: BTreeMap<ConfiguredLabel, ConfiguredTarget>,
+    /// What each target that was asked for is, for the platforms that were asked for.
+    roots: BTreeMap<Label, ConfiguredLabel>,
+    fixed: RefCell<BTreeMap<Label, Option<Platform>>>,
+}
+
+/// What targets are loaded from.
+struct Specs<'a> {
+    workspace: &'a Workspace,
+    args: &'a BTreeMap<String, String>,
+    notes: &'a mut Notes,
 }
 
 impl TargetGraph {
@@ -22,24 +39,38 @@ impl TargetGraph {
     /// missing. Returns the labels that the patterns select, sorted, beside the graph. What evaluation notices is
     /// added to `notes`.
     ///
+    /// Of the selected images with several platforms, `platforms` are taken, and these are the platforms of images that
+    /// name none; empty means all, and the workspace's.
+    ///
     /// # Errors
-    /// Whatever is wrong with a spec; a label that names nothing; a cycle; a pattern that selects nothing.
+    /// Whatever is wrong with a spec; a label that names nothing; a cycle; a pattern that selects nothing; an image that
+    /// is not for a platform that it is asked for.
     pub fn load(
         workspace: &Workspace,
         patterns: &[Pattern],
         args: &BTreeMap<String, String>,
-        platform: Option<&Platform>,
+        platforms: &[Platform],
         notes: &mut Notes,
     ) -> Result<(TargetGraph, Vec<Label>), Diagnostic> {
         let (mut settings, root_targets) = tomlspec::load(workspace)?;
-        if let Some(platform) = platform {
-            settings.platform = platform.clone();
+        if let Some(first) = platforms.first() {
+            settings.platform = first.clone();
         }
-        let mut graph = TargetGraph { settings, targets: BTreeMap::new(), evaluated: BTreeSet::new() };
+        let mut graph = TargetGraph {
+            settings,
+            targets: BTreeMap::new(),
+            evaluated: BTreeSet::new(),
+            complete: BTreeSet::new(),
+            configured: BTreeMap::new(),
+            roots: BTreeMap::new(),
+            fixed: RefCell::default(),
+        };
+        let mut specs = Specs { workspace, args, notes };
         graph.add(root_targets)?;
-        graph.evaluate(workspace, packages(workspace, patterns)?, args, notes)?;
+        graph.evaluate(packages(workspace, patterns)?, &mut specs)?;
         let selected = graph.select(patterns)?;
-        graph.complete(workspace, &selected, args, notes)?;
+        graph.complete(selected.clone(), &mut specs)?;
+        graph.configure(&selected, platforms, &mut specs)?;
         notes.check_arguments(args)?;
         graph.check_cycles()?;
         Ok((graph, selected))
@@ -55,39 +86,70 @@ impl TargetGraph {
         self.targets.values()
     }
 
-    /// `roots` and all that they depend on, each after its own dependencies; the order depends on labels only.
-    pub fn in_build_order(&self, roots: &[Label]) -> Vec<&Target> {
-        let mut done = BTreeSet::new();
-        let mut order = Vec::new();
-        // Each label is entered twice: first to put its dependencies above it, then, with these done, itself.
-        let mut stack: Vec<(&Label, bool)> = roots.iter().rev().map(|label| (label, false)).collect();
-        while let Some((label, ready)) = stack.pop() {
-            let Some((label, target)) = self.targets.get_key_value(label) else { continue };
-            if ready {
-                if done.insert(label) {
-                    order.push(target);
-                }
-            } else if !done.contains(label) {
-                stack.push((label, true));
-                for dependency in target.dependencies().iter().rev() {
-                    if let Some((dependency, _)) = self.targets.get_key_value(dependency) {
-                        stack.push((dependency, false));
-                    }
+    /// The targets that the one of this label names directly, on any of the platforms for which it is configured.
+    pub fn dependencies(&self, label: &Label) -> Vec<Label> {
+        let mut labels = self.get(label).map(Target::dependencies).unwrap_or_default();
+        for (id, target) in self.configurations(label) {
+            // The images of which an index consists because of its platforms are itself.
+            for (named, _) in &target.dependencies {
+                let own = id.platform.is_none() && named == label;
+                if !own && !labels.contains(named) {
+                    labels.push(named.clone());
                 }
             }
         }
-        order
+        labels
     }
 
-    fn evaluate(
-        &mut self,
-        workspace: &Workspace,
-        packages: BTreeSet<WorkspacePath>,
-        args: &BTreeMap<String, String>,
-        notes: &mut Notes,
-    ) -> Result<(), Diagnostic> {
+    /// `roots` and all that they depend on, each after its own dependencies; the order depends on labels only.
+    pub fn in_build_order(&self, roots: &[Label]) -> Vec<&Target> {
+        let labels = build_order(roots.iter().cloned(), |label| self.dependencies(label));
+        labels.iter().filter_map(|label| self.get(label)).collect()
+    }
+
+    /// What a selected target is for the platforms that were asked for.
+    pub fn root(&self, label: &Label) -> Option<&ConfiguredLabel> {
+        self.roots.get(label)
+    }
+
+    /// True if a selected target is an index, written as one or of an image's platforms.
+    pub fn is_index(&self, label: &Label) -> bool {
+        self.root(label).is_some_and(|root| root.platform.is_none())
+    }
+
+    /// A target for its platform.
+    pub fn configured(&self, id: &ConfiguredLabel) -> Option<&ConfiguredTarget> {
+        self.configured.get(id)
+    }
+
+    /// What the target is on each of the platforms that anything asks it for.
+    fn configurations<'a>(
+        &'a self,
+        label: &'a Label,
+    ) -> impl Iterator<Item = (&'a ConfiguredLabel, &'a ConfiguredTarget)> {
+        self.configured.range(ConfiguredLabel::first_of(label)..).take_while(move |(id, _)| id.label == *label)
+    }
+
+    /// True for a target of which there are several images, for different platforms.
+    pub fn is_for_several(&self, label: &Label) -> bool {
+        let images = self.configurations(label).filter(|(id, _)| id.platform.is_some());
+        self.configuration().is_for_several(label) || images.count() > 1
+    }
+
+    /// As [`in_build_order`](TargetGraph::in_build_order), each for its platforms.
+    pub fn configured_in_build_order(&self, roots: &[Label]) -> Vec<(&ConfiguredLabel, &ConfiguredTarget)> {
+        let roots = roots.iter().filter_map(|label| self.root(label)).cloned();
+        let dependencies = |id: &ConfiguredLabel| match self.configured(id) {
+            Some(target) => target.dependencies.iter().map(|(_, is)| is.clone()).collect(),
+            None => Vec::new(),
+        };
+        let ids = build_order(roots, dependencies);
+        ids.iter().filter_map(|id| self.configured.get_key_value(id)).collect()
+    }
+
+    fn evaluate(&mut self, packages: BTreeSet<WorkspacePath>, specs: &mut Specs) -> Result<(), Diagnostic> {
         let fresh: Vec<WorkspacePath> = packages.difference(&self.evaluated).cloned().collect();
-        let targets = eval::evaluate(workspace, &fresh, &self.settings, args, notes)?;
+        let targets = eval::evaluate(specs.workspace, &fresh, &self.settings, specs.args, specs.notes)?;
         self.evaluated.extend(fresh);
         self.add(targets)
     }
@@ -102,37 +164,66 @@ impl TargetGraph {
         Ok(())
     }
 
-    /// Evaluates the packages of everything that `roots` depend on.
-    fn complete(
-        &mut self,
-        workspace: &Workspace,
-        roots: &[Label],
-        args: &BTreeMap<String, String>,
-        notes: &mut Notes,
-    ) -> Result<(), Diagnostic> {
-        let mut done = BTreeSet::new();
-        let mut wanted: Vec<Label> = roots.to_vec();
+    /// Evaluates the packages of everything that `wanted`, which are there, depend on, whatever the platform.
+    fn complete(&mut self, mut wanted: Vec<Label>, specs: &mut Specs) -> Result<(), Diagnostic> {
         while !wanted.is_empty() {
             let mut next = Vec::new();
-            for label in wanted.drain(..).filter(|label| done.insert(label.clone())).collect::<Vec<_>>() {
+            wanted.retain(|label| self.complete.insert(label.clone()));
+            for label in wanted {
                 let target = self.get(&label).expect("a label is looked up before it is wanted");
-                let dependencies = target.dependencies().into_iter().map(|to| (to, target.span.clone()));
-                next.extend(dependencies);
+                let span = |to: &Label| target.span.as_ref().map(|span| span.narrowed_to(&to.to_string()));
+                next.extend(target.dependencies().into_iter().map(|to| (span(&to), to)));
             }
-            let mut missing = BTreeSet::new();
-            for (label, _) in &next {
-                if self.get(label).is_none() && is_package(workspace, &label.package)? {
-                    missing.insert(label.package.clone());
-                }
+            wanted = self.find(next, specs)?;
+        }
+        Ok(())
+    }
+
+    /// Evaluates the packages of these labels, each with the place that names it.
+    fn find(&mut self, labels: Vec<(Option<Span>, Label)>, specs: &mut Specs) -> Result<Vec<Label>, Diagnostic> {
+        let mut missing = BTreeSet::new();
+        for (_, label) in &labels {
+            if self.get(label).is_none() && is_package(specs.workspace, &label.package)? {
+                missing.insert(label.package.clone());
             }
-            self.evaluate(workspace, missing, args, notes)?;
-            for (label, span) in next {
-                if self.get(&label).is_none() {
-                    return Err(self.unknown(&label))
-                        .at(span.map(|span| span.narrowed_to(&label.to_string())).as_ref());
-                }
-                wanted.push(label);
+        }
+        self.evaluate(missing, specs)?;
+        for (span, label) in &labels {
+            if self.get(label).is_none() {
+                return Err(self.unknown(label).at(span.clone()));
             }
+        }
+        Ok(labels.into_iter().map(|(_, label)| label).collect())
+    }
+
+    fn configuration(&self) -> Configuration<'_> {
+        Configuration { settings: &self.settings, targets: &self.targets, fixed: &self.fixed }
+    }
+
+    /// Configures `roots` for `platforms`, and what they depend on for theirs.
+    fn configure(&mut self, roots: &[Label], platforms: &[Platform], specs: &mut Specs) -> Result<(), Diagnostic> {
+        let mut wanted = Vec::new();
+        for label in roots {
+            let target = self.get(label).expect("a root is a target");
+            let (id, whole) = self.configuration().root(target, platforms)?;
+            self.configured.extend(whole.map(|whole| (id.clone(), whole)));
+            self.roots.insert(label.clone(), id.clone());
+            wanted.push(id);
+        }
+        // The first root first, so that of several errors the first is told.
+        wanted.reverse();
+        while let Some(id) = wanted.pop() {
+            if !self.configured.contains_key(&id) {
+                let target = self.get(&id.label).expect("a label is looked up before it is configured");
+                let (rule, span) = (self.configuration().rule(target, &id)?, target.span.clone());
+                let found = self.find(rule.named(), specs)?;
+                self.complete(found, specs)?;
+                let configured = self.configuration().target(rule, span, &id)?;
+                self.configured.insert(id.clone(), configured);
+            }
+            let below = self.configured[&id].dependencies.iter().map(|(_, is)| is);
+            let missing: Vec<_> = below.filter(|id| !self.configured.contains_key(id)).cloned().collect();
+            wanted.extend(missing.into_iter().rev());
         }
         Ok(())
     }
@@ -172,7 +263,7 @@ impl TargetGraph {
     /// Takes away targets whose dependencies are all gone until none is left; where that stops, there is a cycle.
     fn check_cycles(&self) -> Result<(), Diagnostic> {
         let mut waiting: BTreeMap<&Label, Vec<Label>> =
-            self.targets.iter().map(|(label, target)| (label, target.dependencies())).collect();
+            self.targets.keys().map(|label| (label, self.dependencies(label))).collect();
         loop {
             let free: BTreeSet<Label> =
                 waiting.iter().filter(|(_, on)| on.is_empty()).map(|(l, _)| (*l).clone()).collect();

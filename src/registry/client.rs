@@ -10,7 +10,7 @@ use ureq::http::Method;
 use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
 
 use crate::http;
-use crate::oci::Repository;
+use crate::oci::{Reference, ReferenceError, Repository};
 
 use super::credentials::Credentials;
 use super::error::RegistryError;
@@ -57,7 +57,10 @@ impl Client {
         exchange.attempts(|_| {
             let mut response = exchange.send(&request)?;
             match response.status().as_u16() {
-                200 => Ok(http::drain(&mut response)),
+                200 => {
+                    http::drain(&mut response);
+                    Ok(())
+                }
                 _ => Err(exchange.unexpected(&request, response)),
             }
         })
@@ -65,6 +68,7 @@ impl Client {
 
     /// Requests that change a repository, or have to be answered by the registry itself.
     pub(super) fn writing(&self, repository: &Repository, action: Action) -> Result<Exchange<'_>, RegistryError> {
+        check(repository)?;
         let endpoint = self.hosts.endpoint(&repository.registry)?;
         let scopes = vec![scope(&repository.path, action)];
         self.exchange(endpoint, repository.path.clone(), scopes)
@@ -76,6 +80,7 @@ impl Client {
         repository: &Repository,
         read: impl Fn(&Exchange) -> Result<Option<T>, RegistryError>,
     ) -> Result<Option<T>, RegistryError> {
+        check(repository)?;
         let registry = &repository.registry;
         let mut failures = Vec::new();
         let mut is_missing = false;
@@ -134,6 +139,11 @@ impl Client {
         agents.insert(endpoint.authorities.clone(), agent.clone());
         Ok(agent)
     }
+}
+
+/// The fields of a repository are anyone's to fill; only a name that was parsed is known to have no `..` in it.
+pub(super) fn check(repository: &Repository) -> Result<(), ReferenceError> {
+    repository.reference().to_string().parse::<Reference>().map(drop)
 }
 
 /// The scope of an action (distribution, "Token Scope Documentation"). Who pushes also looks at what is there.

@@ -182,6 +182,10 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, CredentialError> {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(None);
         }
+        // A home directory that this user may not look into, as after `su` without a login, is somebody else's.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied && fs::symlink_metadata(path).is_err() => {
+            return Ok(None);
+        }
         file => file.map_err(fail)?,
     };
     let mut bytes = Vec::new();

@@ -9,6 +9,7 @@ use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
 use crate::http::{self, Again, Refusal};
 use crate::image::document::DocumentError;
+use crate::oci::ReferenceError;
 use crate::store::StoreError;
 
 use super::credentials::CredentialError;
@@ -45,6 +46,8 @@ pub enum RegistryError {
     Realm { registry: String, realm: String, reason: &'static str },
     #[error(transparent)]
     Host(#[from] HostError),
+    #[error(transparent)]
+    Name(#[from] ReferenceError),
     #[error(transparent)]
     Credentials(#[from] CredentialError),
     #[error("{}, the certificate authorities of {registry}, cannot be used: {reason}", path.display())]
@@ -125,7 +128,7 @@ impl RegistryError {
 
     /// True if a setting or a name is wrong, whatever the network does.
     pub fn is_spec_error(&self) -> bool {
-        matches!(self, RegistryError::Host(_))
+        matches!(self, RegistryError::Host(_) | RegistryError::Name(_))
     }
 }
 

@@ -172,8 +172,7 @@ impl Exchange<'_> {
 
     /// As [`Exchange::refused`], for a response of [`Exchange::send`].
     pub fn unexpected(&self, request: &Request, response: Response<Body>) -> Failed {
-        let secrets = self.grant().ok().flatten().map(|grant| grant.secrets).unwrap_or_default();
-        self.refused(request, response, &secrets)
+        self.refused(request, response, &self.secrets())
     }
 
     /// What the body of an error says. `secrets` are what the request was sent with.

@@ -56,17 +56,19 @@ impl Client {
         let found = exchange.attempts(|_| {
             let response = exchange.send(&request)?;
             match response.status().as_u16() {
-                200 => Ok(Head::Found(described(&request, &response, name)?)),
+                200 => {
+                    Ok(described(&request, &response, name)?.map_or(Head::Vague, |found| Head::Found(Box::new(found))))
+                }
                 404 => Ok(Head::Missing),
                 // Not everything that speaks this API knows HEAD; GET tells what is wrong.
-                400 | 405 | 501 => Ok(Head::Found(None)),
+                400 | 405 | 501 => Ok(Head::Vague),
                 _ => Err(exchange.unexpected(&request, response)),
             }
         })?;
         match found {
             Head::Missing => Ok(None),
-            Head::Found(Some(descriptor)) => Ok(Some(descriptor)),
-            Head::Found(None) => Ok(get(&exchange, repository, name)?.map(|(descriptor, _)| descriptor)),
+            Head::Found(descriptor) => Ok(Some(*descriptor)),
+            Head::Vague => Ok(get(&exchange, repository, name)?.map(|(descriptor, _)| descriptor)),
         }
     }
 
@@ -96,8 +98,7 @@ impl Client {
     ) -> Result<Digest, RegistryError> {
         let exchange = self.writing(repository, Action::Push)?;
         let digest = Digest::of(bytes);
-        let url = exchange.endpoint.url(&repository.path, &format!("manifests/{name}"));
-        let mut request = Request::new(Method::PUT, &url)?;
+        let mut request = Request::new(Method::PUT, &url(&exchange, repository, name)?)?;
         if let ManifestName::Digest(expected) = name
             && *expected != digest
         {
@@ -127,8 +128,7 @@ impl Client {
     /// There is none; the registry does not allow it, which many do not.
     pub fn delete_manifest(&self, repository: &Repository, name: &ManifestName) -> Result<(), RegistryError> {
         let exchange = self.writing(repository, Action::Delete)?;
-        let url = exchange.endpoint.url(&repository.path, &format!("manifests/{name}"));
-        let request = Request::new(Method::DELETE, &url)?;
+        let request = Request::new(Method::DELETE, &url(&exchange, repository, name)?)?;
         exchange.attempts(|_| {
             let response = exchange.send(&request)?;
             match response.status() {
@@ -140,10 +140,12 @@ impl Client {
     }
 }
 
+/// What HEAD tells of a manifest.
 enum Head {
     Missing,
-    /// `None` if the registry does not say enough.
-    Found(Option<Descriptor>),
+    /// It is there, but not all that a descriptor needs is said.
+    Vague,
+    Found(Box<Descriptor>),
 }
 
 /// That there is no such manifest.
@@ -155,13 +157,22 @@ fn missing(repository: &Repository, name: &ManifestName) -> RegistryError {
     }
 }
 
+/// The URL of a manifest.
+fn url(exchange: &Exchange, repository: &Repository, name: &ManifestName) -> Result<String, RegistryError> {
+    if let ManifestName::Tag(tag) = name {
+        // Anyone can make one of any text.
+        Reference { tag: Some(tag.clone()), ..repository.reference() }.to_string().parse::<Reference>()?;
+    }
+    Ok(exchange.endpoint.url(&repository.path, &format!("manifests/{name}")))
+}
+
 fn reading(
     exchange: &Exchange,
     method: Method,
     repository: &Repository,
     name: &ManifestName,
 ) -> Result<Request<'static>, RegistryError> {
-    let url = exchange.endpoint.url(&repository.path, &format!("manifests/{name}"));
+    let url = url(exchange, repository, name)?;
     let headers = vec![(ACCEPT, HeaderValue::from_static(ACCEPTED))];
     Ok(Request { headers, ..Request::new(method, &url)? })
 }

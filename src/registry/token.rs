@@ -111,6 +111,13 @@ impl Exchange<'_> {
         Ok(grant)
     }
 
+    /// What requests of these scopes are sent with and must not be repeated.
+    pub(super) fn secrets(&self) -> Vec<Secret> {
+        let scopes = [Some(self.scopes.clone()), self.wider()];
+        let slots = scopes.iter().flatten().map(|scopes| self.client.access.slot(&self.endpoint.origin, scopes));
+        slots.flat_map(|slot| lock(&slot).as_ref().map(|grant| grant.secrets.clone()).unwrap_or_default()).collect()
+    }
+
     /// The scopes of a push, of which these are a part.
     fn wider(&self) -> Option<Vec<String>> {
         let [scope] = self.scopes.as_slice() else { return None };
@@ -261,4 +268,42 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// What a request's error says, without what it was sent with.
 pub(super) fn said_without(body: &[u8], secrets: &[Secret]) -> Option<String> {
     said(body).map(|text| secrets.iter().fold(text, |text, secret| secret.redacted(&text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    use super::super::{Client, Credentials, Hosts, Options};
+    use super::*;
+    use crate::target::RegistrySettings;
+
+    /// What a plain registry gets that the settings of a workspace, or of the user, call insecure.
+    fn asked(challenge: Challenge, by_user: bool) -> Result<Grant, Failed> {
+        let settings = RegistrySettings { insecure: Some(true), ..RegistrySettings::default() };
+        let mut hosts = Hosts::default();
+        hosts.add(&BTreeMap::from([("lan.example".to_owned(), settings)]), Path::new("/"), by_user).unwrap();
+        let credential = Credential::of("me".into(), Secret::new("hunter2"));
+        let client = Client::new(Options::default(), hosts, Credentials::given("lan.example", credential));
+        let endpoint = client.hosts.endpoint("lan.example").unwrap();
+        let exchange = client.exchange(endpoint, "a".into(), vec!["repository:a:pull".into()]).unwrap();
+        exchange.ask(&[challenge])
+    }
+
+    #[test]
+    fn credentials_travel_in_the_clear_only_where_the_user_says_so() {
+        let withheld = asked(Challenge::Basic, false).unwrap();
+        assert_eq!((withheld.header, withheld.secrets), (None, Vec::new()));
+        assert!(matches!(withheld.proof, Proof::Withheld(_)));
+        assert!(asked(Challenge::Basic, true).unwrap().header.is_some());
+    }
+
+    #[test]
+    fn credentials_do_not_go_to_another_host_in_the_clear() {
+        let realm = "http://tokens.example/token".to_owned();
+        let failed = asked(Challenge::Bearer { realm, service: None, scope: None }, true).unwrap_err();
+        let text = format!("{} {:?}", failed.error, failed.error);
+        assert!(text.contains("in the clear") && !text.contains("hunter2"), "{text}");
+    }
 }

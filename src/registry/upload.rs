@@ -12,7 +12,7 @@ use crate::http::{Again, redirected, shown};
 use crate::oci::{Descriptor, Repository};
 use crate::store::{BlobReader, Store};
 
-use super::client::{Action, Client, scope};
+use super::client::{Action, Client, check, scope};
 use super::error::{Failed, RegistryError};
 use super::exchange::{Exchange, Payload, Request, text};
 use super::manifest::DIGEST;
@@ -94,6 +94,8 @@ impl Client {
     }
 
     fn mount(&self, repository: &Repository, from: &Repository, digest: &Digest) -> Result<Mount, RegistryError> {
+        check(repository)?;
+        check(from)?;
         let endpoint = self.hosts.endpoint(&repository.registry)?;
         let scopes = vec![scope(&repository.path, Action::Push), scope(&from.path, Action::Pull)];
         let url = endpoint.url(&repository.path, "blobs/uploads/");

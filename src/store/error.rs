@@ -66,7 +66,7 @@ pub enum StoreError {
 
     #[error(
         "nothing more is removed: `{reference}` needs {digest}, which {reason}, so what else it needs is not known; \
-         build or copy `{reference}` again, or take it out of index.json"
+         build or copy `{reference}` again, or remove it with `ocify rmi`"
     )]
     UnreadableReference { reference: String, digest: Digest, reason: String },
 

@@ -76,6 +76,13 @@ impl Store {
         }
     }
 
+    /// A handle on the same store for looking through all of it: what it finds counts as unused, and may be pruned at any
+    /// time.
+    #[must_use]
+    pub fn unleased(&self) -> Store {
+        Store { lease: None, ..self.clone() }
+    }
+
     /// Tells the lease, if there is one, that the file at `path`, which was found with this metadata, is relied on. False if
     /// it is gone.
     pub(super) fn is_kept(&self, path: &Path, metadata: &Metadata) -> bool {

@@ -1,7 +1,6 @@
 //! References: the names in index.json.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write};
@@ -67,12 +66,17 @@ impl Store {
         })
     }
 
-    /// Removes the references of these names, and the entries without a name that lead to these digests, all or none; the
-    /// blobs stay. False if there was none of them.
-    pub fn remove_references(&self, names: &BTreeSet<String>, unnamed: &BTreeSet<Digest>) -> Result<bool, StoreError> {
-        self.remove_entries(|entry| match name_of(entry) {
-            Some(name) => names.contains(name),
-            None => unnamed.iter().any(|digest| is_of(entry, digest)),
+    /// Removes the references of these names, and the entries without a name that lead to these digests, all or none. The
+    /// blobs stay. What is not there need not be removed.
+    ///
+    /// # Errors
+    /// index.json is damaged or cannot be written.
+    pub fn remove_references(&self, names: &BTreeSet<String>, unnamed: &BTreeSet<Digest>) -> Result<(), StoreError> {
+        self.change_index(|index| {
+            index.manifests.retain(|entry| match name_of(entry) {
+                Some(name) => !names.contains(name),
+                None => !unnamed.iter().any(|digest| is_of(entry, digest)),
+            });
         })
     }
 
@@ -114,21 +118,6 @@ impl Store {
                 index.manifests.push(entry);
             }
         })
-    }
-
-    /// Removes a reference; the blobs stay. False if there was none of this name.
-    pub fn remove_reference(&self, name: &str) -> Result<bool, StoreError> {
-        self.remove_entries(|entry| name_of(entry) == Some(name))
-    }
-
-    fn remove_entries(&self, is_removed: impl Fn(&Value) -> bool) -> Result<bool, StoreError> {
-        let found = Cell::new(false);
-        self.change_index(|index| {
-            let before = index.manifests.len();
-            index.manifests.retain(|entry| !is_removed(entry));
-            found.set(index.manifests.len() < before);
-        })?;
-        Ok(found.get())
     }
 
     /// Changes index.json as it is now, not as this process saw it last: that is what the lock is for. A change that
@@ -316,8 +305,9 @@ mod tests {
         store.set_references(&[("x".into(), old.clone()), ("y".into(), old.clone())]).unwrap();
         store.set_references(&[("x".into(), old.clone()), ("x".into(), new.clone())]).unwrap();
         assert_eq!(store.references().unwrap(), BTreeMap::from([("x".into(), new), ("y".into(), old.clone())]));
-        assert!(store.remove_reference("x").unwrap());
-        assert!(!store.remove_reference("x").unwrap());
+        for names in [["x"], ["none"]] {
+            store.remove_references(&names.map(str::to_owned).into(), &BTreeSet::new()).unwrap();
+        }
         assert_eq!(store.references().unwrap(), BTreeMap::from([("y".into(), old)]));
     }
 
@@ -327,10 +317,10 @@ mod tests {
         store.keep_unnamed(&descriptor).unwrap();
         store.keep_unnamed(&descriptor).unwrap();
         store.set_references(&[("x".into(), descriptor.clone())]).unwrap();
-        assert_eq!(store.unnamed().unwrap(), [descriptor.clone()]);
+        assert_eq!(store.unnamed().unwrap(), std::slice::from_ref(&descriptor));
         let unnamed = BTreeSet::from([descriptor.digest]);
-        assert!(store.remove_references(&BTreeSet::new(), &unnamed).unwrap());
-        assert!(!store.remove_references(&BTreeSet::new(), &unnamed).unwrap());
+        store.remove_references(&BTreeSet::new(), &unnamed).unwrap();
+        assert_eq!(store.unnamed().unwrap(), []);
         store.keep_unnamed(&descriptor).unwrap();
         assert_eq!(store.unnamed().unwrap(), [], "it has a name");
         assert_eq!(store.references().unwrap().len(), 1);

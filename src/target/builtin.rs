@@ -1,11 +1,15 @@
 //! The builtins by name, for both frontends.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 
 use crate::diagnostic::{At, Diagnostic, Spanned};
 use crate::path::WorkspacePath;
 
 use super::decode::decode;
+use super::rule::Rule;
+use super::select::Call;
 use super::value::{Node, Value};
 use super::{Base, Label, LayerSpec, Target};
 
@@ -19,15 +23,21 @@ pub fn positional(builtin: &str) -> &'static [&'static str] {
         "run" => &["command"],
         "write" => &["path", "content"],
         "symlink" => &["path", "target"],
+        "select" => &["values"],
         _ => &[],
     }
 }
 
-/// What a builtin that registers no target returns for its arguments.
+/// What a builtin that registers no target returns for its arguments. Arguments that depend on the platform are decoded
+/// when it is known.
 ///
 /// # Errors
 /// As [`decode`]; or an unknown builtin, which frontends don't let through.
-pub fn node(builtin: &str, arguments: &Spanned<Value>, package: &WorkspacePath) -> Result<Node, Diagnostic> {
+pub fn node(builtin: &'static str, arguments: Spanned<Value>, package: &WorkspacePath) -> Result<Node, Diagnostic> {
+    if arguments.value.is_selected() {
+        return Ok(Node::Call(Arc::new(Call::new(builtin, arguments, package)?)));
+    }
+    let arguments = &arguments;
     Ok(match builtin {
         "scratch" => {
             let Nothing {} = decode(arguments, package)?;
@@ -48,6 +58,17 @@ pub fn node(builtin: &str, arguments: &Spanned<Value>, package: &WorkspacePath) 
         "fetch" => Node::Fetch(decode(arguments, package)?),
         other => return Err(Diagnostic::spec(format!("there is no builtin `{other}`"))),
     })
+}
+
+/// What a builtin that registers a target makes of its arguments without the name.
+///
+/// # Errors
+/// As [`decode`], and as [`Rule::image`].
+pub fn rule(builtin: &str, arguments: Spanned<Value>, package: &WorkspacePath) -> Result<Rule, Diagnostic> {
+    match builtin {
+        "image" => Rule::image(arguments, package),
+        _ => Ok(Rule::Index(decode(&arguments, package)?)),
+    }
 }
 
 /// Takes `name` out of the arguments of a builtin that registers a target.

@@ -158,6 +158,10 @@ impl<'a> Decoder<'a> {
             Value::List(items) => visitor.visit_seq(Items(items.iter().collect::<Vec<_>>().into_iter())),
             Value::Map(pairs) => visitor.visit_map(Pairs { rest: pairs.iter(), value: None }),
             Value::Node(_) => Err(de::Error::custom(format!("{} does not belong here", value.describe()))),
+            Value::Select(_) | Value::Sum(_) => {
+                let help = "only what is in an image can differ between platforms";
+                Err(de::Error::custom(format!("{} does not belong here{HELP}{help}", value.describe())))
+            }
         };
         result.map_err(|error| error.at(span.as_ref()))
     }

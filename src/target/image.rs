@@ -9,7 +9,7 @@ use crate::diagnostic::Spanned;
 use crate::format::{Compression, MediaTypes};
 use crate::platform::Platform;
 
-use super::base::Base;
+use super::base::{Base, OciReference};
 use super::decode;
 use super::label::Label;
 use super::layer::LayerSpec;
@@ -31,6 +31,11 @@ pub struct ImageSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub platform: Option<Platform>,
+    /// In place of `platform`, several: the image is made for each of them, and the target is the index of these images,
+    /// listed in the order written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
+    pub platforms: Vec<Spanned<Platform>>,
     /// Version of the operating system, for Windows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub os_version: Option<String>,
@@ -74,7 +79,7 @@ pub struct ImageSpec {
     /// Time of creation, RFC 3339, such as `"2024-02-29T12:00:00Z"`; by default the workspace's epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
-    /// Annotations of the manifest.
+    /// Annotations of the manifest; with `platforms`, those that are the same on each are the index's as well.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
     /// History entries, one for each layer, in place of those that ocify writes.
@@ -89,6 +94,27 @@ pub struct ImageSpec {
     /// Compression of the layers made here; by default the workspace's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compression: Option<Compression>,
+}
+
+impl ImageSpec {
+    /// The images that this one names: its base, and those that layers copy from.
+    pub fn bases(&self) -> impl Iterator<Item = &Spanned<Base>> {
+        let copied = self.layers.iter().filter_map(|layer| match &layer.value {
+            LayerSpec::Copy(copy) => Some(&copy.image),
+            _ => None,
+        });
+        self.base.iter().chain(copied)
+    }
+}
+
+impl ImageSpec {
+    /// The whole name of the base, if it is one of a registry: with the tag, else with the digest.
+    pub fn base_name(&self) -> Option<String> {
+        let Base::Oci(OciReference { reference }) = &self.base.as_ref()?.value else { return None };
+        let mut name = reference.canonical();
+        name.digest = name.digest.filter(|_| name.tag.is_none());
+        Some(name.to_string())
+    }
 }
 
 /// Several images under one name, one for each platform, listed in the order written.

@@ -45,6 +45,7 @@ pub fn reference() -> String {
     page.push_str("\n## Sources\n");
     section::<Fetch>(&mut page, "###", "`fetch`", Some("fetch"));
     section::<Glob>(&mut page, "###", "`glob` in TOML", None);
+    page.push_str(SELECT);
     page.push_str(STARLARK);
     page
 }
@@ -98,6 +99,41 @@ A string that is neither `\"scratch\"` nor a label is such a name too: `base = \
 [Bases and the lock](../bases.md) tells how names become digests.
 ";
 
+const SELECT: &str = "
+## Values that depend on the platform
+
+### `select`
+
+A value of an image, of a base, of a layer or of a source that differs between platforms: a map from platforms to values, of
+which one is taken for each platform that the image is made for.
+
+```python
+image(
+    name = \"web\",
+    platforms = [\"linux/amd64\", \"linux/arm64\"],
+    base = select({\"linux/amd64\": oci_archive(\"amd64.tar\"), \"linux/arm64\": oci_archive(\"arm64.tar\")}),
+    layers = [files(srcs = [\"dist/\" + select({\"linux/amd64\": \"x64\", \"linux/arm64\": \"arm\"})], dest = \"/opt\")],
+)
+```
+
+```toml
+[image.web]
+platforms = [\"linux/amd64\", \"linux/arm64\"]
+base.select = { \"linux/amd64\" = { oci_archive.path = \"amd64.tar\" }, \"linux/arm64\" = { oci_archive.path = \"arm64.tar\" } }
+layers = [{ write = { path = \"/etc/cpu\", content = { select = { \"linux/amd64\" = \"x64\", default = \"other\" } } } }]
+```
+
+- A key is `os/architecture/variant`, `os/architecture` (whatever the variant), `os` (whatever the architecture), or `default`;
+  the one that says most is taken. Other spellings mean the same: `linux/x86_64` is `linux/amd64`. That no key fits is an
+  error.
+- In Starlark, `+` adds it to a string or a list. Other operators, `format` and conditions don't know the platform yet.
+- As an item of a list, it can stand for several items with a list, and for none with `None`.
+- `name`, `platform`, `platforms`, `tags` and `media_types` say what the target is as a whole, so they cannot be selected; nor
+  can anything of an `index`.
+- A call that a value contains is checked when it is made; one that has a `select` in its own arguments, and what is in no call,
+  when they are taken, which for the `platforms` that the image names is at once.
+";
+
 const STARLARK: &str = "
 ## Only in Starlark
 
@@ -115,7 +151,8 @@ has a default is an error, and so is one that is given but that no package decla
 ### `platform(name = None)`
 
 A platform such as `platform(\"linux/arm64\")`, by default the workspace's. It has the fields `os`, `architecture` and
-`variant`, and can be given wherever a platform is named.
+`variant`, and can be given wherever a platform is named. The platform that an image is made for is another matter: a spec is
+evaluated once for all of them, so what depends on that is a `select`.
 
 ### `load(module, names...)`
 

@@ -4,21 +4,54 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::{Value as Json, json};
 
 use crate::diagnostic::Spanned;
 
 use super::base::{Base, DockerArchive, OciArchive, OciLayout, OciReference};
 use super::field_names::field_names;
 use super::layer::{Accounts, Archive, Copy, Dir, Files, LayerSpec, Symlink, Write};
+use super::rule::OF_THE_WHOLE;
 use super::run::Run;
 use super::settings::Settings;
 use super::source::{Fetch, FileSource, Glob, Sources};
 use super::{ImageSpec, IndexSpec};
 
 /// The JSON Schema (draft 2020-12) of `ocify.toml`.
-pub fn schema() -> serde_json::Value {
-    let schema = SchemaGenerator::default().into_root_schema_for::<Document>();
-    schema.to_value()
+pub fn schema() -> Json {
+    let mut schema = SchemaGenerator::default().into_root_schema_for::<Document>().to_value();
+    if let Some(definitions) = schema.get_mut("$defs").and_then(Json::as_object_mut) {
+        for (_, definition) in definitions.iter_mut().filter(|(name, _)| !matches!(name.as_str(), "IndexSpec" | "Glob"))
+        {
+            allow_select_within(definition);
+            let fields = definition.get_mut("properties").and_then(Json::as_object_mut);
+            for (_, field) in fields.into_iter().flatten().filter(|(name, _)| !OF_THE_WHOLE.contains(&name.as_str())) {
+                allow_select(field);
+            }
+        }
+        let select = json!({
+            "description": "One of several values, depending on the platform; the keys are platforms, or \"default\".",
+            "type": "object",
+            "properties": { "select": { "type": "object", "minProperties": 1 } },
+            "required": ["select"],
+            "additionalProperties": false,
+        });
+        definitions.insert("Select".into(), select);
+    }
+    schema
+}
+
+/// Lets a select stand for a value, and for each item of a list. Which types its values should have depends on the place, so
+/// that is left to the decoder.
+fn allow_select(value: &mut Json) {
+    let Some(fields) = value.as_object_mut() else { return };
+    let mut own = Json::Object(std::mem::take(fields));
+    allow_select_within(&mut own);
+    let Json::Object(mut own) = own else { return };
+    for kept in ["description", "default"] {
+        fields.extend(own.remove(kept).map(|text| (kept.to_owned(), text)));
+    }
+    fields.insert("anyOf".into(), json!([own, { "$ref": "#/$defs/Select" }]));
 }
 
 /// The top-level keys of `ocify.toml`, sorted.
@@ -27,6 +60,16 @@ pub fn document_keys() -> Vec<String> {
     keys.extend(["image".to_owned(), "index".to_owned()]);
     keys.sort();
     keys
+}
+
+/// As [`allow_select`], for the items of a list and the values of a map.
+fn allow_select_within(value: &mut Json) {
+    for variant in value.get_mut("anyOf").and_then(Json::as_array_mut).into_iter().flatten() {
+        allow_select_within(variant);
+    }
+    for part in ["items", "additionalProperties"] {
+        value.get_mut(part).into_iter().for_each(allow_select);
+    }
 }
 
 /// `ocify.toml`: settings of the workspace, and targets of its root package.

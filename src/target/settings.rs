@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::diagnostic::Spanned;
 use crate::format::{Compression, MediaTypes};
 use crate::platform::Platform;
 
@@ -20,6 +21,10 @@ pub struct Settings {
     /// The platform of images that name none and have no base.
     #[schemars(with = "String")]
     pub platform: Platform,
+    /// In place of `platform`, several: images that name none and do not stand on a target that does are made for each of
+    /// them, as if they had these `platforms`. The first is what `platform()` is.
+    #[schemars(with = "Vec<String>")]
+    pub platforms: Vec<Spanned<Platform>>,
     /// Media types of images that name none.
     pub media_types: MediaTypes,
     /// Compression of layers where the image names none.
@@ -50,6 +55,7 @@ impl Default for Settings {
             name: None,
             epoch: 0,
             platform: Platform::default_target(),
+            platforms: Vec::new(),
             media_types: MediaTypes::default(),
             compression: Compression::default(),
             registry: BTreeMap::new(),

@@ -1,13 +1,18 @@
 //! The value of an argument before it is decoded: what a Starlark call and a TOML table have in common.
 
+use std::sync::Arc;
+
+use serde::ser::{Serialize, Serializer};
+
 use crate::diagnostic::Spanned;
 
 use super::base::Base;
 use super::layer::LayerSpec;
+use super::select::{Call, Select, Sum};
 use super::source::Fetch;
 
 /// A value as the user wrote it, each part with its place.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// Starlark's `None`: as if the argument were not there.
     None,
@@ -19,6 +24,10 @@ pub enum Value {
     Map(Vec<(Spanned<String>, Spanned<Value>)>),
     /// What another builtin returned, with the place of its call.
     Node(Box<Spanned<Node>>),
+    /// One of several, depending on the platform.
+    Select(Arc<Select>),
+    /// Two that are added once they are chosen.
+    Sum(Arc<Sum>),
 }
 
 /// What a builtin returns, to be given to another.
@@ -27,6 +36,8 @@ pub enum Node {
     Base(Base),
     Layer(LayerSpec),
     Fetch(Fetch),
+    /// What another builtin will return once its arguments are chosen.
+    Call(Arc<Call>),
 }
 
 impl Node {
@@ -48,6 +59,7 @@ impl Node {
             Node::Layer(LayerSpec::Copy(_)) => "copy",
             Node::Layer(LayerSpec::Run(_)) => "run",
             Node::Fetch(_) => "fetch",
+            Node::Call(call) => call.builtin,
         }
     }
 }
@@ -63,6 +75,36 @@ impl Value {
             Value::List(_) => "a list".into(),
             Value::Map(_) => "a map".into(),
             Value::Node(node) => format!("the value of `{}(...)`", node.value.builtin()),
+            Value::Select(_) | Value::Sum(_) => "a `select`".into(),
+        }
+    }
+}
+
+/// As the value is written in TOML.
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Value::None => serializer.serialize_none(),
+            Value::Bool(truth) => truth.serialize(serializer),
+            Value::Int(number) => number.serialize(serializer),
+            Value::String(text) => text.serialize(serializer),
+            Value::List(items) => items.serialize(serializer),
+            Value::Map(pairs) => serializer.collect_map(pairs.iter().map(|(key, value)| (&key.value, value))),
+            Value::Node(node) => node.serialize(serializer),
+            Value::Select(select) => serializer.collect_map([("select", select.as_ref())]),
+            Value::Sum(sum) => serializer.collect_map([("sum", sum.as_ref())]),
+        }
+    }
+}
+
+/// As the call is written in TOML.
+impl Serialize for Node {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Node::Base(base) => base.serialize(serializer),
+            Node::Layer(layer) => layer.serialize(serializer),
+            Node::Fetch(fetch) => serializer.collect_map([("fetch", fetch)]),
+            Node::Call(call) => serializer.collect_map([(call.builtin, &call.arguments)]),
         }
     }
 }

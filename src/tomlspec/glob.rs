@@ -1,5 +1,7 @@
 //! `srcs = { glob = [...] }` of a `files` layer, replaced by the files that match.
 
+use std::sync::Arc;
+
 use crate::diagnostic::{Diagnostic, Spanned};
 use crate::path::WorkspacePath;
 use crate::source::Workspace;
@@ -12,17 +14,39 @@ use super::{decode, source_error};
 /// # Errors
 /// A glob that is malformed, or matches nothing without `allow_empty`.
 pub fn expand(image: &mut Spanned<Value>, workspace: &Workspace) -> Result<(), Diagnostic> {
-    match field(image, "layers").map(|layers| &mut layers.value) {
-        Some(Value::List(layers)) => layers.iter_mut().try_for_each(|layer| expand_layer(layer, workspace)),
-        _ => Ok(()),
+    each(field(image, "layers"), &mut |layer| {
+        each(field(layer, "files"), &mut |files| match field(files, "srcs") {
+            // A glob is all of the sources, not one of several; what is selected among several can be one.
+            Some(Spanned { value: Value::List(sources), .. }) => {
+                let selected = sources.iter_mut().filter(|source| matches!(source.value, Value::Select(_)));
+                selected
+                    .into_iter()
+                    .try_for_each(|source| each(Some(source), &mut |value| expand_sources(value, workspace)))
+            }
+            sources => each(sources, &mut |sources| expand_sources(sources, workspace)),
+        })
+    })
+}
+
+/// Does something to what a value may be, on any platform, and to each item if that is a list.
+fn each(
+    value: Option<&mut Spanned<Value>>,
+    change: &mut dyn FnMut(&mut Spanned<Value>) -> Result<(), Diagnostic>,
+) -> Result<(), Diagnostic> {
+    match value {
+        None => Ok(()),
+        Some(Spanned { value: Value::List(items), .. }) => {
+            items.iter_mut().try_for_each(|item| each(Some(item), change))
+        }
+        Some(Spanned { value: Value::Select(select), .. }) => {
+            let mut values = Arc::make_mut(select).values_mut();
+            values.try_for_each(|value| each(Some(value), change))
+        }
+        Some(value) => change(value),
     }
 }
 
-fn expand_layer(layer: &mut Spanned<Value>, workspace: &Workspace) -> Result<(), Diagnostic> {
-    if let Value::List(nested) = &mut layer.value {
-        return nested.iter_mut().try_for_each(|layer| expand_layer(layer, workspace));
-    }
-    let Some(sources) = field(layer, "files").and_then(|files| field(files, "srcs")) else { return Ok(()) };
+fn expand_sources(sources: &mut Spanned<Value>, workspace: &Workspace) -> Result<(), Diagnostic> {
     if field(sources, "glob").is_none() {
         return Ok(());
     }

@@ -2,10 +2,12 @@
 //!
 //! The file holds the workspace's settings and, for simple projects, the images themselves: `[image.NAME]` and
 //! `[index.NAME]` are targets of the root package. A layer is a table with one key, the builtin's name; a table
-//! `{ glob = [...] }` in place of a layer's `srcs` is what `glob` is in Starlark. Everything else is decoded by
+//! `{ glob = [...] }` in place of a layer's `srcs` is what `glob` is in Starlark, a table `{ select = { ... } }` in place of
+//! any value what `select` is. Everything else is decoded by
 //! [`target::decode`](crate::target::decode), exactly as the Starlark frontend does.
 
 mod glob;
+mod select;
 mod value;
 
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use serde::de::DeserializeOwned;
 use crate::diagnostic::{Diagnostic, SourceText, Spanned, nearest};
 use crate::path::WorkspacePath;
 use crate::source::{SourceError, Workspace};
-use crate::target::{self, Rule, Settings, Target, Value};
+use crate::target::{self, Settings, Target, Value};
 
 /// Reads the workspace's `ocify.toml`; without one, the settings are the defaults and there are no targets.
 ///
@@ -58,7 +60,7 @@ pub fn parse(source: &Arc<SourceText>, workspace: &Workspace) -> Result<(Setting
         }
     }
     known_keys(pairs)?;
-    Ok((decode(&document)?, targets))
+    Ok((settings(&document)?, targets))
 }
 
 fn target(
@@ -69,13 +71,25 @@ fn target(
 ) -> Result<Target, Diagnostic> {
     let label =
         target::target_name(&name.value, &WorkspacePath::root()).map_err(|error| error.at(name.span.clone()))?;
-    let rule = if table == "image" {
+    if let ("image", Value::Map(fields)) = (table, &mut arguments.value) {
+        fields.iter_mut().try_for_each(|(_, value)| select::read(value))?;
         glob::expand(&mut arguments, workspace)?;
-        Rule::Image(decode(&arguments)?)
-    } else {
-        Rule::Index(decode(&arguments)?)
-    };
+    }
+    let rule = target::rule(table, arguments, &WorkspacePath::root())?;
     Ok(Target { label, span: name.span, rule })
+}
+
+fn settings(document: &Spanned<Value>) -> Result<Settings, Diagnostic> {
+    let mut settings: Settings = decode(document)?;
+    target::distinct(&settings.platforms)?;
+    if let (Some(first), Value::Map(pairs)) = (settings.platforms.first(), &document.value) {
+        if let Some((key, _)) = pairs.iter().find(|(key, _)| key.value == "platform") {
+            let error = Diagnostic::spec("`platform` and `platforms` are both given").at(key.span.clone());
+            return Err(error.help("images that name no platform are for one `platform`, or for several `platforms`"));
+        }
+        settings.platform = first.value.clone();
+    }
+    Ok(settings)
 }
 
 fn decode<T: DeserializeOwned>(value: &Spanned<Value>) -> Result<T, Diagnostic> {

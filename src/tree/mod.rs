@@ -29,6 +29,7 @@ mod node;
 mod placement;
 #[cfg(test)]
 mod sample;
+mod transplant;
 mod walk;
 mod whiteout;
 
@@ -38,3 +39,4 @@ pub use error::TreeError;
 pub use extract::{ExtractError, Skipped, SkippedPart, extract, extract_for_step};
 pub use merge::Tree;
 pub use node::Node;
+pub use transplant::{Misfit, MisfitKind, misfits};

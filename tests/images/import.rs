@@ -8,8 +8,8 @@ use ocify::archive::read::ReadError;
 use ocify::digest::Digest;
 use ocify::format::Compression;
 use ocify::image::{
-    Image, ImageError, ImageOrIndex, assemble_index, import_docker_archive, import_layout, import_oci_archive, sink,
-    tree, validate,
+    Image, ImageError, ImageOrIndex, Wanted, assemble_index, import_docker_archive, import_layout, import_oci_archive,
+    load, read_archive, read_layout, sink, tree, validate,
 };
 use ocify::path::ImagePath;
 use ocify::platform::Platform;
@@ -284,6 +284,93 @@ fn attestations_and_signatures_beside_an_image_are_not_taken_for_images() {
     ]}));
     let imported = import_layout(&layout, &index, &amd64(), &fixture.other_store()).unwrap();
     assert_eq!(imported, image);
+}
+
+#[test]
+fn a_whole_index_is_read_with_what_lies_beside_its_images() {
+    let fixture = Fixture::new();
+    let (_, [image, _], layout, _) = two_platforms(&fixture);
+    let put = |document: Value| {
+        let bytes = document.to_string().into_bytes();
+        let digest = Digest::of(&bytes);
+        fs::write(layout.join("blobs/sha256").join(digest.hex()), &bytes).unwrap();
+        (digest, bytes.len())
+    };
+    let manifest = "application/vnd.oci.image.manifest.v1+json";
+    let layer = b"{}";
+    fs::write(layout.join("blobs/sha256").join(Digest::of(layer).hex()), layer).unwrap();
+    // As BuildKit writes provenance: an image for no platform.
+    let (config, config_size) = put(json!({"os": "unknown", "architecture": "unknown", "config": {},
+        "rootfs": {"type": "layers", "diff_ids": [Digest::of(layer)]}}));
+    let (provenance, size) = put(json!({"schemaVersion": 2, "mediaType": manifest,
+        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": config, "size": config_size},
+        "layers": [{"mediaType": "application/vnd.in-toto+json", "digest": Digest::of(layer), "size": 2}]}));
+    let (index, index_size) = put(json!({ "schemaVersion": 2, "annotations": {"k": "v"}, "manifests": [
+        {"mediaType": manifest, "digest": image.digest(), "size": image.manifest_bytes().len()},
+        {"mediaType": manifest, "digest": provenance, "size": size,
+         "platform": {"os": "unknown", "architecture": "unknown"}},
+    ]}));
+    let (signature, signature_size) = put(json!({"schemaVersion": 2, "mediaType": manifest,
+        "config": {"mediaType": "application/vnd.dev.cosign", "digest": config, "size": config_size}, "layers": []}));
+    let list = json!({"schemaVersion": 2, "manifests": [
+        {"mediaType": manifest, "digest": signature, "size": signature_size},
+        {"mediaType": "application/spdx+json", "digest": Digest::of(b"nowhere"), "size": 1},
+        {"mediaType": "application/vnd.oci.image.index.v1+json", "digest": index, "size": index_size,
+         "annotations": {"io.containerd.image.name": "docker.io/library/web:1", "org.opencontainers.image.ref.name": "1"}},
+    ]});
+    fs::write(layout.join("index.json"), list.to_string()).unwrap();
+
+    let store = fixture.other_store();
+    let listed = read_layout(&layout, Wanted::All, &store).unwrap();
+    let [only] = listed.as_slice() else { panic!("{listed:?}") };
+    assert_eq!((only.what.digest(), only.names.as_slice()), (index, &["docker.io/library/web:1".to_owned()][..]));
+    assert_eq!(load(&store, &index).unwrap().images().len(), 2, "byte for byte, with its provenance");
+    assert_eq!(read_layout(&layout, Wanted::Named("web:1"), &store).unwrap(), listed);
+    let error = read_layout(&layout, Wanted::Named("web:2"), &store).unwrap_err();
+    assert!(matches!(&error, ImageError::NoName { names, .. } if names.len() == 1), "{error}");
+}
+
+#[test]
+fn an_archive_of_both_kinds_is_read_as_docker_does() {
+    let fixture = Fixture::new();
+    let file = fixture.path("image.tar");
+    let layer = layer_tar("a", "text");
+    let [one, two] = [config("amd64", &[&layer]), config("arm64", &[&layer])];
+    let list = json!([
+        {"Config": "one.json", "RepoTags": ["a:1", "b:1"], "Layers": ["l"]},
+        {"Config": "two.json", "RepoTags": null, "Layers": ["l"]},
+        {"Config": "one.json", "RepoTags": ["c:1"], "Layers": ["l"]},
+    ]);
+    tar(
+        &file,
+        &[
+            Member::File("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#),
+            Member::File("index.json", br#"{"schemaVersion":2,"manifests":[]}"#),
+            Member::File("one.json", &one),
+            Member::File("two.json", &two),
+            Member::File("l", &layer),
+            Member::File("manifest.json", list.to_string().as_bytes()),
+        ],
+    );
+    let read = |wanted| read_archive(fs::File::open(&file).unwrap(), &file, wanted, &fixture.store);
+    let listed = read(Wanted::All).unwrap();
+    assert_eq!(
+        listed.iter().map(|listed| listed.names.clone()).collect::<Vec<_>>(),
+        [vec!["a:1", "b:1", "c:1"], vec![]]
+    );
+    assert_eq!(read(Wanted::Named("docker.io/library/c:1")).unwrap()[0].what, listed[0].what);
+    assert!(matches!(read(Wanted::Only), Err(ImageError::SeveralNames { .. })));
+
+    let many = json!(vec![json!({"Config": "one.json", "Layers": ["l"]}); 1001]).to_string();
+    tar(
+        &file,
+        &[Member::File("one.json", &one), Member::File("l", &layer), Member::File("manifest.json", many.as_bytes())],
+    );
+    let error = read_archive(fs::File::open(&file).unwrap(), &file, Wanted::All, &fixture.store).unwrap_err();
+    assert!(error.to_string().contains("more than 1000 images"), "{error}");
+    tar(&file, &[Member::File("x", b"")]);
+    let error = read_archive(fs::File::open(&file).unwrap(), &file, Wanted::All, &fixture.store).unwrap_err();
+    assert!(error.to_string().contains("neither `manifest.json` nor `oci-layout`"), "{error}");
 }
 
 #[test]

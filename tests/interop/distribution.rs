@@ -99,13 +99,24 @@ impl Distribution {
     }
 
     /// The certificate of the authority, of [`Flavour::Tls`].
-    pub fn authority(&self) -> PathBuf {
-        self.directory.path().join("authority/ca.crt")
+    pub fn authority(&self) -> Option<PathBuf> {
+        (self.flavour == Flavour::Tls).then(|| self.directory.path().join("authority/ca.crt"))
     }
 
     /// The server of tokens, of [`Flavour::Token`].
     pub fn tokens(&self) -> &Listener {
         self.tokens.as_ref().expect("only Flavour::Token has a token server")
+    }
+
+    /// A file of credentials, as Docker writes it, for this registry at `host`: its own, or that of a proxy.
+    pub fn credentials(&self, host: &str) -> PathBuf {
+        let path = self.directory.path().join(format!("credentials for {host}.json"));
+        let auths = match self.is_guarded() {
+            true => json!({host: {"auth": STANDARD.encode(format!("{USER}:{PASSWORD}"))}}),
+            false => json!({}),
+        };
+        std::fs::write(&path, json!({"auths": auths}).to_string()).unwrap();
+        path
     }
 
     /// Whether it wants a name and a password.
@@ -115,21 +126,25 @@ impl Distribution {
 
     /// `skopeo copy`, where one of the two is in this registry.
     pub fn skopeo_copy(&self, options: &[&str], from: &str, to: &str) -> String {
-        let side = if from.starts_with("docker://") { "src" } else { "dest" };
-        let credentials = format!("{USER}:{PASSWORD}");
-        let directory = self.directory.path().join("authority").display().to_string();
-        let option = |name: &str, value: &str| format!("--{side}-{name}={value}");
-        let mut arguments = vec!["--insecure-policy".to_owned(), "copy".to_owned()];
-        arguments.extend(options.iter().map(|option| (*option).to_owned()));
-        match self.flavour {
-            Flavour::Tls => arguments.push(option("cert-dir", &directory)),
-            _ => arguments.push(option("tls-verify", "false")),
-        }
-        if self.is_guarded() {
-            arguments.push(option("creds", &credentials));
-        }
-        arguments.extend([from.to_owned(), to.to_owned()]);
-        tool("skopeo", &arguments.iter().map(String::as_str).collect::<Vec<_>>())
+        let side = if from.starts_with("docker://") { "src-" } else { "dest-" };
+        self.skopeo(&[&["--insecure-policy", "copy"], options].concat(), side, &[from, to])
+    }
+
+    /// `skopeo inspect` of an image in this registry.
+    pub fn skopeo_inspect(&self, image: &str) -> String {
+        self.skopeo(&["inspect"], "", &[image])
+    }
+
+    /// skopeo with what it needs for this registry.
+    fn skopeo(&self, command: &[&str], side: &str, places: &[&str]) -> String {
+        let option = |name: &str, value: &str| format!("--{side}{name}={value}");
+        let access = match self.flavour {
+            Flavour::Tls => option("cert-dir", &self.directory.path().join("authority").display().to_string()),
+            _ => option("tls-verify", "false"),
+        };
+        let user = option("creds", &format!("{USER}:{PASSWORD}"));
+        let user = if self.is_guarded() { vec![user.as_str()] } else { Vec::new() };
+        tool("skopeo", &[command, &[access.as_str()], &user, places].concat())
     }
 }
 

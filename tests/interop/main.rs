@@ -5,11 +5,14 @@
 //! failure, not a test left out.
 
 mod agreement;
+mod bases;
 #[path = "../certificate.rs"]
 #[allow(dead_code, reason = "the registries here have certificates of their own")]
 mod certificate;
+mod client;
 mod distribution;
 mod images;
+mod journey;
 mod registries;
 #[path = "../registry/server/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the stories here use the faults and the token server")]

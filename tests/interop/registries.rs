@@ -8,7 +8,7 @@ use crate::tool;
 use crate::workspace::digest;
 
 /// The digest of an image in a layout, as skopeo reads it.
-fn layout_digest(layout: &str) -> String {
+pub fn layout_digest(layout: &str) -> String {
     let summary: Value = serde_json::from_str(&tool("skopeo", &["inspect", layout])).unwrap();
     summary["Digest"].as_str().unwrap().to_owned()
 }

@@ -150,6 +150,35 @@ fn a_name_that_no_registry_has_is_shown_in_the_spec_and_nothing_is_locked() {
 }
 
 #[test]
+fn each_platform_stands_on_its_own_image() {
+    let server = Server::start(Options::default());
+    let (host, base) = (server.host(), publish(&server, BASES));
+    let (media_type, bytes) = server.manifest("shop/base", "1").unwrap();
+    server.put_manifest("shop/base", "arm", &media_type, &bytes);
+    let workspace = Workspace::new().file(
+        "BUILD.star",
+        format!(
+            "image(name = 'web', platforms = ['linux/amd64', 'linux/arm64'],
+    base = select({{'linux/amd64': '{host}/shop/base:1', 'linux/arm64': '{host}/shop/base:arm'}}))"
+        ),
+    );
+    let pinned = |tag: &str| format!("+ {host}/shop/base:{tag} {base} linux/amd64,linux/arm64\n");
+    assert_eq!(workspace.ok(&["lock"]), pinned("1") + &pinned("arm"));
+    workspace.build("//:web");
+    for architecture in ["amd64", "arm64"] {
+        let tar = workspace.path("tree.tar").display().to_string();
+        let platform = format!("linux/{architecture}");
+        workspace.ok(&["build", "//:web", "--platform", &platform, "-o", &format!("tar:{tar}")]);
+        let files = crate::workspace::list(&workspace.path("tree.tar"));
+        assert_eq!(files[0], format!("a 0644 0:0 {architecture}"));
+    }
+    // What only one platform needs is not dropped when the other alone is looked at.
+    let before = lock(&workspace);
+    workspace.ok(&["lock", "--platform", "linux/amd64"]);
+    assert_eq!(lock(&workspace), before);
+}
+
+#[test]
 fn files_without_a_digest_are_pinned_by_their_url() {
     let workspace = Workspace::new().file("shop/vendor/tool", "tool").file(
         "shop/BUILD.star",
@@ -193,6 +222,31 @@ fn the_lock_changes_only_where_it_may() {
     assert_eq!(lock(&workspace), before);
     assert_eq!(workspace.ok(&["lock"]), format!("- {}/shop/base:1\n", server.host()));
     assert_eq!(lock(&workspace), "# Written by `ocify lock`; commit it.\nversion = 1\n");
+}
+
+#[test]
+fn an_update_shows_which_packages_changed() {
+    let server = Server::start(Options::default());
+    let base = |packages: &[(&str, &str)]| {
+        let stanza = |(name, version): &(&str, &str)| {
+            format!("Package: {name}\\nStatus: install ok installed\\nVersion: {version}\\nArchitecture: amd64\\n\\n")
+        };
+        let list: String = packages.iter().map(stanza).collect();
+        format!("image(name = 'base', layers = [write('/var/lib/dpkg/status', '{list}')])")
+    };
+    publish(&server, &base(&[("libc6", "2.36-9"), ("old", "1"), ("openssl", "3.0.11-1")]));
+    let workspace = on_base(&server);
+    workspace.ok(&["lock"]);
+    workspace.build("//:web");
+    publish(&server, &base(&[("libc6", "2.36-9"), ("new", "2\\x1b[2J"), ("openssl", "3.0.13-1")]));
+    let pinned = lock(&workspace);
+    let changes = workspace.ok(&["update"]);
+    assert!(!changes.contains("package"), "the layers of the new image were not brought: {changes}");
+    workspace.write("ocify.lock", pinned);
+    let changes = workspace.ok(&["update", "--packages"]);
+    let packages: Vec<&str> = changes.lines().filter(|line| line.contains("package")).collect();
+    let expected = ["  package +new: 2?[2J", "  package -old: 1", "  package openssl: 3.0.11-1 -> 3.0.13-1"];
+    assert_eq!(packages, expected);
 }
 
 #[test]

@@ -208,7 +208,10 @@ fn builds_beside_prune_give_what_they_always_give() {
                         let out = workspace.path(&format!("out-{n}-{round}.tar"));
                         let output = format!("oci-archive:{}", out.display());
                         // Without its reference, all of the image is garbage before the build and after it.
-                        Store::open(workspace.store()).unwrap().remove_reference(&format!("p{n}:x")).unwrap();
+                        Store::open(workspace.store())
+                            .unwrap()
+                            .remove_references(&[format!("p{n}:x")].into(), &[].into())
+                            .unwrap();
                         assert_eq!(
                             crate::workspace::digest(&workspace.ok(&["build", &target, "-o", &output])),
                             expected[n]

@@ -84,3 +84,22 @@ fn the_schema_knows_every_layer() {
     let known = variants.iter().flat_map(|variant| variant["properties"].as_object().unwrap().keys().cloned());
     assert_eq!(known.collect::<BTreeSet<_>>(), accepted("image.x.layers = [{ qqqqqqqqqqqqqqqq = 1 }]"));
 }
+
+#[test]
+fn the_schema_lets_a_select_stand_where_one_can() {
+    let schema = ocify::target::schema();
+    let select = serde_json::json!({"$ref": "#/$defs/Select"});
+    let allowed = |definition: &str, field: &str| {
+        let field = &schema["$defs"][definition]["properties"][field];
+        field["anyOf"].as_array().is_some_and(|variants| variants.contains(&select))
+    };
+    assert!(schema["$defs"]["Select"].is_object());
+    for (definition, field) in [("ImageSpec", "base"), ("ImageSpec", "env"), ("Files", "srcs"), ("Fetch", "urls")] {
+        assert!(allowed(definition, field), "{definition}.{field}");
+    }
+    let sources = &schema["$defs"]["FileSources"]["anyOf"][0]["items"]["anyOf"];
+    assert!(sources.as_array().unwrap().contains(&select), "{sources}");
+    for (definition, field) in [("ImageSpec", "platforms"), ("ImageSpec", "tags"), ("IndexSpec", "images")] {
+        assert!(!allowed(definition, field), "{definition}.{field}");
+    }
+}

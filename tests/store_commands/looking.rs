@@ -1,5 +1,8 @@
 //! `images`, `inspect` and `history`.
 
+use std::fs;
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::store_commands::shop;
@@ -129,9 +132,27 @@ fn history_names_the_step_and_the_key_of_each_layer() {
 }
 
 #[test]
+fn to_look_at_history_makes_nothing_younger() {
+    let workspace = shop();
+    let age = Duration::from_secs(30 * 24 * 3600);
+    for entry in fs::read_dir(workspace.store().join("actions")).unwrap() {
+        let file = fs::File::open(entry.unwrap().path()).unwrap();
+        let now = file.metadata().unwrap().modified().unwrap();
+        file.set_modified(now - age).unwrap();
+    }
+    let modified = || {
+        let entries = fs::read_dir(workspace.store().join("actions")).unwrap();
+        entries.map(|entry| entry.unwrap().metadata().unwrap().modified().unwrap()).max().unwrap()
+    };
+    let before = modified();
+    workspace.ok(&["history", "web"]);
+    assert_eq!(modified(), before);
+}
+
+#[test]
 fn history_forgets_no_record_that_it_does_not_know() {
     let workspace = shop();
-    let count = || std::fs::read_dir(workspace.store().join("actions")).unwrap().count();
+    let count = || fs::read_dir(workspace.store().join("actions")).unwrap().count();
     let before = count();
     workspace.ok(&["history", "web"]);
     assert_eq!(count(), before);

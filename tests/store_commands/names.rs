@@ -1,5 +1,6 @@
 //! How an image is found, named and removed.
 
+use ocify::store::Store;
 use serde_json::Value;
 
 use crate::store_commands::{digest_of, shop};
@@ -63,11 +64,19 @@ fn a_tag_is_another_name_and_moves() {
     assert_eq!(digest_of(&workspace, "localhost:5000/y:2"), web);
     workspace.ok(&["tag", "other", "registry.example/x:latest"]);
     assert_eq!(digest_of(&workspace, "registry.example/x"), other);
-    // The name `nginx` is listed as it was written, and stays one name.
-    workspace.ok(&["tag", "web", "docker.io/library/nginx"]);
-    assert_eq!(digest_of(&workspace, "nginx:latest"), web);
-    assert_eq!(workspace.ok(&["images", "nginx", "--quiet"]).lines().count(), 1);
+    // A name that is listed in another spelling keeps that.
+    workspace.ok(&["tag", "web", "docker.io/library/x:1"]);
+    workspace.ok(&["tag", "other", "x:1"]);
+    assert_eq!(digest_of(&workspace, "library/x:1"), other);
+    assert_eq!(workspace.ok(&["images", "x:1", "--quiet"]).lines().count(), 1);
+    // A target's name may be that of an image elsewhere.
+    workspace.ok(&["tag", "web", "docker.io/library/other"]);
     assert_eq!(digest_of(&workspace, "//:other"), other);
+    assert_eq!(digest_of(&workspace, "other"), other);
+    assert_eq!(digest_of(&workspace, "other:latest"), web);
+    // What is typed as it is listed is that.
+    workspace.ok(&["tag", "web", "nginx"]);
+    assert_eq!(digest_of(&workspace, "nginx"), web);
 
     for (target, problem) in
         [("//:x", "is a label"), ("Not/A/name", "not the name of an image"), ("a:b:c", "not the name")]
@@ -121,6 +130,17 @@ fn of_several_images_to_remove_all_or_none_go() {
     workspace.ok(&["inspect", "other"]);
     assert_eq!(workspace.ok(&["rmi", "--no-prune", "other", "nginx"]), "Untagged: nginx\nUntagged: other\n");
     assert!(workspace.ok(&["prune"]).contains("removed blobs/"));
+}
+
+#[test]
+fn what_a_running_command_uses_stays_for_now() {
+    let workspace = shop();
+    let other = digest_of(&workspace, "other");
+    let lease = Store::open(workspace.store()).unwrap().leased().unwrap();
+    assert_eq!(workspace.ok(&["rmi", "other", "nginx"]), "Untagged: nginx\nUntagged: other\n");
+    assert!(workspace.store().join("blobs/sha256").join(&other[7..]).exists());
+    drop(lease);
+    assert!(workspace.ok(&["prune"]).contains(&format!("removed blobs/sha256/{}", &other[7..])));
 }
 
 #[test]

@@ -68,10 +68,12 @@ impl<R: Read> TarStream<R> {
         Ok(if missing == 0 { Ok(body) } else { Err(missing) })
     }
 
-    /// Hands a body of `size` bytes to `intake`. Returns how many bytes are missing if the stream ends before.
+    /// Hands a body of `size` bytes to `intake`. Returns how many bytes are missing if the stream ends before. It may end
+    /// in the padding: umoci 0.4 writes layers that do, and Go's reader takes them.
     pub fn copy_body(&mut self, size: u64, intake: &mut Intake) -> Result<u64, ReadError> {
         let missing = self.take(size, |bytes| intake.write(bytes))?;
-        Ok(missing + self.take(padding(size), |_| Ok(()))?)
+        self.take(padding(size), |_| Ok(()))?;
+        Ok(missing)
     }
 
     /// Reads to the end: every byte counts for the digest. Returns true if any of them is not zero.

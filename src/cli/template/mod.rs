@@ -105,9 +105,15 @@ impl Template {
     }
 }
 
-/// Lines whose cells, between tabs, stand in columns.
+/// Lines whose cells, between tabs, stand in columns. Other control characters become spaces: a terminal would obey those
+/// in what others wrote.
 pub(super) fn aligned(lines: &[String]) -> String {
-    let rows: Vec<Vec<&str>> = lines.iter().map(|line| line.trim_end_matches('\n').split('\t').collect()).collect();
+    let plain = |line: &String| {
+        let line = line.trim_end_matches('\n');
+        line.chars().map(|c| if c.is_control() && c != '\t' { ' ' } else { c }).collect::<String>()
+    };
+    let lines: Vec<String> = lines.iter().map(plain).collect();
+    let rows: Vec<Vec<&str>> = lines.iter().map(|line| line.split('\t').collect()).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));

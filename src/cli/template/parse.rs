@@ -62,9 +62,9 @@ impl Function {
 pub fn parse(text: &str) -> Result<Vec<Node>, String> {
     let mut parts = parts(text)?.into_iter();
     match block(&mut parts, 0)? {
-        (nodes, End::Text) => Ok(nodes),
-        (_, End::End) => Err("there is an `end` without `range` or `if`".into()),
-        (_, End::Else) => Err("there is an `else` without `range` or `if`".into()),
+        (nodes, Close::Text) => Ok(nodes),
+        (_, Close::End) => Err("there is an `end` without `range` or `if`".into()),
+        (_, Close::Else) => Err("there is an `else` without `range` or `if`".into()),
     }
 }
 
@@ -184,7 +184,7 @@ fn word_token(word: &str) -> Result<Token, String> {
 }
 
 /// What ended a block.
-enum End {
+enum Close {
     Text,
     End,
     Else,
@@ -192,7 +192,7 @@ enum End {
 
 type Parts = std::vec::IntoIter<Part>;
 
-fn block(parts: &mut Parts, depth: usize) -> Result<(Vec<Node>, End), String> {
+fn block(parts: &mut Parts, depth: usize) -> Result<(Vec<Node>, Close), String> {
     if depth > MAX_DEPTH {
         return Err(format!("blocks are nested more than {MAX_DEPTH} deep"));
     }
@@ -207,8 +207,8 @@ fn block(parts: &mut Parts, depth: usize) -> Result<(Vec<Node>, End), String> {
             Part::Action(tokens) => tokens,
         };
         match tokens.split_first() {
-            Some((Token::Word(word), [])) if word == "end" => return Ok((nodes, End::End)),
-            Some((Token::Word(word), [])) if word == "else" => return Ok((nodes, End::Else)),
+            Some((Token::Word(word), [])) if word == "end" => return Ok((nodes, Close::End)),
+            Some((Token::Word(word), [])) if word == "else" => return Ok((nodes, Close::Else)),
             Some((Token::Word(word), rest)) if word == "range" => {
                 let over = expression(rest)?;
                 let (body, empty) = branches(parts, depth, word)?;
@@ -222,20 +222,20 @@ fn block(parts: &mut Parts, depth: usize) -> Result<(Vec<Node>, End), String> {
             _ => nodes.push(Node::Print(expression(&tokens)?)),
         }
     }
-    Ok((nodes, End::Text))
+    Ok((nodes, Close::Text))
 }
 
 /// The block of a `range` or `if`, and that of its `else`.
 fn branches(parts: &mut Parts, depth: usize, word: &str) -> Result<(Vec<Node>, Vec<Node>), String> {
     let (body, end) = block(parts, depth + 1)?;
     let (otherwise, end) = match end {
-        End::Else => block(parts, depth + 1)?,
+        Close::Else => block(parts, depth + 1)?,
         end => (Vec::new(), end),
     };
     match end {
-        End::End => Ok((body, otherwise)),
-        End::Text => Err(format!("there is a `{word}` without `end`")),
-        End::Else => Err(format!("there is a second `else` in one `{word}`")),
+        Close::End => Ok((body, otherwise)),
+        Close::Text => Err(format!("there is a `{word}` without `end`")),
+        Close::Else => Err(format!("there is a second `else` in one `{word}`")),
     }
 }
 

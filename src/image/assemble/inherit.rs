@@ -22,13 +22,16 @@ pub fn from_base(base: &Image, spec: &ImageSpec) -> Result<ImageConfig, ImageErr
         Some(wanted) if *wanted != base.platform() => {
             Err(ImageError::OtherPlatform { wanted: Box::new(wanted.clone()), base: Box::new(base.platform()) })
         }
-        _ => {
-            let mut config = base.config().clone();
-            config.other.retain(|key, _| !OF_THE_BUILD.contains(&key.as_str()));
-            config.config.other.retain(|key, _| !OF_THE_BUILD_IN_CONFIG.contains(&key.as_str()));
-            Ok(config)
-        }
+        _ => Ok(without_build(base.config())),
     }
+}
+
+/// The config without the fields that say how the image itself was built.
+pub fn without_build(config: &ImageConfig) -> ImageConfig {
+    let mut config = config.clone();
+    config.other.retain(|key, _| !OF_THE_BUILD.contains(&key.as_str()));
+    config.config.other.retain(|key, _| !OF_THE_BUILD_IN_CONFIG.contains(&key.as_str()));
+    config
 }
 
 /// Puts the spec's fields into `config`.
@@ -100,7 +103,7 @@ fn apply_command(spec: &ImageSpec, config: &mut ContainerConfig) -> Result<(), I
 }
 
 /// Sets variables: one that is there keeps its place, a new one goes to the end.
-fn merge_env(env: &mut Vec<String>, own: &[(String, String)]) {
+pub fn merge_env(env: &mut Vec<String>, own: &[(String, String)]) {
     let own_values: BTreeMap<&str, &str> = own.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     let mut placed = BTreeSet::new();
     env.retain_mut(|variable| {

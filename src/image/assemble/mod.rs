@@ -5,11 +5,13 @@ mod fields;
 mod history;
 mod inherit;
 
+pub(super) use inherit::{merge_env, without_build};
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::digest::Digest;
 use crate::format::MediaTypes;
-use crate::oci::{Descriptor, History, ImageConfig, Index, Manifest, MediaType, RootFs};
+use crate::oci::{BASE_DIGEST, BASE_NAME, Descriptor, History, ImageConfig, Index, Manifest, MediaType, RootFs};
 use crate::platform::Platform;
 use crate::target::{ImageSpec, IndexSpec, Settings};
 
@@ -52,7 +54,7 @@ pub fn assemble(
         // Digest and size are filled in with the config's bytes.
         config: Descriptor::new(MediaType::Config(family), Digest::of(b""), 0),
         layers,
-        annotations: annotations(base, &spec.annotations, family)?,
+        annotations: annotations(base_annotations(base, spec), &spec.annotations, family)?,
     };
     Image::from_parts(manifest, config).map_err(ImageError::Assembled)
 }
@@ -78,7 +80,7 @@ pub fn assemble_index(images: &[Image], spec: &IndexSpec, settings: &Settings) -
         schema_version: 2,
         media_type: Some(MediaType::Index(family)),
         manifests: images.iter().map(Image::descriptor).collect(),
-        annotations: annotations(None, &spec.annotations, family)?,
+        annotations: annotations(BTreeMap::new(), &spec.annotations, family)?,
     };
     let entries = images.iter().cloned().map(ImageOrIndex::Image).collect();
     ImageIndex::from_parts(index, entries).map_err(ImageError::Assembled)
@@ -102,17 +104,27 @@ fn blank(platform: &Platform) -> ImageConfig {
 
 /// A layer's descriptor as a manifest of `family` lists it. What other tools noted about the blob goes: it was said of
 /// another manifest.
-fn relabelled(layer: &Descriptor, family: MediaTypes) -> Descriptor {
+pub(super) fn relabelled(layer: &Descriptor, family: MediaTypes) -> Descriptor {
     Descriptor {
         annotations: layer.annotations.clone(),
         ..Descriptor::new(layer.media_type.in_family(family), layer.digest, layer.size)
     }
 }
 
+/// What the base says of itself, and which it is, if it is one of a registry (image-spec, "Pre-Defined Annotation Keys").
+fn base_annotations(base: Option<&Image>, spec: &ImageSpec) -> BTreeMap<String, String> {
+    let mut annotations = base.map(|base| base.manifest().annotations.clone()).unwrap_or_default();
+    if let (Some(base), Some(name)) = (base, spec.base_name()) {
+        annotations.insert(BASE_DIGEST.to_owned(), base.digest().to_string());
+        annotations.insert(BASE_NAME.to_owned(), name);
+    }
+    annotations
+}
+
 /// The manifest's annotations: the base's with the spec's on top, key by key. Docker's manifests have no place for
 /// any.
 fn annotations(
-    base: Option<&Image>,
+    mut all: BTreeMap<String, String>,
     own: &BTreeMap<String, String>,
     family: MediaTypes,
 ) -> Result<BTreeMap<String, String>, ImageError> {
@@ -126,7 +138,6 @@ fn annotations(
         };
     }
     fields::check_keys("annotations", own)?;
-    let mut all = base.map(|base| base.manifest().annotations.clone()).unwrap_or_default();
     all.extend(own.clone());
     Ok(all)
 }

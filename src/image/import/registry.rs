@@ -73,7 +73,7 @@ pub fn import_registry_whole(
     Ok(whole)
 }
 
-/// Manifest and config of the image `digest` of the repository of `reference`; its layers are not looked at.
+/// As [`import_registry`], where `digest` is that of one image.
 ///
 /// # Errors
 /// As [`import_registry`]; also if the digest names an index.
@@ -85,7 +85,11 @@ pub fn read_registry(
 ) -> Result<Image, ImageError> {
     let remote = Remote { registry, reference, store };
     match load::read_document(&remote, digest, None)? {
-        (bytes, Document::Manifest(manifest)) => load::read_image(&remote, *digest, bytes, &manifest),
+        (bytes, Document::Manifest(manifest)) => {
+            let image = load::read_image(&remote, *digest, bytes, &manifest)?;
+            image.layers().iter().try_for_each(|layer| remote.copy(&layer.descriptor, store))?;
+            Ok(image)
+        }
         (_, Document::Index(_)) => Err(ImageError::NotOneImage { digest: *digest }),
     }
 }

@@ -35,6 +35,9 @@ pub(super) fn parse(source: &Arc<SourceText>) -> Result<Lock, Diagnostic> {
         let digest = Digest::from_hex(sha256.get_ref())
             .map_err(|error| reader.wrong(error.to_string(), sha256.span()).help(REWRITE))?;
         let place = url.span();
+        if url.get_ref().contains(char::is_control) {
+            return Err(reader.wrong("the URL has a control character", place).help(REWRITE));
+        }
         if lock.fetches.insert(url.into_inner(), digest).is_some() {
             return Err(reader.twice("the URL", place));
         }

@@ -81,6 +81,7 @@ fn what_is_no_lock_is_refused_at_its_place() {
         (format!("<<<<<<< HEAD\nversion = 1\n=======\n{image}"), "the lock has a merge conflict", "<<<<<<< HEAD"),
         (with("[[fetch]]", ">>>>>>> branch\n[[fetch]]"), "the lock has a merge conflict", ">>>>>>> branch"),
         (with("version = 1", "version = 1\nname = \"x\""), "unknown field `name`, expected", "name"),
+        (with("https://a.b/c", "https://a.b/\\u001b[2J"), "the URL has a control character", ""),
         (with("[[fetch]]", "[[fetch]]\nsize = 1"), "unknown field `size`, expected `url` or `sha256`", "size"),
         (with("url = \"https://a.b/c\"\n", ""), "missing field `url`", "[[fetch]]"),
         (with("a.b/c:1", "c:1"), "`c:1` is not the whole name of an image", "\"c:1\""),

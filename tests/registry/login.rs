@@ -1,0 +1,128 @@
+//! `ocify login` and `ocify logout`.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use super::place::PASSWORD;
+use super::server::{Auth, Options, Server};
+
+struct Home {
+    directory: TempDir,
+}
+
+impl Home {
+    fn new() -> Self {
+        Home { directory: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Exit code and stderr, in which the password never is.
+    #[track_caller]
+    fn run(&self, arguments: &[&str], stdin: &str) -> (i32, String) {
+        let mut path = self.path("bin").into_os_string();
+        path.push(":");
+        path.push(std::env::var_os("PATH").unwrap());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ocify"));
+        command.args(arguments).env_clear().env("HOME", self.directory.path()).env("PATH", path);
+        command.current_dir(self.directory.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // A command that does not want it has gone.
+        drop(child.stdin.take().unwrap().write_all(stdin.as_bytes()));
+        let output = child.wait_with_output().unwrap();
+        assert!(output.stdout.is_empty());
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(!stderr.contains(PASSWORD), "{stderr}");
+        (output.status.code().unwrap(), stderr)
+    }
+
+    fn config(&self) -> serde_json::Value {
+        serde_json::from_slice(&fs::read(self.path(".docker/config.json")).unwrap()).unwrap()
+    }
+}
+
+#[test]
+fn a_password_is_checked_kept_and_forgotten() {
+    for auth in [Auth::basic("me", PASSWORD), Auth::token("me", PASSWORD)] {
+        let server = Server::start(Options { auth, ..Options::default() });
+        let (home, host) = (Home::new(), server.host());
+        let (code, stderr) = home.run(&["login", "-u", "me", "--password-stdin", &host], "wrong\n");
+        assert_eq!(code, 1, "{stderr}");
+        assert!(stderr.contains("denies access") && !home.path(".docker").exists(), "{stderr}");
+
+        let (code, stderr) = home.run(&["login", "-u", "me", "--password-stdin", &host], &format!("{PASSWORD}\n"));
+        assert_eq!(code, 0, "{stderr}");
+        assert!(stderr.contains(".docker/config.json"), "{stderr}");
+        assert!(home.config()["auths"][&host]["auth"].is_string());
+        let mode = fs::metadata(home.path(".docker/config.json")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+
+        let (code, stderr) = home.run(&["logout", &host], "");
+        assert_eq!(code, 0, "{stderr}");
+        assert!(stderr.contains("removed"), "{stderr}");
+        assert_eq!(home.config()["auths"], serde_json::json!({}));
+        assert!(home.run(&["logout", &host], "").1.contains("there were no credentials"));
+    }
+}
+
+#[test]
+fn a_helper_keeps_the_password() {
+    let server = Server::start(Options { auth: Auth::basic("me", PASSWORD), ..Options::default() });
+    let (home, host) = (Home::new(), server.host());
+    let kept = home.path("kept");
+    let script = format!(
+        "#!/bin/sh\ncase $1 in\nstore) cat > {0};;\nget) cat {0} 2>/dev/null || {{ echo credentials not found in native \
+         keychain; exit 1; }};;\nerase) rm {0};;\nesac\n",
+        kept.display()
+    );
+    write(&home.path("bin/docker-credential-test"), &script, 0o755);
+    let config = format!(r#"{{"credHelpers": {{"{host}": "test"}}, "auths": {{"other": {{"auth": "eDp5"}}}}}}"#);
+    write(&home.path(".docker/config.json"), &config, 0o600);
+    let (code, stderr) = home.run(&["login", "-u", "me", "--password-stdin", &host], PASSWORD);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stderr.contains("docker-credential-test"), "{stderr}");
+    let message: serde_json::Value = serde_json::from_slice(&fs::read(&kept).unwrap()).unwrap();
+    assert_eq!(message, serde_json::json!({"ServerURL": host, "Username": "me", "Secret": PASSWORD}));
+    assert_eq!(fs::read_to_string(home.path(".docker/config.json")).unwrap(), config);
+    let (code, stderr) = home.run(&["logout", &host], "");
+    assert_eq!((code, kept.exists()), (0, false), "{stderr}");
+
+    write(&home.path("bin/docker-credential-test"), "#!/bin/sh\ncat >&2\nexit 3\n", 0o755);
+    let (code, stderr) = home.run(&["login", "-u", "me", "--password-stdin", &host], PASSWORD);
+    assert_eq!(code, 1, "{stderr}");
+    assert!(stderr.contains("docker-credential-test"), "{stderr}");
+}
+
+#[test]
+fn what_cannot_be_a_login_is_refused() {
+    let home = Home::new();
+    for (arguments, stdin, reason) in [
+        (&["login", "-u", "me", "localhost:1"][..], "", "no terminal"),
+        (&["login", "--password-stdin", "localhost:1"], "x", "--username"),
+        (&["login", "-u", "me", "--password-stdin", "https://ghcr.io"], "x", "not a registry"),
+        (&["login", "-u", "a:b", "--password-stdin", "localhost:1"], "x", "no `:`"),
+        (&["login", "-u", "me", "--password-stdin", "localhost:1"], "\n", "a password has"),
+        (&["login", "-u", "me", "-p", "x", "localhost:1"], "", "unexpected argument"),
+    ] {
+        let (code, stderr) = home.run(arguments, stdin);
+        assert_eq!(code, 2, "{arguments:?}: {stderr}");
+        assert!(stderr.contains(reason), "{arguments:?}: {stderr}");
+    }
+    write(&home.path(".config/ocify/config.toml"), "[registry.\"ghcr.io\"]\ninsecur = true\n", 0o644);
+    let (code, stderr) = home.run(&["login", "-u", "me", "--password-stdin", "ghcr.io"], "x");
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("insecur") && stderr.contains("config.toml"), "{stderr}");
+}
+
+fn write(path: &Path, text: &str, mode: u32) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
