@@ -71,6 +71,10 @@ impl Stage {
                 "the store must lie on a file system that overlayfs takes, with extended attributes, such as ext4, xfs \
                 or btrfs, and Linux must be at least 5.11; put the store elsewhere with --store"
             }
+            (Stage::Watch, Some(libc::EMFILE)) => {
+                "for an ordinary user, each file of the image that does not belong to root is kept open: raise the limit of \
+                open files (`ulimit -Hn`), or run ocify as root"
+            }
             (Stage::Workdir, _) => "make the directory in a layer below, or choose another `workdir`",
             (Stage::Program, Some(libc::ENOEXEC)) => {
                 "the program is for another processor, or it is a script without `#!`; to run programs of another \

@@ -153,6 +153,8 @@ pub(super) enum Answer {
     Value(i64),
     /// The call fails with this number.
     Error(i32),
+    /// The process has its answer.
+    Given,
 }
 
 /// Answers a notification. That the process is gone meanwhile is no error.
@@ -162,9 +164,24 @@ pub(super) fn respond(listener: &OwnedFd, id: u64, answer: Answer) {
         Answer::Continue => response.flags = libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32,
         Answer::Value(value) => response.val = value,
         Answer::Error(number) => response.error = -number,
+        Answer::Given => return,
     }
     // SAFETY: it is of the size that the request's number says.
     unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND as _, &response) };
+}
+
+/// Answers a notification with a descriptor for `file`.
+pub(super) fn give_descriptor(listener: &OwnedFd, id: u64, file: &OwnedFd, is_closed: bool) -> io::Result<()> {
+    let gift = libc::seccomp_notif_addfd {
+        id,
+        flags: libc::SECCOMP_ADDFD_FLAG_SEND as u32,
+        srcfd: file.as_raw_fd() as u32,
+        newfd: 0,
+        newfd_flags: if is_closed { libc::O_CLOEXEC as u32 } else { 0 },
+    };
+    // SAFETY: it is of the size that the request's number says.
+    let given = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ADDFD as _, &gift) };
+    checked(given.into()).map(drop)
 }
 
 /// Reads memory of another process, as much as there is; returns how many bytes.

@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::entry::Metadata;
+use crate::entry::{Entry, Metadata};
 use crate::path::ImagePath;
 use crate::tree::{Changeset, SkippedPart, Tree, extract_for_step};
 
@@ -85,9 +85,15 @@ fn facts(below: &Tree, tier: Tier, hidden: &BTreeSet<(ImagePath, String)>) -> Ve
         return Vec::new();
     }
     let with_hidden: BTreeSet<&ImagePath> = hidden.iter().map(|(path, _)| path).collect();
-    let fact = |entry: crate::entry::Entry| {
+    // What is made in such a directory gets its group, and must be told from what was there.
+    let gives_group = |path: &ImagePath| {
+        let directory = path.parent().and_then(|parent| below.get(&parent));
+        directory.is_some_and(|node| node.metadata.mode & libc::S_ISGID != 0 && node.metadata.gid != 0)
+    };
+    let fact = |entry: Entry| {
         let Metadata { uid, gid, .. } = entry.metadata;
-        ((uid, gid) != (0, 0) || with_hidden.contains(&entry.path)).then_some(Fact { path: entry.path, uid, gid })
+        let is_fact = (uid, gid) != (0, 0) || with_hidden.contains(&entry.path) || gives_group(&entry.path);
+        is_fact.then_some(Fact { path: entry.path, uid, gid })
     };
     below.entries().filter_map(fact).collect()
 }

@@ -174,3 +174,50 @@ fn a_store_that_was_built_by_another_right_serves_the_same() {
     assert_eq!(second.stdout, first.stdout);
     assert!(second.stderr.contains("(cached)") && !second.stderr.contains("not built before"), "{}", second.stderr);
 }
+
+#[test]
+fn what_a_process_makes_belongs_to_the_user_that_it_became() {
+    let story = Story::new(
+        "must ; mkdir /home ; chown /home 33 34 ; setgid 34 ; setuid 33 ; write /home/f x ; mkdir /home/d ; write /home/d/g y ;
+         symlink f /home/l ; mkfifo /home/p ; chown /home/f -1 34 ; append /home/f z ; stat /home/f ; say done",
+    );
+    assert_eq!(story.wrote(), "/home/f 100644 33:34\ndone");
+    assert_eq!(
+        story.layer(),
+        [
+            "home/ 0755 33:34",
+            "home/d/ 0755 33:34",
+            "home/d/g 0644 33:34 y",
+            "home/f 0644 33:34 xz",
+            "home/l 0777 33:34 -> f",
+            "home/p 0600 33:34",
+        ]
+    );
+    let story = Story::new("setuid 33 ; write /f x ; mkdir /d ; chown /bin -1 0 ; write /w/f x ; say done").on(BELOW);
+    assert_eq!(
+        story.wrote(),
+        "write /f: Permission denied\nmkdir /d: Permission denied\nchown /bin: Operation not permitted\ndone"
+    );
+    assert_eq!(story.layer(), ["w/ 1777 0:0", "w/f 0644 33:0 x"]);
+}
+
+#[test]
+fn a_directory_gives_its_group_to_what_is_made_in_it() {
+    let story = Story::new(
+        "must ; write /g/new x ; mkdir /g/d ; write /g/d/deep x ; append /g/old y ; mkdir /h ; chown /h 0 9 ; chmod /h 02755 ;
+         write /h/f x ; chown /h/f 1 2",
+    )
+    .on("dir('/g', mode = '2775', owner = '0:8'), write('/g/old', 'x'), write('/g/same', 's')");
+    assert_eq!(
+        story.layer(),
+        [
+            "g/ 2775 0:8",
+            "g/d/ 2755 0:8",
+            "g/d/deep 0644 0:8 x",
+            "g/new 0644 0:8 x",
+            "g/old 0644 0:0 xy",
+            "h/ 2755 0:9",
+            "h/f 0644 1:2 x",
+        ]
+    );
+}

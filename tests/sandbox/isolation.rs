@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 
-use super::program::Story;
+use super::program::{Story, Who, build_as, everybody};
 
 #[test]
 fn the_environment_is_the_same_everywhere() {
@@ -85,7 +85,7 @@ fn a_device_that_a_step_makes_opens_nothing() {
     assert_eq!(wrote, "/kmsg 20640 0:0 1,11");
     // To root it is a device that may not be opened here, to the others an empty file.
     let wrote = Story::new("mknod /zero c 1 5 ; write /zero x ; rm /zero ; say done");
-    for who in super::program::everybody() {
+    for who in everybody() {
         let run = wrote.run_as(*who);
         assert!(run.code == 0 && run.stderr.contains("done"), "{}", run.stderr);
     }
@@ -94,10 +94,22 @@ fn a_device_that_a_step_makes_opens_nothing() {
 #[test]
 fn names_of_the_image_lead_no_mount_astray() {
     for link in ["symlink('/proc', '/bin')", "symlink('/dev', '../../../../tmp')", "write('/sys', '')"] {
-        for who in super::program::everybody() {
+        for who in everybody() {
             let run = Story::new("must").on(link).run_as(*who);
             assert_eq!(run.code, 1, "{link}");
             assert!(run.stderr.contains("cannot be run"), "{}", run.stderr);
+        }
+    }
+}
+
+#[test]
+fn the_doctor_says_by_which_right_steps_run() {
+    for (who, right) in
+        [(Who::Root, "root         works, used by builds"), (Who::User, "single user  works, used by builds")]
+    {
+        if everybody().contains(&who) {
+            let run = build_as(&Story::new("").workspace(), who, &["doctor"]);
+            assert!(run.code == 0 && run.stdout.contains(right), "{}{}", run.stdout, run.stderr);
         }
     }
 }

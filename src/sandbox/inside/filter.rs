@@ -67,7 +67,7 @@ const FORBIDDEN: &[c_long] = &[
 const ABSENT: &[c_long] =
     &[libc::SYS_clone3, libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register];
 
-/// Calls about owners and users, which the recorder answers.
+/// Calls about owners and users, which the recorder answers, and those that make what has an owner.
 const RECORDED: &[c_long] = &[
     libc::SYS_fchown,
     libc::SYS_fchownat,
@@ -90,6 +90,17 @@ const RECORDED: &[c_long] = &[
     libc::SYS_getresuid,
     libc::SYS_getresgid,
     libc::SYS_getgroups,
+    libc::SYS_mkdirat,
+    libc::SYS_mknodat,
+    libc::SYS_symlinkat,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_creat,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_mkdir,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_mknod,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_symlink,
     #[cfg(target_arch = "x86_64")]
     libc::SYS_chown,
     #[cfg(target_arch = "x86_64")]
@@ -100,11 +111,11 @@ const RECORDED: &[c_long] = &[
     libc::SYS_lstat,
 ];
 
-/// Calls that the recorder answers when they would make a device: the number, and which argument has the mode.
-const DEVICES: &[(c_long, usize)] = &[
-    (libc::SYS_mknodat, 2),
+/// Calls that may make a file: the number, and which argument has the flags.
+const OPENING: &[(c_long, usize)] = &[
+    (libc::SYS_openat, 2),
     #[cfg(target_arch = "x86_64")]
-    (libc::SYS_mknod, 1),
+    (libc::SYS_open, 1),
 ];
 
 /// Flags of `clone` that make namespaces.
@@ -136,11 +147,9 @@ pub(super) fn filter(record: bool) -> Vec<sock_filter> {
     ];
     if record {
         RECORDED.iter().for_each(|&call| program.extend(always(call, answer(libc::SECCOMP_RET_USER_NOTIF))));
-        for &(call, mode) in DEVICES {
-            let of_kind = |kind: u32| [skip_if(libc::BPF_JEQ, kind, 0, 1), answer(libc::SECCOMP_RET_USER_NOTIF)];
-            let body = [load_argument(mode), mask(libc::S_IFMT)].into_iter();
-            let body = body.chain(of_kind(libc::S_IFCHR)).chain(of_kind(libc::S_IFBLK));
-            program.extend(when(call, body.collect()));
+        for &(call, flags) in OPENING {
+            let creates = skip_if(libc::BPF_JSET, libc::O_CREAT as u32, 0, 1);
+            program.extend(when(call, vec![load_argument(flags), creates, answer(libc::SECCOMP_RET_USER_NOTIF)]));
         }
     }
     FORBIDDEN.iter().for_each(|&call| program.extend(always(call, error(libc::EPERM))));
@@ -187,10 +196,6 @@ fn load_argument(index: usize) -> sock_filter {
     load(offset_of!(seccomp_data, args) + 8 * index)
 }
 
-fn mask(bits: u32) -> sock_filter {
-    statement(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, bits)
-}
-
 fn error(number: i32) -> sock_filter {
     answer(libc::SECCOMP_RET_ERRNO | number as u32)
 }
@@ -226,7 +231,6 @@ mod tests {
             let jump = |holds: bool| usize::from(if holds { jt } else { jf });
             match u32::from(code) {
                 code if code == libc::BPF_LD | libc::BPF_W | libc::BPF_ABS => value = word(k as usize),
-                code if code == libc::BPF_ALU | libc::BPF_AND | libc::BPF_K => value &= k,
                 code if code == libc::BPF_RET | libc::BPF_K => return k,
                 code if code == libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K => at += jump(value == k),
                 code if code == libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K => at += jump(value >= k),
@@ -257,12 +261,15 @@ mod tests {
     }
 
     #[test]
-    fn the_recorder_is_asked_about_owners_and_devices() {
+    fn the_recorder_is_asked_about_owners_and_new_files() {
         let program = filter(true);
-        let mode = |kind: u32| [0, 0, u64::from(kind | 0o644), 0, 0, 0];
-        assert_eq!(verdict(&program, libc::SYS_fchownat, [0; 6]), libc::SECCOMP_RET_USER_NOTIF);
-        assert_eq!(verdict(&program, libc::SYS_mknodat, mode(libc::S_IFCHR)), libc::SECCOMP_RET_USER_NOTIF);
-        assert_eq!(verdict(&program, libc::SYS_mknodat, mode(libc::S_IFIFO)), ALLOWED);
+        let flags = |flags: i32| [0, 0, flags as u64, 0, 0, 0];
+        for call in [libc::SYS_fchownat, libc::SYS_mknodat] {
+            assert_eq!(verdict(&program, call, [0; 6]), libc::SECCOMP_RET_USER_NOTIF);
+        }
+        let making = flags(libc::O_CREAT | libc::O_WRONLY);
+        assert_eq!(verdict(&program, libc::SYS_openat, making), libc::SECCOMP_RET_USER_NOTIF);
+        assert_eq!(verdict(&program, libc::SYS_openat, flags(libc::O_WRONLY)), ALLOWED);
         assert_eq!(verdict(&program, libc::SYS_unshare, [0; 6]), REFUSED);
     }
 }

@@ -16,21 +16,27 @@ use super::super::error::Stage;
 use super::super::kernel;
 use super::super::request::{Command, Ending, Message, Request};
 use super::recorder::{Journal, Recorder};
-use super::step::{STAGES, become_program};
+use super::step::{self, STAGES, become_program};
 use super::{Channel, Failure, In, die_with_parent, mounts, snapshot};
 
 /// Runs the step and reports what it changed.
 pub(super) fn run(request: &Request, channel: &mut Channel) -> Result<(), Failure> {
     die_with_parent().during(Stage::Watch)?;
     let upper = mounts::change_root(request.cpus.len())?;
-    let journal = Journal::new(upper, &request.facts).during(Stage::Watch)?;
+    let journal = Journal::new(request.tier, upper, &request.facts).during(Stage::Watch)?;
     // What this process holds and is, no process of the step may look at.
     set_dumpable_behavior(DumpableBehavior::NotDumpable).during(Stage::Watch)?;
-    if let Some(command) = &request.command {
-        let (ending, journal) = watch(request, command, journal)?;
-        channel.send(&Message::Ended(ending)).during(Stage::Changes)?;
-        if ending == Ending::Exited(0) {
-            snapshot::send(&journal, channel).during(Stage::Changes)?;
+    match &request.command {
+        Some(command) => {
+            let (ending, journal) = watch(request, command, journal)?;
+            channel.send(&Message::Ended(ending)).during(Stage::Changes)?;
+            if ending == Ending::Exited(0) {
+                snapshot::send(&journal, channel).during(Stage::Changes)?;
+            }
+        }
+        None => {
+            // What follows only writes to the channel, about which no filter asks.
+            step::restrict(request).during(Stage::Filter)?;
         }
     }
     channel.send(&Message::Complete).during(Stage::Changes)

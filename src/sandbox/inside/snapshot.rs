@@ -22,12 +22,19 @@ const OPAQUE: &str = "user.overlay.opaque";
 pub(super) fn send(journal: &Journal, channel: &mut Channel) -> io::Result<()> {
     let by_name = journal.by_name();
     let mut waiting = vec![ImagePath::root()];
+    // Of directories that give their group to what is made in them.
+    let mut groups: BTreeMap<ImagePath, u32> = BTreeMap::new();
     while let Some(path) = waiting.pop() {
         let file = open(journal.upper(), &path)?;
-        let known = journal.of_upper(&file)?.or_else(|| by_name.get(path.as_bytes()).copied());
+        let inherited = path.parent().and_then(|parent| groups.get(&parent).copied());
+        let inherited = inherited.map(|gid| Known { gid, fact: None, ..Known::default() });
+        let known = journal.of_upper(&file)?.or_else(|| by_name.get(path.as_bytes()).copied()).or(inherited);
         let found = found(&file, path, known)?;
         if found.mode & libc::S_IFMT == libc::S_IFDIR {
             waiting.extend(children(journal.upper(), &found.path)?);
+            if journal.is_needed() && found.mode & libc::S_ISGID != 0 {
+                groups.insert(found.path.clone(), found.gid);
+            }
         }
         channel.send(&Message::Found(Box::new(found)))?;
     }

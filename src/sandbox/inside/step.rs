@@ -48,18 +48,29 @@ fn try_become(request: &Request, command: &Command, status: &UnixStream) -> Resu
     rustix::stdio::dup2_stdin(&nothing).during(Stage::Devices)?;
     drop(nothing);
     rustix::process::umask(Mode::from_raw_mode(0o022));
-    rights::limit(&request.cpus).during(Stage::Limits)?;
     kernel::fix_memory_layout().during(Stage::Limits)?;
     let programs = Programs::new(command).during(Stage::Program)?;
+    rights::limit(&request.cpus).during(Stage::Limits)?;
     rights::drop_capabilities().during(Stage::Limits)?;
     // With no more rights than the program has.
     enter(&command.workdir).during(Stage::Workdir)?;
-    let records = request.tier == Tier::SingleUser;
-    let listener = kernel::install_filter(&filter(records), records).during(Stage::Filter)?;
+    let listener = install_filter(request.tier).during(Stage::Filter)?;
     if let Some(listener) = listener {
         send(status, &listener).during(Stage::Filter)?;
     }
     Err(programs.execute()).during(Stage::Program)
+}
+
+/// Gives up what a step has not, to see whether that is possible.
+pub(super) fn restrict(request: &Request) -> io::Result<()> {
+    rights::limit(&request.cpus)?;
+    rights::drop_capabilities()?;
+    install_filter(request.tier).map(drop)
+}
+
+fn install_filter(tier: Tier) -> io::Result<Option<OwnedFd>> {
+    let records = tier == Tier::SingleUser;
+    kernel::install_filter(&filter(records), records)
 }
 
 /// A directory of the step's root. One to which a descriptor leads could lie elsewhere.

@@ -1,10 +1,12 @@
 //! One call that waits for an answer.
 
 use std::io;
+use std::os::fd::OwnedFd;
 
 use libc::{c_long, seccomp_notif};
 
 use super::super::super::kernel::{self, Answer};
+use super::create::{self, Make};
 use super::journal::Journal;
 use super::tracee::Tracee;
 use super::users::Users;
@@ -16,8 +18,7 @@ const HERE: i32 = libc::AT_FDCWD;
 /// A call as the kernel tells of it.
 pub(super) struct Call<'a> {
     pub(super) notification: &'a seccomp_notif,
-    /// True as long as the process that called waits, so that its number still is its own.
-    pub(super) is_waiting: &'a dyn Fn() -> bool,
+    pub(super) listener: &'a OwnedFd,
 }
 
 /// Which file a call is about.
@@ -42,6 +43,12 @@ impl Call<'_> {
         if let Some((file, reply)) = self.asked(number) {
             return status::answer(self, &tracee, &file, &reply, journal);
         }
+        if let Some((place, make)) = self.made(number) {
+            return match users.maker(&tracee) {
+                Some(maker) => create::make(self, &tracee, place, &make, maker, journal),
+                None => Ok(Answer::Continue),
+            };
+        }
         match number {
             libc::SYS_mknodat => device::make(
                 self,
@@ -61,7 +68,16 @@ impl Call<'_> {
 
     /// The process still waits: what was read of it was its own.
     pub(super) fn check(&self) -> io::Result<()> {
-        if (self.is_waiting)() { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
+        if kernel::is_waiting(self.listener, self.notification.id) {
+            Ok(())
+        } else {
+            Err(io::Error::from_raw_os_error(libc::ESRCH))
+        }
+    }
+
+    /// Answers with a descriptor for `file`, which is closed on exec or not.
+    pub(super) fn give_descriptor(&self, file: &OwnedFd, is_closed: bool) -> io::Result<Answer> {
+        kernel::give_descriptor(self.listener, self.notification.id, file, is_closed).map(|()| Answer::Given)
     }
 
     /// The file whose owner the call changes.
@@ -74,6 +90,38 @@ impl Call<'_> {
             libc::SYS_chown => Which::named(arguments[0], true),
             #[cfg(target_arch = "x86_64")]
             libc::SYS_lchown => Which::named(arguments[0], false),
+            _ => return None,
+        })
+    }
+
+    /// Where the call makes a file, and which; `None` for devices too.
+    fn made(&self, number: c_long) -> Option<((i32, u64), Make)> {
+        let arguments = &self.notification.data.args;
+        let at = (arguments[0] as i32, arguments[1]);
+        let node = |mode: u64| {
+            let mode = mode as u32;
+            (!matches!(mode & libc::S_IFMT, libc::S_IFCHR | libc::S_IFBLK)).then_some(Make::Node { mode })
+        };
+        #[cfg(target_arch = "x86_64")]
+        let here = (HERE, arguments[0]);
+        Some(match number {
+            libc::SYS_openat => (at, Make::File { flags: arguments[2], mode: arguments[3] as u32 }),
+            libc::SYS_mkdirat => (at, Make::Directory { mode: arguments[2] as u32 }),
+            libc::SYS_mknodat => (at, node(arguments[2])?),
+            libc::SYS_symlinkat => ((arguments[1] as i32, arguments[2]), Make::Symlink { target: arguments[0] }),
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_open => (here, Make::File { flags: arguments[1], mode: arguments[2] as u32 }),
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_creat => {
+                let flags = (libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC) as u64;
+                (here, Make::File { flags, mode: arguments[1] as u32 })
+            }
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_mkdir => (here, Make::Directory { mode: arguments[1] as u32 }),
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_mknod => (here, node(arguments[1])?),
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_symlink => ((HERE, arguments[1]), Make::Symlink { target: arguments[0] }),
             _ => return None,
         })
     }

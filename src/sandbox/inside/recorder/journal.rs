@@ -18,6 +18,7 @@ use rustix::fs::{Mode, OFlags, ResolveFlags, openat2, readlink};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::super::super::Tier;
 use super::super::super::kernel;
 use super::super::super::request::Fact;
 
@@ -36,6 +37,7 @@ pub(in super::super) struct Known {
 type Identity = (u64, i128);
 
 pub(in super::super) struct Journal {
+    tier: Tier,
     upper: OwnedFd,
     /// The device number that the overlay's files have.
     overlay: (u32, u32),
@@ -51,12 +53,12 @@ impl Journal {
     ///
     /// # Errors
     /// There are more than this process may have open files.
-    pub(in super::super) fn new(upper: OwnedFd, facts: &[Fact]) -> io::Result<Self> {
+    pub(in super::super) fn new(tier: Tier, upper: OwnedFd, facts: &[Fact]) -> io::Result<Self> {
         let root = rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
         let overlay = kernel::statx(root.as_fd(), 0, libc::STATX_BASIC_STATS)?;
         let overlay = (overlay.stx_dev_major, overlay.stx_dev_minor);
         let mut journal =
-            Journal { upper, overlay, recorded: BTreeMap::new(), below: BTreeMap::new(), kept: Vec::new() };
+            Journal { tier, upper, overlay, recorded: BTreeMap::new(), below: BTreeMap::new(), kept: Vec::new() };
         let maximum = getrlimit(Resource::Nofile).maximum;
         setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
         for (index, fact) in facts.iter().enumerate() {
@@ -71,6 +73,11 @@ impl Journal {
             journal.kept.push((file, known));
         }
         Ok(journal)
+    }
+
+    /// False if the disk says all.
+    pub(in super::super) fn is_needed(&self) -> bool {
+        self.tier == Tier::SingleUser
     }
 
     /// The upper directory.

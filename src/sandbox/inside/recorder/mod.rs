@@ -8,10 +8,11 @@
 //! looked at changes what is written down about the step's own files. The kernel does the call itself wherever nothing is on
 //! record (SECCOMP_USER_NOTIF_FLAG_CONTINUE).
 //!
-//! What differs from root all the same: permissions are not checked against the recorded users, and what a process makes
-//! after it changed its user still belongs to root.
+//! What differs from root all the same: of a process that changed its user, only the making of files and changes of owners
+//! are checked against what that user may do.
 
 mod calls;
+mod create;
 mod device;
 mod journal;
 mod owner;
@@ -59,8 +60,7 @@ impl Recorder {
     pub(super) fn answer_next(&mut self) -> io::Result<()> {
         let Some(listener) = &self.listener else { return Ok(()) };
         let Some(notification) = kernel::receive(listener)? else { return Ok(()) };
-        let is_waiting = || kernel::is_waiting(listener, notification.id);
-        let call = calls::Call { notification: &notification, is_waiting: &is_waiting };
+        let call = calls::Call { notification: &notification, listener };
         let answer = call.answer(&mut self.journal, &mut self.users).unwrap_or_else(|error| {
             // A process that was ended meanwhile does not hear this.
             Answer::Error(error.raw_os_error().unwrap_or(libc::EIO))

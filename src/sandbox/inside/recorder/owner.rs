@@ -28,20 +28,17 @@ pub(super) fn change(
     if !journal.is_of_root(&file)? {
         return Ok(Answer::Continue);
     }
-    if !users.is_root(tracee) {
+    let mut known = journal.of(&file)?.unwrap_or_default();
+    let changed = |number: u32| Some(number).filter(|number| *number != UNCHANGED);
+    if users.maker(tracee).is_some_and(|it| !it.may_give(known.uid, changed(uid), changed(gid))) {
         return Ok(Answer::Error(libc::EPERM));
     }
-    let mut known = journal.of(&file)?.unwrap_or_default();
     // To its owner on disk: so overlayfs copies it up, and the kernel takes setuid bits and capabilities away as it
     // does for every change.
     touch(&file)?;
     known.fact = None;
-    if uid != UNCHANGED {
-        known.uid = uid;
-    }
-    if gid != UNCHANGED {
-        known.gid = gid;
-    }
+    known.uid = changed(uid).unwrap_or(known.uid);
+    known.gid = changed(gid).unwrap_or(known.gid);
     journal.record(&file, known)?;
     Ok(Answer::Value(0))
 }

@@ -63,7 +63,7 @@ impl Tracee {
     }
 
     /// A text that ends with NUL.
-    fn text(&self, address: u64) -> io::Result<Vec<u8>> {
+    pub(super) fn text(&self, address: u64) -> io::Result<Vec<u8>> {
         let mut text = Vec::new();
         while text.len() < MAX_PATH {
             let at = address.wrapping_add(text.len() as u64);

@@ -13,10 +13,43 @@ use super::tracee::Tracee;
 type Numbers = [u32; 4];
 
 #[derive(Clone, Debug, Default)]
-struct Identity {
+pub(super) struct Identity {
     users: Numbers,
     groups: Numbers,
     supplementary: Vec<u32>,
+}
+
+impl Identity {
+    /// To whom a file belongs that the process makes.
+    pub(super) fn file_user(&self) -> u32 {
+        self.users[3]
+    }
+
+    /// As [`Identity::file_user`], the group.
+    pub(super) fn file_group(&self) -> u32 {
+        self.groups[3]
+    }
+
+    /// True if the process may make files in a directory of this owner and with this mode.
+    pub(super) fn may_write(&self, (uid, gid): (u32, u32), mode: u32) -> bool {
+        let bits = match () {
+            () if self.users[3] == 0 => return true,
+            () if self.users[3] == uid => mode >> 6,
+            () if self.is_in(gid) => mode >> 3,
+            () => mode,
+        };
+        bits & 0o3 == 0o3
+    }
+
+    /// True if the process may give a file of this user to `group`, where it may not give it to another user.
+    pub(super) fn may_give(&self, owner: u32, user: Option<u32>, group: Option<u32>) -> bool {
+        let is_own = self.users[3] == owner && user.is_none_or(|user| user == owner);
+        self.users[1] == 0 || is_own && group.is_none_or(|group| self.is_in(group))
+    }
+
+    fn is_in(&self, group: u32) -> bool {
+        self.groups[3] == group || self.supplementary.contains(&group)
+    }
 }
 
 /// In place of a number: stays as it is.
@@ -32,9 +65,10 @@ pub(super) struct Users {
 }
 
 impl Users {
-    /// True if the process has root's rights, as far as it knows.
-    pub(super) fn is_root(&self, tracee: &Tracee) -> bool {
-        self.identity(tracee.pid()).is_none_or(|identity| identity.users[1] == 0)
+    /// What the process is, if it is not root in all.
+    pub(super) fn maker(&self, tracee: &Tracee) -> Option<&Identity> {
+        let identity = self.identity(tracee.pid())?;
+        ((identity.users[3], identity.groups[3]) != (0, 0)).then_some(identity)
     }
 
     /// Answers a call that asks for users or groups, or changes them.
