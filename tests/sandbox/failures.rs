@@ -107,10 +107,18 @@ fn a_command_must_be_one() {
         ("run('x', cpus = 0)", "a number from 1 to 65535"),
         ("run('x', network = 'host')", "unknown key `network`"),
         ("run()", "`command` is missing"),
+        ("run('x', env = {'A=B': 'c'})", "`A=B` cannot be an environment variable"),
     ] {
         workspace.write("BUILD.star", format!("image(name = 'x', layers = [{call}])"));
         let error = workspace.fails(2, &["build", "//:x"]);
         assert!(error.contains(message), "{call}: {error}");
+    }
+}
+
+#[test]
+fn a_path_that_no_layer_can_hold_is_an_error_and_is_removed() {
+    for error in fails(&Story::new("must ; deep 4000")) {
+        assert!(error.contains("reading the changes failed") && error.contains("name too long"), "{error}");
     }
 }
 
