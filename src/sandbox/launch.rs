@@ -11,6 +11,8 @@ use std::thread;
 
 use rustix::thread::{CpuSet, sched_getaffinity};
 
+use crate::tree::{Tree, TreeError};
+
 use super::error::SandboxError;
 use super::request::{Ending, Found, LOWER, Message, ROOT, Request, STUBS, UPPER, WORK};
 use super::{HELPER, Tier};
@@ -110,6 +112,9 @@ fn ask(request: &Request, socket: &mut UnixStream) -> Result<(Option<Ending>, Ve
                 return Err(SandboxError::Refused { stage, source: io::Error::from_raw_os_error(errno) });
             }
             Message::Ended(how) => ending = Some(how),
+            Message::Found(found) if files.len() >= Tree::MAX_ENTRIES => {
+                return Err(TreeError::TooLarge { path: found.path }.into());
+            }
             Message::Found(found) => files.push(*found),
             Message::Complete => return Ok((ending, files)),
         }
