@@ -15,7 +15,7 @@
 //! | | the digest asked for; of an image in a registry, the one that the lock gives for the platform | `digest` |
 //! | | the platform, which chooses among several images | `platform` |
 //! | archive: a tar or zip file to the list of its entries | SHA-256 of the file | `content` |
-//! | fetch | the digest that the file must have | `sha256` |
+//! | fetch: a file, or the tar of a commit | the digest that it must have | `sha256` |
 //! | image | the spec's fields but for `base`, `layers`, `tags` and `compression` | `spec` |
 //! | | digest of the base's manifest, its name if it is of a registry; digest and title of each layer | `base`, `base_name`, `layers` |
 //! | | the workspace's epoch, media types and platform | `epoch`, `media_types`, `platform` |
@@ -29,7 +29,7 @@
 //! | which spec, syntax or builtin named the entries | two specs that mean the same layer share it |
 //! | the layers below | what a layer takes over from them, parents and owners, is in its entries |
 //! | content of an image that is asked for by digest | the digest says what it is |
-//! | URLs of a fetch; registry, repository and tag of an image | the digest says what they must hold |
+//! | URLs of a fetch; repository, ref and commit of a tar; registry, repository and tag of an image | the digest says what they must hold |
 //! | tags | they name a result and do not reach it |
 //! | number of threads, processor | the encoders give the same bytes under all |
 //! | clock, user, locale, environment | nothing sees them |

@@ -104,7 +104,11 @@ fn urgency(graph: &ActionGraph, consumers: &[Vec<ActionId>]) -> Vec<u32> {
     let actions: Vec<_> = graph.iter().collect();
     for (id, action) in actions.into_iter().rev() {
         let own = match action {
-            Action::Import { .. } | Action::Fetch { .. } | Action::List { .. } | Action::Encode { .. } => 8,
+            Action::Import { .. }
+            | Action::Fetch { .. }
+            | Action::Git { .. }
+            | Action::List { .. }
+            | Action::Encode { .. } => 8,
             Action::Tree { .. } | Action::Compose { .. } | Action::Merge { .. } => 1,
             Action::Image { .. } | Action::Index { .. } => 1,
         };

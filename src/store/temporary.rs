@@ -9,8 +9,8 @@ use tempfile::NamedTempFile;
 
 use crate::scratch::Scratch;
 
-use super::StoreError;
 use super::lock::lock_file;
+use super::{StoreError, scratch_directory};
 
 /// A buffered file that is removed when dropped, unless it was given its final name. It is locked while it is open,
 /// which tells [`sweep`] that its writer lives.
@@ -110,8 +110,10 @@ pub(super) fn sync_directory(directory: &Path) -> Result<(), StoreError> {
 pub(super) fn sweep(ingest: &Path) {
     let Ok(directory) = fs::read_dir(ingest) else { return };
     for entry in directory.flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_file()) {
-            let _ = remove_if_stale(&entry.path());
+        match entry.file_type() {
+            Ok(kind) if kind.is_file() => drop(remove_if_stale(&entry.path())),
+            Ok(kind) if kind.is_dir() => drop(scratch_directory::remove_if_stale(&entry.path())),
+            _ => {}
         }
     }
 }

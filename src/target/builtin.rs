@@ -54,6 +54,7 @@ pub fn node(builtin: &'static str, arguments: Spanned<Value>, package: &Workspac
         "archive" => Node::Layer(LayerSpec::Archive(decode(arguments, package)?)),
         "copy" => Node::Layer(LayerSpec::Copy(decode(arguments, package)?)),
         "fetch" => Node::Fetch(decode(arguments, package)?),
+        "git" => Node::Git(decode(arguments, package)?),
         other => return Err(Diagnostic::spec(format!("there is no builtin `{other}`"))),
     })
 }

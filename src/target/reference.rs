@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use super::builtin::positional;
 use super::field_names::field_names;
 use super::{
-    Accounts, Archive, Copy, Dir, DockerArchive, Fetch, Files, Glob, Group, Healthcheck, HistoryEntry, ImageSpec,
+    Accounts, Archive, Copy, Dir, DockerArchive, Fetch, Files, Git, Glob, Group, Healthcheck, HistoryEntry, ImageSpec,
     IndexSpec, OciArchive, OciLayout, OciReference, RegistrySettings, Settings, Symlink, User, Write,
 };
 
@@ -43,6 +43,7 @@ pub fn reference() -> String {
     section::<Copy>(&mut page, "###", "`copy`", Some("copy"));
     page.push_str("\n## Sources\n");
     section::<Fetch>(&mut page, "###", "`fetch`", Some("fetch"));
+    section::<Git>(&mut page, "###", "`git`", Some("git"));
     section::<Glob>(&mut page, "###", "`glob` in TOML", None);
     page.push_str(SELECT);
     page.push_str(STARLARK);
@@ -243,6 +244,7 @@ fn defined(name: &str) -> &str {
         "Base" => "base",
         "Layer" => "layer",
         "FileSource" => "source",
+        "ArchiveSource" => "source",
         "FileSources" => "list of sources, or map to sources",
         "Paths" => "list of strings, or map to strings",
         "OneOrMany" => "string or list of strings",
