@@ -8,6 +8,7 @@ mod chunks;
 mod crashes;
 mod examples;
 mod fetch;
+mod git;
 mod golden;
 mod graph;
 mod hostile;

@@ -1,7 +1,9 @@
-//! Files and directories that this process removes when it ends, also when a person ends it.
+//! Files and directories that this process removes when it ends, and processes that it ends, also when a person ends it.
 //!
 //! What is dropped is removed by its owner. A signal drops nothing, so everything temporary is listed here as long as it
 //! has its temporary name, and [`remove_all`] removes what is on the list.
+
+mod group;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,6 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{Mode, OFlags, chmod, open};
+
+pub use group::Group;
 
 static LISTED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
@@ -41,9 +45,11 @@ impl Drop for Scratch {
     }
 }
 
-/// Removes everything that is listed, files first, as directories may be large. Whoever makes something temporary from now
+/// Ends every process that is listed, and removes everything that is listed, files first, as directories may be large.
+/// Whoever makes something temporary from now
 /// on waits for the end of the process.
 pub fn remove_all() {
+    group::end_all();
     let listed = list();
     let (directories, files): (Vec<&PathBuf>, Vec<&PathBuf>) = listed.iter().partition(|path| path.is_dir());
     // What cannot be removed is left as after a power failure, and swept as then.
