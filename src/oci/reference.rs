@@ -25,6 +25,12 @@ impl Reference {
     /// The longest host and path together.
     pub const MAX_NAME: usize = 255;
 
+    /// True for what can be the tag of a name.
+    pub fn is_tag(text: &str) -> bool {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
+        (1..=Self::MAX_TAG).contains(&text.len()) && text.bytes().all(plain) && !text.starts_with(['.', '-'])
+    }
+
     /// This name with the tag `latest` if it has neither tag nor digest, as `docker save` and `docker load` take it.
     pub fn or_latest(mut self) -> Self {
         if self.tag.is_none() && self.digest.is_none() {
@@ -38,6 +44,13 @@ impl Reference {
     pub fn canonical(&self) -> Self {
         let Reference { tag, digest, .. } = self.clone();
         Reference { tag, digest, ..Repository::of(self).reference() }.or_latest()
+    }
+}
+
+impl ReferenceError {
+    /// That the tag of `name` is none.
+    pub fn tag(name: impl fmt::Display) -> Self {
+        ReferenceError::Grammar { text: name.to_string(), reason: TAG_GRAMMAR }
     }
 }
 
@@ -58,10 +71,8 @@ impl FromStr for Reference {
             Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
             _ => (rest, None),
         };
-        if tag.is_some_and(|tag| !is_tag(tag)) {
-            return fail(
-                "the tag should be 1 to 128 letters, digits, `_`, `.` and `-`, and begin with none of the last two",
-            );
+        if tag.is_some_and(|tag| !Self::is_tag(tag)) {
+            return fail(TAG_GRAMMAR);
         }
         if name.is_empty() || name.len() > Self::MAX_NAME {
             return fail("the name should have 1 to 255 characters");
@@ -82,6 +93,9 @@ impl FromStr for Reference {
     }
 }
 
+const TAG_GRAMMAR: &str =
+    "the tag should be 1 to 128 letters, digits, `_`, `.` and `-`, and begin with none of the last two";
+
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.host.iter().try_for_each(|host| write!(f, "{host}/"))?;
@@ -98,11 +112,6 @@ pub enum ReferenceError {
     Grammar { text: String, reason: &'static str },
     #[error("`{text}` is not the name of an image: {cause}")]
     Digest { text: String, cause: DigestError },
-}
-
-fn is_tag(tag: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
-    (1..=Reference::MAX_TAG).contains(&tag.len()) && tag.bytes().all(plain) && !tag.starts_with(['.', '-'])
 }
 
 fn looks_like_host(first: &str) -> bool {

@@ -6,7 +6,7 @@ use ureq::{Body, http};
 
 use crate::digest::Digest;
 use crate::image::document::{self, MAX_MANIFEST};
-use crate::oci::{Descriptor, MediaType, Reference, Repository};
+use crate::oci::{Descriptor, MediaType, Reference, ReferenceError, Repository};
 
 use super::client::{Action, Client};
 use super::error::{Failed, RegistryError};
@@ -159,9 +159,11 @@ fn missing(repository: &Repository, name: &ManifestName) -> RegistryError {
 
 /// The URL of a manifest.
 fn url(exchange: &Exchange, repository: &Repository, name: &ManifestName) -> Result<String, RegistryError> {
-    if let ManifestName::Tag(tag) = name {
-        // Anyone can make one of any text.
-        Reference { tag: Some(tag.clone()), ..repository.reference() }.to_string().parse::<Reference>()?;
+    // Anyone can make one of any text.
+    if let ManifestName::Tag(tag) = name
+        && !Reference::is_tag(tag)
+    {
+        return Err(ReferenceError::tag(format!("{repository}:{tag}")).into());
     }
     Ok(exchange.endpoint.url(&repository.path, &format!("manifests/{name}")))
 }

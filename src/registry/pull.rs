@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
-use crate::image::{self, ImageError, ImageOrIndex, Registry};
+use crate::image::{self, ImageError, ImageOrIndex, Registry, document};
 use crate::oci::{Descriptor, Reference, Repository};
 use crate::platform::Platform;
 use crate::store::Store;
@@ -41,7 +41,11 @@ pub fn pull_documents(
                 Diagnostic::failure(format!("the registry has no image `{name}`"))
                     .help(format!("see whether name and tag are right, and whether you may read `{repository}`"))
             })?;
-            store.put_blob(&bytes)?
+            let digest = Digest::of(&bytes);
+            // What is refused leaves nothing behind.
+            document::parse(&bytes).map_err(|problem| ImageError::Document { digest, problem })?;
+            store.put_hashed(&digest, &bytes)?;
+            digest
         }
     };
     match which {

@@ -42,6 +42,8 @@ fn a_list_stays_on_its_host_and_ends() {
     for (body, reason) in [
         (r#"{"tags": ["ok", "\u001b[31m"]}"#.to_owned(), "not a tag"),
         (r#"{"tags": ["../../x"]}"#.to_owned(), "not a tag"),
+        (r#"{"tags": ["5000/a:b"]}"#.to_owned(), "not a tag"),
+        (format!(r#"{{"tags": ["1@{}"]}}"#, Digest::of(b"x")), "not a tag"),
         ("[]".to_owned(), "not valid"),
         (" ".repeat(5 << 20), "more than"),
     ] {

@@ -99,7 +99,16 @@ fn an_overloaded_registry_is_asked_again() {
 fn names_that_lead_elsewhere_are_not_asked_for() {
     let server = Server::start(Options::default());
     let client = Place::new().client();
-    for (path, name) in [("a", "../../x"), ("a", "1?x"), ("../a", "1"), ("a?b", "1"), ("a/../b", "1"), ("a", "")] {
+    for (path, name) in [
+        ("a", "../../x"),
+        ("a", "1?x"),
+        ("../a", "1"),
+        ("a?b", "1"),
+        ("a/../b", "1"),
+        ("a", ""),
+        ("a", "1@x"),
+        ("a", "5/b:c"),
+    ] {
         let error = client.manifest(&repository(&server.host(), path), &tag(name)).unwrap_err();
         assert!(matches!(error, RegistryError::Name(_)), "{path}:{name}: {error}");
     }
