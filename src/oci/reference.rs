@@ -148,6 +148,8 @@ fn is_component(component: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -210,5 +212,30 @@ mod tests {
         let name = |text: &str| text.parse::<Reference>().unwrap().or_latest().to_string();
         assert_eq!(name("a"), "a:latest");
         assert_eq!(name("a:1"), "a:1");
+    }
+
+    fn references() -> impl Strategy<Value = String> {
+        let host = prop::option::of("(localhost|[a-z0-9-]{1,5}\\.[A-Za-z0-9]{1,3}|\\[::1\\])(:[0-9]{1,6})?");
+        let digest = prop::option::of(Just(Digest::of(b"").to_string()));
+        let path = "[a-z0-9._-]{1,6}(/[a-z0-9._-]{1,6}){0,2}";
+        (host, path, prop::option::of("[A-Za-z0-9_.-]{1,8}"), digest).prop_map(|(host, path, tag, digest)| {
+            let host = host.map(|host| format!("{host}/")).unwrap_or_default();
+            let tag = tag.map(|tag| format!(":{tag}")).unwrap_or_default();
+            let digest = digest.map(|digest| format!("@{digest}")).unwrap_or_default();
+            format!("{host}{path}{tag}{digest}")
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_a_name_is_written_as_it_was_read(text in prop_oneof![references(), any::<String>()]) {
+            if let Ok(reference) = text.parse::<Reference>() {
+                prop_assert_eq!(reference.to_string(), text.clone());
+                let whole = reference.canonical();
+                prop_assert_eq!(&whole.to_string().parse::<Reference>().unwrap(), &whole);
+                prop_assert_eq!(&whole.canonical(), &whole);
+                prop_assert!(!text.contains("..") && text.bytes().all(|b| b.is_ascii_graphic()));
+            }
+        }
     }
 }
