@@ -7,9 +7,12 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
+use super::is_loopback;
+
 /// Refuses link-local and unspecified addresses, by whatever name: cloud machines serve their credentials on the
-/// former, and the latter is this machine. Loopback and private networks are where mirrors live, and stay. Behind a
-/// proxy, it is the proxy that resolves.
+/// former, and the latter is this machine. Loopback and private networks are where mirrors live, and stay. Names of this
+/// machine are believed to be of it, so they have to be, whatever a name server says. Behind a proxy, it is the proxy that
+/// resolves.
 #[derive(Debug, Default)]
 pub(super) struct PublicResolver {
     inner: DefaultResolver,
@@ -18,17 +21,23 @@ pub(super) struct PublicResolver {
 impl Resolver for PublicResolver {
     fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let addresses = self.inner.resolve(uri, config, timeout)?;
-        match addresses.iter().find(|address| is_refused(address)) {
-            Some(address) => Err(ureq::Error::Other(
-                format!("the host has the address {}, which is link-local or unspecified", address.ip()).into(),
-            )),
+        let of_this_machine = is_loopback(uri);
+        match addresses.iter().find_map(|address| refusal(address, of_this_machine)) {
+            Some(reason) => Err(ureq::Error::Other(reason.into())),
             None => Ok(addresses),
         }
     }
 }
 
-fn is_refused(address: &SocketAddr) -> bool {
-    is_hidden(address.ip())
+/// Why nobody is to be asked at an address that a host has.
+fn refusal(address: &SocketAddr, of_this_machine: bool) -> Option<String> {
+    let ip = address.ip();
+    let reason = match () {
+        () if is_hidden(ip) => "link-local or unspecified",
+        () if of_this_machine && !ip.to_canonical().is_loopback() => "not one of this machine",
+        () => return None,
+    };
+    Some(format!("the host has the address {ip}, which is {reason}"))
 }
 
 /// True for addresses that only this machine or its link has a use for.
@@ -73,12 +82,16 @@ mod tests {
             "[2002:a9fe:a9fe::1]:80",
             "[fd00:ec2::254]:80",
         ] {
-            assert!(is_refused(&address.parse().unwrap()), "{address}");
+            let reason = refusal(&address.parse().unwrap(), false).unwrap();
+            assert!(reason.contains("link-local"), "{reason}");
         }
         for address in
             ["127.0.0.1:80", "10.0.0.1:80", "[::1]:80", "93.184.216.34:443", "[64:ff9b::1]:443", "[fd00::1]:1"]
         {
-            assert!(!is_refused(&address.parse().unwrap()), "{address}");
+            assert_eq!(refusal(&address.parse().unwrap(), false), None, "{address}");
+        }
+        for (address, expected) in [("127.0.0.1:80", true), ("[::1]:80", true), ("10.0.0.1:80", false)] {
+            assert_eq!(refusal(&address.parse().unwrap(), true).is_none(), expected, "{address}");
         }
     }
 }

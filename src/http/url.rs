@@ -125,6 +125,8 @@ fn authority(url: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -197,6 +199,18 @@ mod tests {
             ("http://10.0.0.1", false),
         ] {
             assert_eq!(is_loopback(&url.parse().unwrap()), expected, "{url}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_redirect_is_judged(reference in prop_oneof![any::<String>(), "(https?:)?/{0,3}[a-z0-9.:@?#\\[\\]%-]{0,20}"]) {
+            let here: Uri = "https://a.example/x/y?q".parse().unwrap();
+            if let Ok(target) = redirected(&here, &reference) {
+                prop_assert_eq!(target.scheme_str(), Some("https"));
+                prop_assert!(!is_hidden(&target) && !target.authority().unwrap().as_str().contains('@'));
+            }
+            let _ = (shown(&reference), parse_url(&reference));
         }
     }
 }

@@ -117,26 +117,32 @@ fn next_link(header: &str) -> Option<&str> {
     let mut others = header;
     loop {
         let (reference, rest) = others.trim_start_matches([' ', '\t', ',']).strip_prefix('<')?.split_once('>')?;
-        let (parameters, next) = rest.split_at(end_of_link(rest));
-        if parameters.split(';').any(is_next) {
-            return Some(reference);
+        let (mut parameters, next) = cut(rest, ',');
+        while !parameters.is_empty() {
+            let (parameter, further) = cut(parameters, ';');
+            if is_next(parameter) {
+                return Some(reference);
+            }
+            parameters = further;
         }
         others = next;
     }
 }
 
-/// Where the parameters of a link end: at a comma that is not in quotes.
-fn end_of_link(parameters: &str) -> usize {
+/// What is before the first `separator` that is not in quotes, and what is behind it.
+fn cut(text: &str, separator: char) -> (&str, &str) {
     let mut quoted = false;
-    let end = parameters.find(|c| {
+    let at = text.find(|c| {
         quoted ^= c == '"';
-        c == ',' && !quoted
+        c == separator && !quoted
     });
-    end.unwrap_or(parameters.len())
+    at.map_or((text, ""), |at| (&text[..at], &text[at + separator.len_utf8()..]))
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -153,6 +159,21 @@ mod tests {
             (&"<>,".repeat(10_000), None),
         ] {
             assert_eq!(next_link(link), expected, "{link}");
+        }
+    }
+
+    fn pieces() -> impl Strategy<Value = String> {
+        let piece =
+            prop::sample::select(&["<", ">", ";", ",", "\"", "rel=next", "rel=\"", "next", " ", "/v2", "é"][..]);
+        prop::collection::vec(piece, 0..20).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn any_header_of_links_is_read(header in prop_oneof![pieces(), any::<String>()]) {
+            let found = next_link(&header);
+            let is_in_brackets = |found: &str| header.contains(&["<", found, ">"].concat());
+            prop_assert!(found.is_none_or(is_in_brackets));
         }
     }
 }

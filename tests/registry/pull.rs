@@ -51,6 +51,14 @@ fn a_rest_that_is_not_the_rest_is_not_appended() {
     let place = Place::new();
     place.download(&place.client(), &repository(&server.host(), "a"), &described(&blob)).unwrap();
     assert_eq!(server.requests().len(), 3);
+
+    // The rest of something else, which only the digest shows.
+    server.clear();
+    server.fault(Fault::new("GET", "blobs", What::Cut { after: 50_000 }).times(1));
+    server.fault(Fault::new("GET", "blobs", What::Flip { at: 1 }).times(1));
+    let place = Place::new();
+    place.download(&place.client(), &repository(&server.host(), "a"), &described(&blob)).unwrap();
+    assert_eq!(server.requests().iter().map(|exchange| exchange.status).collect::<Vec<_>>(), [200, 206, 200]);
 }
 
 #[test]
