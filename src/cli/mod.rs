@@ -43,6 +43,7 @@ mod rebase;
 mod record;
 mod referrers;
 mod registries;
+mod report;
 mod resolver;
 mod rmi;
 mod save;
@@ -57,11 +58,10 @@ mod update;
 mod user_config;
 
 use std::fs::File;
-use std::io::{self, ErrorKind, IsTerminal, Seek, Write};
+use std::io::{self, ErrorKind, Seek, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use miette::{GraphicalReportHandler, GraphicalTheme};
 
 use crate::diagnostic::{Class, Diagnostic};
 use crate::eval::Notes;
@@ -126,7 +126,7 @@ pub fn main() -> ExitCode {
     match cli.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprint!("{}", render(&error));
+            eprint!("{}", report::render(&error));
             ExitCode::from(match error.class() {
                 Class::Spec => 2,
                 Class::Failure => 1,
@@ -169,20 +169,6 @@ impl Cli {
             Command::Logout(arguments) => logout::run(arguments, environment),
             Command::Completions(arguments) => completions::run(arguments),
         }
-    }
-}
-
-/// The error as a person reads it: colours and the terminal's width on a terminal, plain text of 100 columns elsewhere.
-fn render(error: &Diagnostic) -> String {
-    let handler = if io::stderr().is_terminal() {
-        GraphicalReportHandler::new()
-    } else {
-        GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor()).with_width(100)
-    };
-    let mut report = String::new();
-    match handler.render_report(&mut report, error) {
-        Ok(()) => report,
-        Err(_) => format!("error: {error}\n"),
     }
 }
 

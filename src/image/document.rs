@@ -12,6 +12,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use crate::digest::Digest;
 use crate::format::MediaTypes;
 use crate::oci::{Descriptor, ImageConfig, Index, Manifest, MediaType};
+use crate::platform::Platform;
 
 use super::Layer;
 
@@ -59,6 +60,8 @@ pub enum DocumentError {
     ForeignLayer { digest: Digest, url: String },
     #[error("the `data` embedded for {digest} is not the blob of that digest and size")]
     EmbeddedData { digest: Digest },
+    #[error("{found:?} is no part of a platform")]
+    Platform { found: String },
     #[error("nested in more than {MAX_DEPTH} indexes")]
     TooDeep,
     #[error("leads to more than {limit} manifests and indexes")]
@@ -138,6 +141,7 @@ pub fn kind(bytes: &[u8], stated: Option<&MediaType>) -> Result<MediaType, Docum
 /// Reads a config.
 pub fn parse_config(bytes: &[u8]) -> Result<ImageConfig, DocumentError> {
     let config: ImageConfig = decode(bytes, MAX_CONFIG)?;
+    check_platform([Some(&config.os), Some(&config.architecture), config.variant.as_ref()])?;
     match config.rootfs.kind.as_str() {
         "layers" => Ok(config),
         _ => Err(DocumentError::RootFs { found: config.rootfs.kind }),
@@ -260,12 +264,21 @@ fn check_descriptor(descriptor: &Descriptor) -> Result<(), DocumentError> {
     if let Some(url) = descriptor.urls.first() {
         return Err(DocumentError::ForeignLayer { digest, url: url.clone() });
     }
+    if let Some(platform) = &descriptor.platform {
+        check_platform([Some(&platform.os), Some(&platform.architecture), platform.variant.as_ref()])?;
+    }
     let Some(data) = &descriptor.data else { return Ok(()) };
     let blob = STANDARD.decode(data);
     match blob.is_ok_and(|blob| check_bytes(descriptor, &blob).is_ok()) {
         true => Ok(()),
         false => Err(DocumentError::EmbeddedData { digest }),
     }
+}
+
+/// Checks the fields of a platform: it is shown to people, and written into locks. Some tools leave a field empty.
+fn check_platform(fields: [Option<&String>; 3]) -> Result<(), DocumentError> {
+    let mut wrong = fields.into_iter().flatten().filter(|field| !field.is_empty() && !Platform::is_word(field));
+    wrong.next().map_or(Ok(()), |found| Err(DocumentError::Platform { found: found.clone() }))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
-use crate::image::{self, ImageError, ImageOrIndex, Registry};
+use crate::image::{self, ImageError, ImageOrIndex, Registry, document};
 use crate::oci::{Descriptor, Reference, Repository};
 use crate::platform::Platform;
 use crate::store::Store;
@@ -38,7 +38,11 @@ pub fn pull_documents(
         None => {
             let missing = || RegistryError::not_found(&Repository::of(reference), &ManifestName::of(reference));
             let (_, bytes) = registry.manifest(reference)?.ok_or_else(|| Diagnostic::from(missing()))?;
-            store.put_blob(&bytes)?
+            let digest = Digest::of(&bytes);
+            // What is refused leaves nothing behind.
+            document::parse(&bytes).map_err(|problem| ImageError::Document { digest, problem })?;
+            store.put_hashed(&digest, &bytes)?;
+            digest
         }
     };
     match which {
