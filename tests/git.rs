@@ -1,7 +1,7 @@
 //! Commits as sources of files: locking, building, moving, and what is refused. Every repository is made by the test.
 
 mod hostile;
-mod repository;
+pub mod repository;
 mod servers;
 
 use std::fs;

@@ -41,8 +41,31 @@ pub enum NameError {
     /// The URL is shown without credentials.
     #[error("the repository `{url}` {reason}")]
     Url { url: String, reason: String },
+    /// `[USER@]HOST:PATH`; here as a URL.
+    #[error("the repository of `{url}` is written without a scheme")]
+    Scheme { url: String },
     #[error("`{name}` is not the name of a ref: it {reason}")]
     Ref { name: String, reason: &'static str },
     #[error("`{text}` is not the ID of a commit, which has 40 or 64 hexadecimal digits in lower case")]
     Id { text: String },
+}
+
+impl NameError {
+    /// What to write instead.
+    pub fn help(&self) -> String {
+        match self {
+            NameError::Url { .. } => {
+                "write `https://HOST/PATH`, `ssh://USER@HOST/PATH`, or `file://` and a path relative to the package; \
+                 passwords have no place in it"
+                    .into()
+            }
+            NameError::Scheme { url } => format!("write `{url}`"),
+            NameError::Ref { .. } => {
+                "give a branch, a tag, or the whole name of a ref, such as `refs/heads/main`".into()
+            }
+            NameError::Id { .. } => {
+                "`git rev-parse 'NAME^{commit}'` shows it; a branch or a tag is given as `ref`".into()
+            }
+        }
+    }
 }

@@ -60,6 +60,9 @@ impl FromStr for RepositoryUrl {
                 false => Ok(RepositoryUrl::Workspace(path)),
             };
         }
+        if let Some(url) = of_scp_form(url) {
+            return Err(NameError::Scheme { url });
+        }
         let reason = match url.split_once("://") {
             _ if !url.bytes().all(|b| b.is_ascii_graphic()) => Some("has a character that no URL has"),
             Some(("https" | "http", _)) => match parse_url(url) {
@@ -76,6 +79,16 @@ impl FromStr for RepositoryUrl {
             .or_else(|| parts().then_some("has a `..` component"));
         reason.map_or_else(|| Ok(RepositoryUrl::Remote(url.to_owned())), |reason| Err(fail(reason.into())))
     }
+}
+
+/// The URL of `[USER@]HOST:PATH`, as scp and git take it; `None` if it is something else.
+fn of_scp_form(text: &str) -> Option<String> {
+    let (authority, path) = text.split_once(':')?;
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-@/~".contains(&b);
+    let is_one =
+        authority.contains(['.', '@']) && !path.starts_with(['/', ':']) && text.bytes().all(|b| plain(b) || b == b':');
+    let rest = format!("{authority}/{path}");
+    (is_one && wrong_ssh(&rest).is_none()).then(|| format!("ssh://{rest}"))
 }
 
 /// What is wrong with `[USER@]HOST[:PORT]/PATH`, which goes to the program ssh.
