@@ -4,6 +4,8 @@
 //! manifest and an index (CVE-2021-41190), one whose own `mediaType` is not that of the descriptor which led to it,
 //! sizes that are not exact.
 
+use std::fmt::Display;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -32,7 +34,7 @@ pub const MAX_LAYERS: usize = 500;
 /// Why a manifest, index or config is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentError {
-    #[error("not valid: {0}")]
+    #[error("not valid: {}", short(.0))]
     Json(#[from] serde_json::Error),
     #[error("larger than {limit} bytes")]
     TooLarge { limit: u64 },
@@ -42,9 +44,9 @@ pub enum DocumentError {
     NoKind,
     #[error("`schemaVersion` is {found} instead of 2")]
     SchemaVersion { found: u32 },
-    #[error("`mediaType` should be `{expected}` but is `{found}`")]
+    #[error("`mediaType` should be `{}` but is `{}`", short(.expected), short(.found))]
     MediaType { expected: MediaType, found: MediaType },
-    #[error("not a container image: its config has the media type `{found}`")]
+    #[error("not a container image: its config has the media type `{}`", short(.found))]
     NotAnImage { found: MediaType },
     #[error("has {found} bytes where its descriptor says {expected}")]
     Size { expected: u64, found: u64 },
@@ -54,13 +56,13 @@ pub enum DocumentError {
     LayerCount { layers: usize, diff_ids: usize },
     #[error("{found} layers, of which at most {MAX_LAYERS} can be put on top of each other")]
     TooManyLayers { found: usize },
-    #[error("`rootfs.type` is `{found}` instead of `layers`")]
+    #[error("`rootfs.type` is `{}` instead of `layers`", short(.found))]
     RootFs { found: String },
-    #[error("layer {digest} is to be downloaded from `{url}`; such foreign layers are not supported")]
+    #[error("layer {digest} is to be downloaded from `{}`; such foreign layers are not supported", short(.url))]
     ForeignLayer { digest: Digest, url: String },
     #[error("the `data` embedded for {digest} is not the blob of that digest and size")]
     EmbeddedData { digest: Digest },
-    #[error("{found:?} is no part of a platform")]
+    #[error("`{}` is no part of a platform", short(.found))]
     Platform { found: String },
     #[error("nested in more than {MAX_DEPTH} indexes")]
     TooDeep,
@@ -68,6 +70,16 @@ pub enum DocumentError {
     TooMany { limit: usize },
     #[error("leads to manifests, indexes and configs of more than {limit} bytes")]
     TooManyBytes { limit: u64 },
+}
+
+/// Text of others for a message: a document of 4 MiB can be one word.
+fn short(text: impl Display) -> String {
+    const LONGEST: usize = 200;
+    let text = text.to_string();
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
 }
 
 /// A manifest or an index, as its content says.

@@ -14,7 +14,7 @@ use super::challenge::{self, Challenge};
 use super::client::Client;
 use super::error::{Denied, Failed, Proof, RegistryError, said};
 use super::hosts::Endpoint;
-use super::secret::Secret;
+use super::secret::{Secret, one_line};
 use super::token::Grant;
 
 /// The most of an error's body that is read, in bytes.
@@ -63,7 +63,8 @@ impl Request<'_> {
     }
 
     pub fn malformed(&self, reason: impl Into<String>) -> RegistryError {
-        RegistryError::Malformed { request: self.line(), reason: reason.into() }
+        // It may quote what the registry sent.
+        RegistryError::Malformed { request: self.line(), reason: one_line(&reason.into()) }
     }
 }
 

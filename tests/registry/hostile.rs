@@ -70,11 +70,14 @@ fn documents_that_deceive_are_refused() {
         ("/manifests", json!([]), "has both `layers` and `manifests`"),
         ("/mediaType", json!(INDEX), "`mediaType` should be"),
         ("/mediaType", json!("x\u{1b}[31m/y"), "`mediaType` should be"),
+        ("/mediaType", json!("x".repeat(3 << 20)), "`mediaType` should be"),
+        ("/layers/0/urls", json!(["x".repeat(3 << 20)]), "foreign layers are not supported"),
         ("/schemaVersion", json!(1), "`schemaVersion` is 1"),
         ("/layers/0/size", json!(-1), "not valid"),
         ("/layers/0/size", json!(null), "not valid"),
         ("/layers/0/size", json!("1024"), "not valid"),
         ("/layers/0/size", json!(1e3), "not valid"),
+        ("/layers/0/size", json!("x".repeat(3 << 20)), "not valid"),
         ("/layers/0/size", json!(1023), "bytes instead of 1023"),
         ("/layers/0/size", json!(1025), "bytes instead of 1025"),
         ("/layers/0/size", json!(1_u64 << 63), "more than 17179869184 bytes"),
@@ -99,7 +102,7 @@ fn documents_that_deceive_are_refused() {
         }
         put(&manifest);
         let error = refused(&server, &["--platform", "linux/amd64"]);
-        assert!(error.contains(reason), "{pointer} {value}: {error}");
+        assert!(error.contains(reason) && error.len() < 10_000, "{pointer}: {:.1000}", error);
         assert!(server.requests().iter().all(|request| !request.path.contains("..")), "{pointer} {value}");
     }
     for diff_ids in [&digests[..1], &[digests[0], digests[1], digests[1]]] {

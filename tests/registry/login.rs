@@ -94,6 +94,23 @@ fn a_helper_keeps_the_password() {
     let (code, stderr) = home.run(&["logout", &host], "");
     assert_eq!((code, kept.exists()), (0, false), "{stderr}");
 
+    // What a helper tells besides what it is asked for is nobody's to see.
+    let answer = format!(r#"{{"Username": "me", "Secret": "{PASSWORD}""#);
+    for (script, reason) in [
+        (format!("echo '{answer}}}' >&2; exit 1"), "may be a secret"),
+        (format!("echo '{answer}}}'; exit 1"), "may be a secret"),
+        (format!("echo '{answer}'"), "not the JSON"),
+        (format!("echo '{answer}, \"ServerURL\": 7}}'"), "not the JSON"),
+        ("head -c 10000000 /dev/zero".to_owned(), "not the JSON"),
+        ("kill $$".to_owned(), "failed without a word"),
+    ] {
+        write(&home.path("bin/docker-credential-test"), &format!("#!/bin/sh\n{script}\n"), 0o755);
+        let (code, stderr) = home.run(&["pull", &format!("{host}/a")], "");
+        let words: Vec<&str> = stderr.split_whitespace().filter(|word| *word != "│").collect();
+        assert_eq!(code, 1, "{stderr}");
+        assert!(words.join(" ").contains(reason) && stderr.len() < 2000, "{script}: {stderr}");
+    }
+
     write(&home.path("bin/docker-credential-test"), "#!/bin/sh\ncat >&2\nexit 3\n", 0o755);
     let (code, stderr) = home.run(&["login", "-u", "me", "--password-stdin", &host], PASSWORD);
     assert_eq!(code, 1, "{stderr}");
