@@ -41,6 +41,7 @@ mod push;
 mod query;
 mod rebase;
 mod record;
+mod referrers;
 mod registries;
 mod resolver;
 mod rmi;
@@ -49,6 +50,7 @@ mod schema;
 mod selection;
 mod size;
 mod tag;
+mod tags;
 mod template;
 mod transfer;
 mod update;
@@ -93,6 +95,8 @@ enum Command {
     Rmi(rmi::Arguments),
     Pull(pull::Arguments),
     Push(push::Arguments),
+    Tags(tags::Arguments),
+    Referrers(referrers::Arguments),
     Copy(copy::Arguments),
     Save(save::Arguments),
     Load(load::Arguments),
@@ -149,6 +153,8 @@ impl Cli {
             Command::Rmi(arguments) => rmi::run(arguments, environment),
             Command::Pull(arguments) => pull::run(arguments, environment),
             Command::Push(arguments) => push::run(arguments, environment),
+            Command::Tags(arguments) => tags::run(arguments, environment),
+            Command::Referrers(arguments) => referrers::run(arguments, environment),
             Command::Copy(arguments) => copy::run(arguments, environment),
             Command::Save(arguments) => save::run(arguments, environment),
             Command::Load(arguments) => load::run(arguments, environment),

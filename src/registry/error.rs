@@ -10,10 +10,12 @@ use crate::digest::Digest;
 use crate::http::{self, Again, Refusal};
 use crate::image::document::DocumentError;
 use crate::oci::ReferenceError;
+use crate::oci::Repository;
 use crate::store::StoreError;
 
 use super::credentials::CredentialError;
 use super::hosts::HostError;
+use super::manifest::ManifestName;
 use super::secret::one_line;
 
 /// Why a request failed. `request` is method and URL, without query; no credential is in any of it.
@@ -92,6 +94,13 @@ pub enum Proof {
 }
 
 impl RegistryError {
+    /// That there is no such manifest.
+    pub fn not_found(repository: &Repository, name: &ManifestName) -> Self {
+        let separator = if matches!(name, ManifestName::Tag(_)) { ':' } else { '@' };
+        let what = format!("{}{separator}{name}", repository.path);
+        RegistryError::NotFound { registry: repository.registry.clone(), what }
+    }
+
     /// What a person can do about it, if that is more than the message says.
     pub fn help(&self) -> Option<String> {
         match self {

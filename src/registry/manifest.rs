@@ -133,7 +133,7 @@ impl Client {
             let response = exchange.send(&request)?;
             match response.status() {
                 status if status.is_success() => Ok(()),
-                http::StatusCode::NOT_FOUND => Err(missing(repository, name).into()),
+                http::StatusCode::NOT_FOUND => Err(RegistryError::not_found(repository, name).into()),
                 _ => Err(exchange.unexpected(&request, response)),
             }
         })
@@ -146,15 +146,6 @@ enum Head {
     /// It is there, but not all that a descriptor needs is said.
     Vague,
     Found(Box<Descriptor>),
-}
-
-/// That there is no such manifest.
-fn missing(repository: &Repository, name: &ManifestName) -> RegistryError {
-    let separator = if matches!(name, ManifestName::Tag(_)) { ':' } else { '@' };
-    RegistryError::NotFound {
-        registry: repository.registry.clone(),
-        what: format!("{}{separator}{name}", repository.path),
-    }
 }
 
 /// The URL of a manifest.
