@@ -51,7 +51,9 @@ pub(super) fn choose_cpus(wanted: usize) -> Vec<usize> {
     let Ok(allowed) = sched_getaffinity(None) else { return vec![0] };
     let allowed: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu)).collect();
     let first = NEXT.fetch_add(wanted, Ordering::Relaxed);
-    (0..wanted.min(allowed.len())).map(|at| allowed[(first + at) % allowed.len()]).collect()
+    // Another build at the same time begins elsewhere, most likely.
+    let first = first.wrapping_add(std::process::id() as usize);
+    (0..wanted.min(allowed.len())).map(|at| allowed[first.wrapping_add(at) % allowed.len()]).collect()
 }
 
 /// Has the helper run a step, and returns what it found in the upper directory. `output` gets what the step writes, as it
