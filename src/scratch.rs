@@ -6,8 +6,11 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::fs::{Mode, OFlags, chmod, open};
 
 static LISTED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
@@ -49,14 +52,28 @@ pub fn remove_all() {
     std::mem::forget(listed);
 }
 
-/// Other threads may still be writing into it, until the directories that they write to are gone.
-fn remove_directory(path: &Path) {
+/// Removes a directory with all that is in it, as far as this process may. Others may still be writing into it, until the
+/// directories that they write to are gone; and some may be closed to their owner.
+pub fn remove_directory(path: &Path) {
     const ATTEMPTS: usize = 100;
     for _ in 0..ATTEMPTS {
         match fs::remove_dir_all(path) {
             Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {}
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => unlock(path),
             _ => return,
         }
+    }
+}
+
+/// Opens all directories at and below `path` to their owner. No link is followed: what is changed is what was opened.
+fn unlock(path: &Path) {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut waiting = vec![path.to_owned()];
+    while let Some(path) = waiting.pop() {
+        let Ok(directory) = open(&path, flags, Mode::empty()) else { continue };
+        let _ = chmod(format!("/proc/self/fd/{}", directory.as_raw_fd()), Mode::RWXU);
+        let entries = fs::read_dir(&path).into_iter().flatten().flatten();
+        waiting.extend(entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|it| it.path()));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-const COMMANDS: [&str; 26] = [
+const COMMANDS: [&str; 27] = [
     "build",
     "lock",
     "update",
@@ -27,6 +27,7 @@ const COMMANDS: [&str; 26] = [
     "rebase",
     "prune",
     "df",
+    "doctor",
     "login",
     "logout",
     "completions",

@@ -9,6 +9,7 @@ mod completions;
 mod copy;
 mod delivery;
 mod df;
+mod doctor;
 mod dpkg;
 mod environment;
 mod explain;
@@ -101,6 +102,7 @@ enum Command {
     Rebase(rebase::Arguments),
     Prune(prune::Arguments),
     Df(df::Arguments),
+    Doctor(doctor::Arguments),
     Login(login::Arguments),
     Logout(logout::Arguments),
     Completions(completions::Arguments),
@@ -156,6 +158,7 @@ impl Cli {
             Command::Rebase(arguments) => rebase::run(arguments, environment),
             Command::Prune(arguments) => prune::run(arguments, environment),
             Command::Df(arguments) => df::run(arguments, environment),
+            Command::Doctor(arguments) => doctor::run(arguments, environment),
             Command::Login(arguments) => login::run(arguments, environment),
             Command::Logout(arguments) => logout::run(arguments, environment),
             Command::Completions(arguments) => completions::run(arguments),

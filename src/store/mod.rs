@@ -60,6 +60,7 @@ mod stat_file;
 mod temporary;
 mod unflushed;
 mod usage;
+mod workplace;
 
 pub use action::ActionRecord;
 pub use blob::BlobReader;
@@ -74,6 +75,7 @@ pub use reachable::Unreadable;
 pub use sources::Supplier;
 pub use stat_file::StatFile;
 pub use usage::{KindUsage, ReferenceUsage, Usage};
+pub use workplace::Workplace;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

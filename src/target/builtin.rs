@@ -20,6 +20,7 @@ pub fn positional(builtin: &str) -> &'static [&'static str] {
         "oci_layout" => &["path", "digest"],
         "oci_archive" | "docker_archive" | "dir" => &["path"],
         "copy" => &["image", "srcs"],
+        "run" => &["command"],
         "write" => &["path", "content"],
         "symlink" => &["path", "target"],
         "select" => &["values"],
@@ -53,6 +54,7 @@ pub fn node(builtin: &'static str, arguments: Spanned<Value>, package: &Workspac
         "accounts" => Node::Layer(LayerSpec::Accounts(decode(arguments, package)?)),
         "archive" => Node::Layer(LayerSpec::Archive(decode(arguments, package)?)),
         "copy" => Node::Layer(LayerSpec::Copy(decode(arguments, package)?)),
+        "run" => Node::Layer(LayerSpec::Run(decode(arguments, package)?)),
         "fetch" => Node::Fetch(decode(arguments, package)?),
         other => return Err(Diagnostic::spec(format!("there is no builtin `{other}`"))),
     })

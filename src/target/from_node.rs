@@ -12,6 +12,7 @@ use super::base::{Base, DockerArchive, OciArchive, OciLayout, OciReference};
 use super::decode::{HELP, NODE, package, suggestion, take_node};
 use super::label::Label;
 use super::layer::{Accounts, Archive, Copy, Dir, Files, LayerSpec, Symlink, Write};
+use super::run::Run;
 use super::source::{Fetch, FileSource};
 use super::value::Node;
 
@@ -135,7 +136,8 @@ impl FromNode for Base {
 
 impl FromNode for LayerSpec {
     const EXPECTED: &'static str = "a layer";
-    const BUILTINS: &'static [&'static str] = &["files", "write", "dir", "symlink", "accounts", "archive", "copy"];
+    const BUILTINS: &'static [&'static str] =
+        &["files", "write", "dir", "symlink", "accounts", "archive", "copy", "run"];
 
     fn from_node(node: Node) -> Option<Self> {
         match node {
@@ -163,7 +165,8 @@ impl FromNode for LayerSpec {
             "symlink" => LayerSpec::Symlink(table.next_value::<Symlink>()?),
             "accounts" => LayerSpec::Accounts(table.next_value::<Accounts>()?),
             "archive" => LayerSpec::Archive(table.next_value::<Archive>()?),
-            _ => LayerSpec::Copy(table.next_value::<Copy>()?),
+            "copy" => LayerSpec::Copy(table.next_value::<Copy>()?),
+            _ => LayerSpec::Run(table.next_value::<Run>()?),
         })
     }
 }

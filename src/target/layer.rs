@@ -9,6 +9,7 @@ use crate::path::{ImagePath, WorkspacePath};
 use super::base::Base;
 use super::decode;
 use super::field::{Mode, Owner};
+use super::run::Run;
 use super::source::{FileSource, Sources};
 
 /// One layer of an image. Each layer of the spec becomes one layer of the image.
@@ -22,6 +23,7 @@ pub enum LayerSpec {
     Accounts(Accounts),
     Archive(Archive),
     Copy(Copy),
+    Run(Run),
 }
 
 /// Files of the workspace. Each keeps its path relative to the package, below `dest`; a map `{destination: source}`

@@ -41,6 +41,7 @@ impl LayerSpec {
             }
             LayerSpec::Archive(archive) => format!("archive {} {}", archive.src.value.title(), archive.dest),
             LayerSpec::Copy(copy) => format!("copy {} {}", copy.image.value.title(), copy.dest),
+            LayerSpec::Run(run) => format!("run {}", run.command.title()),
         }
     }
 

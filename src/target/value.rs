@@ -57,6 +57,7 @@ impl Node {
             Node::Layer(LayerSpec::Accounts(_)) => "accounts",
             Node::Layer(LayerSpec::Archive(_)) => "archive",
             Node::Layer(LayerSpec::Copy(_)) => "copy",
+            Node::Layer(LayerSpec::Run(_)) => "run",
             Node::Fetch(_) => "fetch",
             Node::Call(call) => call.builtin,
         }

@@ -54,6 +54,7 @@ pub(super) fn compose(layer: &Spanned<LayerSpec>, composition: &Composition) -> 
         LayerSpec::Accounts(accounts) => accounts::compose(accounts, composition),
         LayerSpec::Archive(archive) => extract::compose(archive, composition),
         LayerSpec::Copy(copy) => copy::compose(copy, composition),
+        LayerSpec::Run(_) => unreachable!("the plan runs commands"),
     };
     composed.and_then(|changes| complete(changes, composition)).at(layer.span.as_ref())
 }
