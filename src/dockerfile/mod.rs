@@ -2,16 +2,21 @@
 //!
 //! ```text
 //! bytes ─ directive, line, heredoc ─► logical lines ─ instruction, word ─► Vec<Instruction>
-//!       ─ expand, stage ─► Vec<Target>, one for each stage that is needed
+//!       ─ stage, scope, expand, build ─► Vec<Target>, one for each stage that is needed
 //! ```
 //!
 //! The reference is BuildKit's frontend 1.26; docs/dockerfile.md says what differs, and why.
 
+mod build;
+mod config;
 mod directive;
 mod expand;
 mod heredoc;
 mod instruction;
 mod line;
+mod lower;
+mod scope;
+mod stage;
 mod word;
 
 use std::sync::Arc;
@@ -22,6 +27,7 @@ pub use directive::Directives;
 pub use expand::{ExpandError, expand, expand_heredoc};
 pub use heredoc::Heredoc;
 pub use instruction::{Body, Command, Copy, Flag, Instruction};
+pub use lower::{Bases, Lowered, Options, lower};
 pub use word::Word;
 
 /// A Dockerfile as written.

@@ -8,7 +8,10 @@ pub struct IgnorePatterns(Vec<(bool, PathPattern)>);
 
 /// One pattern over whole paths.
 #[derive(Clone, Debug)]
-pub struct PathPattern(Vec<Part>);
+pub struct PathPattern {
+    text: String,
+    parts: Vec<Part>,
+}
 
 #[derive(Clone, Debug)]
 enum Part {
@@ -23,7 +26,10 @@ enum Part {
     MaybeDirectories,
     /// Any bytes, up to a slash.
     Directories,
-    Class { negated: bool, ranges: Vec<(u8, u8)> },
+    Class {
+        negated: bool,
+        ranges: Vec<(u8, u8)>,
+    },
 }
 
 /// A pattern that is malformed.
@@ -121,17 +127,22 @@ impl PathPattern {
                 byte => parts.push(Part::Byte(byte)),
             }
         }
-        Ok(PathPattern(parts))
+        Ok(PathPattern { text: text.to_owned(), parts })
+    }
+
+    /// As written.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// True if it matches the path. Time is the product of both lengths at most.
     pub fn matches(&self, path: &[u8]) -> bool {
-        let mut states = vec![false; self.0.len() + 1];
+        let mut states = vec![false; self.parts.len() + 1];
         states[0] = true;
         self.pass(&mut states);
         for &byte in path {
             let mut next = vec![false; states.len()];
-            for (at, part) in self.0.iter().enumerate().filter(|(at, _)| states[*at]) {
+            for (at, part) in self.parts.iter().enumerate().filter(|(at, _)| states[*at]) {
                 match part {
                     Part::Byte(own) => next[at + 1] |= *own == byte,
                     Part::Any => next[at + 1] |= byte != b'/',
@@ -165,7 +176,7 @@ impl PathPattern {
 
     /// Goes on past what may match nothing.
     fn pass(&self, states: &mut [bool]) {
-        for (at, part) in self.0.iter().enumerate() {
+        for (at, part) in self.parts.iter().enumerate() {
             match part {
                 Part::Star | Part::Rest => states[at + 1] |= states[at],
                 Part::MaybeDirectories => {
@@ -235,7 +246,8 @@ mod tests {
 
     #[test]
     fn the_last_match_wins() {
-        let patterns = IgnorePatterns::new(&IgnorePatterns::lines("# c\n *.md \n!README*.md\nREADME-secret.md\n")).unwrap();
+        let patterns =
+            IgnorePatterns::new(&IgnorePatterns::lines("# c\n *.md \n!README*.md\nREADME-secret.md\n")).unwrap();
         let ignored = |path: &str| patterns.is_ignored(path.as_bytes());
         assert!(ignored("a.md") && ignored("README-secret.md"));
         assert!(!ignored("README.md") && !ignored("a.txt"));

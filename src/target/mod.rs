@@ -5,6 +5,7 @@
 
 mod base;
 mod builtin;
+mod chmod;
 mod decode;
 mod field;
 mod field_names;
@@ -12,6 +13,7 @@ mod from_node;
 mod image;
 mod label;
 mod layer;
+mod place;
 mod reference;
 mod rule;
 mod run;
@@ -24,11 +26,13 @@ mod value;
 
 pub use base::{Base, DockerArchive, OciArchive, OciLayout, OciReference};
 pub use builtin::{duplicate, empty_glob, node, positional, rule, take_name, target_name};
+pub use chmod::Chmod;
 pub use decode::decode;
 pub use field::{FieldError, Id, Mode, Owner};
 pub use image::{Healthcheck, HistoryEntry, ImageSpec, IndexSpec};
 pub use label::{Label, LabelError, Pattern};
 pub use layer::{Accounts, Archive, Copy, Dir, Files, Group, LayerSpec, Symlink, User, Write};
+pub use place::Place;
 pub use reference::reference;
 pub use rule::{Rule, SelectedImage, Target, distinct};
 pub use run::{Command, Run};

@@ -58,6 +58,7 @@ impl Node {
             Node::Layer(LayerSpec::Archive(_)) => "archive",
             Node::Layer(LayerSpec::Copy(_)) => "copy",
             Node::Layer(LayerSpec::Run(_)) => "run",
+            Node::Layer(LayerSpec::Place(_)) => "place",
             Node::Fetch(_) => "fetch",
             Node::Call(call) => call.builtin,
         }
