@@ -13,6 +13,7 @@ pub mod build;
 pub mod cli;
 pub mod diagnostic;
 pub mod digest;
+pub mod dockerfile;
 pub mod entry;
 pub mod eval;
 pub mod fetch;

@@ -9,6 +9,7 @@ mod completions;
 mod copy;
 mod delivery;
 mod df;
+mod dockerfile;
 mod doctor;
 mod dpkg;
 mod environment;

@@ -175,6 +175,7 @@ impl<'a> Lowering<'a> {
         let fetched: Vec<ActionId> = fetches.into_iter().filter_map(|fetch| self.fetch(fetch, asking.target)).collect();
         let from = match &layer.value {
             LayerSpec::Copy(copy) => self.base_tree(&copy.image, asking),
+            LayerSpec::Place(place) => place.from.as_ref().and_then(|from| self.base_tree(from, asking)),
             _ => None,
         };
         let listing = match &layer.value {

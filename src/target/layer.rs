@@ -9,6 +9,7 @@ use crate::path::{ImagePath, WorkspacePath};
 use super::base::Base;
 use super::decode;
 use super::field::{Mode, Owner};
+use super::place::Place;
 use super::run::Run;
 use super::source::{ArchiveSource, FileSource, Sources};
 
@@ -24,6 +25,8 @@ pub enum LayerSpec {
     Archive(Archive),
     Copy(Copy),
     Run(Run),
+    /// Made by a Dockerfile only.
+    Place(Box<Place>),
 }
 
 /// Files of the workspace. Each keeps its path relative to the package, below `dest`; a map `{destination: source}`
