@@ -1,6 +1,7 @@
 //! The program that steps run, and workspaces with it for root and for an ordinary user.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -142,7 +143,13 @@ pub fn build_as(workspace: &Workspace, who: Who, arguments: &[&str]) -> Run {
         own.env("OCIFY_CANARY", "a secret of the machine").env("HOME", workspace.root()).uid(USER).gid(USER);
         command = own;
     }
-    Run::from(command.output().unwrap())
+    loop {
+        match command.output() {
+            // Another thread's child has not closed the copy of the binary yet.
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+            output => return Run::from(output.unwrap()),
+        }
+    }
 }
 
 fn give(path: &Path) {
