@@ -226,6 +226,23 @@ fn several_refs_of_a_repository_move_together_or_alone() {
 }
 
 #[test]
+fn every_branch_of_a_select_is_pinned() {
+    if !is_git_installed() {
+        return;
+    }
+    let (workspace, _) = with_library(
+        "lib = lambda ref: git(url = 'file://vendor/lib', ref = ref)
+image(name = 'web', layers = [archive(src = select({'linux/arm64': lib('main'), 'default': lib('v1')}))])",
+    );
+    let added = workspace.ok(&["lock"]);
+    assert!(added.contains("+ file://vendor/lib#main ") && added.contains("+ file://vendor/lib#v1 "), "{added}");
+    assert_eq!(workspace.ok(&["lock", "--check"]), "");
+    workspace.build("//:web");
+    let steps = workspace.run(&["build", "//:web", "--platform", "linux/arm64"]);
+    assert!(steps.stderr.contains("fetch lib#main"), "{}", steps.stderr);
+}
+
+#[test]
 fn directories_of_the_image_below_keep_their_look() {
     if !is_git_installed() {
         return;
