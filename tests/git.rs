@@ -72,6 +72,12 @@ fn a_ref_is_locked_built_moved_and_built_again_without_the_repository() {
     );
     let digest = workspace.build("//:web");
 
+    // An update that finds nothing new brings nothing.
+    fs::remove_dir_all(workspace.store()).unwrap();
+    assert_eq!(workspace.ok(&["update"]), "");
+    assert_eq!(fs::read_dir(workspace.store().join("blobs/sha256")).unwrap().count(), 0);
+    assert_eq!(workspace.build("//:web"), digest);
+
     // The branch goes on, and the tag with it: what is built stays, until somebody moves the pin.
     library.write("README", "two\n");
     let moved = library.commit("two");

@@ -33,7 +33,7 @@ fn client(options: Options) -> Client {
 fn failure(url: &str, options: Options, workspace: &Workspace) -> String {
     let store = Store::open(workspace.store()).unwrap();
     let files = source::Workspace::at(workspace.root()).unwrap();
-    let error = client(options).discover_commit(&remote(url), &files, &store).unwrap_err();
+    let error = client(options).discover_commit(&remote(url), None, &files, &store).unwrap_err();
     assert_nothing_temporary(workspace);
     error.to_string()
 }

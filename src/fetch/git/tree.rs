@@ -107,7 +107,7 @@ mod tests {
         let (plain, executable) = (Kind::Regular { executable: false }, Kind::Regular { executable: true });
         assert_eq!(
             files,
-            [("/a-b".into(), executable), ("/a/b".into(), plain), ("/z\u{e9}\\n".to_owned(), Kind::Symlink)]
+            [("/a-b".into(), executable), ("/a/b".into(), plain), ("/z\u{e9}\\x0a".to_owned(), Kind::Symlink)]
         );
         assert!(read_list("").unwrap().is_empty());
     }
