@@ -16,7 +16,7 @@ pub fn page(table: &Table, rounds: usize) -> String {
 
 Builds are measured against what people use today, on workloads that are generated from a seed. The contenders of a row take
 turns, {rounds} rounds in one run; a ratio is the median of the rounds' ratios, with the least and the greatest beside it, and
-what is below 1 is faster than the peer. Only ratios mean something on another machine. This one had {processors}
+what is below 1 is faster than the peer. Workloads may come from different runs. Only ratios mean something on another machine. This one had {processors}
 processor{plural}{load}.
 
 - **W1**: 20,000 text files of 2 to 16 KB in 500 directories, about 160 MB, as compressible as source code.

@@ -1,7 +1,8 @@
 //! `cargo bench --bench peers [-- [--quick] [--markdown FILE] [W1 ... W5, R1]]`: how long builds take, as ratios to what people
 //! use today, on seeded workloads in a temporary directory. The contenders of a row take turns, so what else the machine does
 //! falls on all of them; a row gives the median of its rounds' ratios and their range. A peer that isn't installed is named as
-//! missing. What is not met is marked, and is no failure, as machines differ.
+//! missing. Of workloads that are not run, the page keeps what it has. What is not met is marked, and is no failure, as
+//! machines differ.
 
 mod buildah;
 mod buildkit;
@@ -43,14 +44,17 @@ fn main() {
     let arguments = Arguments::parse(env::args().skip(1));
     let mut table = Table::default();
     table.print_header();
+    let before = arguments.markdown.as_ref().and_then(|file| fs::read_to_string(file).ok()).unwrap_or_default();
     for (name, measure) in WORKLOADS {
-        if arguments.selects(name) {
+        if !arguments.selects(name) {
+            table.keep(name, &before);
+        } else {
             let root = TempDir::new().unwrap();
             measure(root.path(), arguments.rounds, &mut table);
-            // After each, so that a run that is cut short leaves what it has measured.
-            if let Some(file) = &arguments.markdown {
-                fs::write(file, page::page(&table, arguments.rounds)).unwrap();
-            }
+        }
+        // After each, so that a run that is cut short leaves what it has measured.
+        if let Some(file) = &arguments.markdown {
+            fs::write(file, page::page(&table, arguments.rounds)).unwrap();
         }
     }
 }

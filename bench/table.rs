@@ -89,6 +89,19 @@ impl Table {
         text
     }
 
+    /// Adds the rows of `workload` that an earlier run has put into this page.
+    pub fn keep(&mut self, workload: &str, page: &str) {
+        for line in page.lines().filter(|line| line.starts_with(&format!("| {workload} "))) {
+            let cells = line.trim_matches(['|', ' ']).replace("\\|", "\0");
+            let cells: Vec<String> = cells.split(" | ").map(|cell| cell.replace('\0', "|")).collect();
+            if let [what, ours, peer, ratio, goal, met] = cells.as_slice() {
+                let met = ["yes", "—", "**no**"].into_iter().find(|known| known == met).unwrap_or("—");
+                let [what, ours, peer, ratio, goal] = [what, ours, peer, ratio, goal].map(String::clone);
+                self.0.push(Row { what, ours, peer, ratio, goal, met });
+            }
+        }
+    }
+
     /// The peer's times, or a row that says why there are none.
     fn peer_runs(&mut self, what: &str, ours: &str, peer: &Measured, goal: &str) -> Option<Vec<f64>> {
         let reason = match &peer.outcome {

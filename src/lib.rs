@@ -3,7 +3,8 @@
 //! The modules stand on floors, and imports go downward only (`tests/architecture.rs` holds them to it). From the
 //! bottom: values ([`digest`], [`path`], [`platform`], [`diagnostic`], [`mod@format`]) and [`http`]; the vocabulary ([`entry`], [`oci`],
 //! [`target`]); storage of trees and bytes ([`tree`], [`archive`], [`store`]); images and sources ([`image`],
-//! [`source`]); frontends and fetchers ([`eval`], [`tomlspec`], [`fetch`], [`registry`]); then [`plan`], [`build`] and [`cli`].
+//! [`source`]); frontends, fetchers and steps ([`eval`], [`tomlspec`], [`fetch`], [`registry`], [`sandbox`]); then [`plan`],
+//! [`build`] and [`cli`].
 //! ARCHITECTURE.md has the map.
 
 pub mod action;
@@ -12,6 +13,7 @@ pub mod build;
 pub mod cli;
 pub mod diagnostic;
 pub mod digest;
+pub mod dockerfile;
 pub mod entry;
 pub mod eval;
 pub mod fetch;
@@ -24,6 +26,7 @@ pub mod path;
 pub mod plan;
 pub mod platform;
 pub mod registry;
+pub mod sandbox;
 pub mod scratch;
 pub mod source;
 pub mod store;

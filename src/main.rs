@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ocify::cli::main()
+    // First of all: the helper must have one thread.
+    ocify::sandbox::helper(std::env::args_os()).unwrap_or_else(ocify::cli::main)
 }

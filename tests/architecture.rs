@@ -10,7 +10,7 @@ const FLOORS: [&[&str]; 8] = [
     &["entry", "git", "oci"],
     &["archive", "store", "target", "tree"],
     &["action", "image", "source"],
-    &["eval", "fetch", "registry", "tomlspec"],
+    &["dockerfile", "eval", "fetch", "registry", "sandbox", "tomlspec"],
     &["plan"],
     &["build"],
     &["cli"],

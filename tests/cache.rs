@@ -499,3 +499,92 @@ image(name = 'x', base = ':base', layers = [write('/x', 'x')])",
     let explained = workspace.ok(&["explain", "//:x", "--against", &digest]);
     assert!(explained.lines().all(|line| line.ends_with(": hit")), "{explained}");
 }
+
+/// A step, which runs as whoever runs the tests.
+fn with_step() -> Workspace {
+    let workspace = Workspace::new().file("BUILD.star", STEP).file("src/a", "a");
+    fs::copy(crate::sandbox::program(), workspace.path("step")).unwrap();
+    workspace.build("//:x");
+    workspace
+}
+
+const STEP: &str = "image(name = 'x', layers = [
+    files(srcs = ['step', 'src'], dest = '/bin'),
+    run(['step', 'must', ';', 'write', '/made', 'x'], env = {'A': '1'}),
+    write('/last', 'l'),
+])";
+
+#[test]
+fn each_input_of_a_step_is_a_miss_that_names_it() {
+    if !crate::sandbox::is_allowed() {
+        return;
+    }
+    let spec = |from: &'static str, to: &'static str| {
+        move |workspace: &Workspace| workspace.write("BUILD.star", STEP.replace(from, to))
+    };
+    let change: Vec<(Change, &str)> = vec![
+        (Box::new(|w| w.write("src/a", "A")), "(root changed)"),
+        (Box::new(spec("'x'], env", "'y'], env")), "(argv changed from"),
+        (Box::new(spec("'A': '1'", "'A': '2'")), "(env.A changed from 1 to 2)"),
+        (Box::new(spec("'A': '1'", "")), "(env.A is gone)"),
+        (Box::new(spec("env =", "workdir = '/bin', env =")), "(workdir changed from / to /bin)"),
+        (Box::new(spec("env =", "cpus = 2, env =")), "(cpus changed from 1 to 2)"),
+        (Box::new(|w| w.write("ocify.toml", "epoch = 5")), "(epoch changed from 0 to 5, and 1 more)"),
+    ];
+    for (change, reason) in change {
+        let workspace = with_step();
+        change(&workspace);
+        let why = said(&workspace, "run step must ; write /made");
+        assert!(why.contains(reason), "{why}, not {reason}");
+        assert!(said(&workspace, "run step must ; write /made").ends_with("(cached)"), "after {reason}");
+    }
+}
+
+#[test]
+fn a_step_runs_again_only_if_its_root_or_its_command_changed() {
+    if !crate::sandbox::is_allowed() {
+        return;
+    }
+    let spec = |from: &'static str, to: &'static str| {
+        move |workspace: &Workspace| workspace.write("BUILD.star", STEP.replace(from, to))
+    };
+    let change: Vec<(&str, Change)> = vec![
+        ("nothing", Box::new(|_| ())),
+        ("a layer above it", Box::new(spec("'l'", "'m'"))),
+        ("its time limit", Box::new(spec("env =", "timeout = 9, env ="))),
+        (
+            "two layers in place of one, for the same root",
+            Box::new(spec("'src'], dest = '/bin'),", "], dest = '/bin'), files(srcs = ['src'], dest = '/bin'),")),
+        ),
+    ];
+    for (what, change) in change {
+        let workspace = with_step();
+        change(&workspace);
+        assert_eq!(said(&workspace, "run step must ; write /made x"), "(cached)", "{what}");
+    }
+    // Packed in another way, the layer is another, but the step is not run for it.
+    let workspace = with_step();
+    let first = workspace.build("//:x");
+    workspace.write("ocify.toml", "compression = 'zstd'");
+    assert_eq!(said(&workspace, "run step must ; write /made x"), "(cached)");
+    assert_ne!(workspace.build("//:x"), first);
+    workspace.write("ocify.toml", "");
+    assert_eq!(said(&workspace, "run step must ; write /made x"), "(cached)");
+    assert_eq!(workspace.build("//:x"), first);
+}
+
+#[test]
+fn what_stands_on_a_step_that_was_not_run_waits_for_it_when_explained() {
+    if !crate::sandbox::is_allowed() {
+        return;
+    }
+    let workspace = Workspace::new().file("BUILD.star", STEP).file("src/a", "a");
+    fs::copy(crate::sandbox::program(), workspace.path("step")).unwrap();
+    let lines = workspace.ok(&["explain", "//:x"]);
+    assert!(lines.contains("2 run step must ; write /made x: miss: not built before"), "{lines}");
+    assert!(lines.contains("3 write /last: miss: depends on layer 2"), "{lines}");
+    assert!(lines.contains("//:x image: miss: depends on layer 1, layer 2, layer 3"), "{lines}");
+    workspace.build("//:x");
+    let lines = workspace.ok(&["explain", "//:x"]);
+    assert_eq!(lines.lines().filter(|line| line.ends_with(": hit")).count(), 4, "{lines}");
+}

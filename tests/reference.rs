@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-const COMMANDS: [&str; 26] = [
+const COMMANDS: [&str; 29] = [
     "build",
     "lock",
     "update",
@@ -18,6 +18,8 @@ const COMMANDS: [&str; 26] = [
     "rmi",
     "pull",
     "push",
+    "tags",
+    "referrers",
     "copy",
     "save",
     "load",
@@ -27,6 +29,7 @@ const COMMANDS: [&str; 26] = [
     "rebase",
     "prune",
     "df",
+    "doctor",
     "login",
     "logout",
     "completions",

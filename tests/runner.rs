@@ -21,6 +21,7 @@ mod prune;
 mod reference;
 mod registry;
 mod reproducible;
+mod sandbox;
 mod specs;
 mod stat_cache;
 mod store;

@@ -16,6 +16,10 @@
 //! | | the platform, which chooses among several images | `platform` |
 //! | archive: a tar or zip file to the list of its entries | SHA-256 of the file | `content` |
 //! | fetch: a file, or the tar of a commit | the digest that it must have | `sha256` |
+//! | run: a command in a root to the entries that it changes | version of the sandbox | `sandbox` |
+//! | | of each entry of the root: as of a layer | `root` |
+//! | | the command, its environment and working directory; the number of processors | `argv`, `env`, `workdir`, `cpus` |
+//! | | the workspace's epoch, and the platform | `epoch`, `platform` |
 //! | image | the spec's fields but for `base`, `layers`, `tags` and `compression` | `spec` |
 //! | | digest of the base's manifest, its name if it is of a registry; digest and title of each layer | `base`, `base_name`, `layers` |
 //! | | the workspace's epoch, media types and platform | `epoch`, `media_types`, `platform` |
@@ -30,9 +34,14 @@
 //! | the layers below | what a layer takes over from them, parents and owners, is in its entries |
 //! | content of an image that is asked for by digest | the digest says what it is |
 //! | URLs of a fetch; repository, ref and commit of a tar; registry, repository and tag of an image | the digest says what they must hold |
+//! | the time that a command may take | it fails, or its result does not depend on it |
+//! | by what right the sandbox is made | all give the same |
+//! | the compression of what a command changed | it is packed again |
 //! | tags | they name a result and do not reach it |
 //! | number of threads, processor | the encoders give the same bytes under all |
 //! | clock, user, locale, environment | nothing sees them |
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -41,8 +50,9 @@ use crate::digest::{CacheKey, Digest, Hasher};
 use crate::entry::{Entry, Kind, Metadata};
 use crate::format::{Compression, MediaTypes};
 use crate::oci::canonical_json;
+use crate::path::ImagePath;
 use crate::platform::Platform;
-use crate::target::{Base, ImageSpec, IndexSpec, Settings};
+use crate::target::{Base, ImageSpec, IndexSpec, Run, Settings};
 
 /// The version of the table above. Another version is another key.
 const VERSION: u32 = 2;
@@ -80,6 +90,18 @@ pub enum Inputs {
     Fetch {
         sha256: Digest,
     },
+    Run {
+        /// The sandbox's version.
+        sandbox: u32,
+        /// SHA-256 over the entries of the tree below, in the form that [`Preimage::layer`] states.
+        root: Digest,
+        argv: Vec<String>,
+        env: BTreeMap<String, String>,
+        workdir: ImagePath,
+        cpus: u16,
+        epoch: u32,
+        platform: Platform,
+    },
     Image {
         spec: Value,
         base: Option<Digest>,
@@ -113,14 +135,15 @@ impl Preimage {
     /// value of each; a byte for its kind; and what that kind has: size and digest, link text, target, or device
     /// numbers. Numbers are 8 bytes, little-endian; texts are preceded by their length, a number; a digest is 32 bytes.
     pub fn layer(entries: &[Entry], encoding: &str, compression: Compression) -> Self {
-        let mut hasher = Hasher::new();
-        let mut bytes = Vec::new();
-        for entry in entries {
-            bytes.clear();
-            put_entry(&mut bytes, entry);
-            hasher.update(&bytes);
-        }
-        Preimage::of(Inputs::Layer { encoding: encoding.to_owned(), compression, entries: hasher.finish() })
+        let entries = digest_of(entries);
+        Preimage::of(Inputs::Layer { encoding: encoding.to_owned(), compression, entries })
+    }
+
+    /// The preimage of running a command in `root`, in a sandbox of this version.
+    pub fn run(root: &[Entry], run: &Run, epoch: u32, platform: &Platform, sandbox: u32) -> Self {
+        let Run { command, env, workdir, cpus, timeout: _ } = run.clone();
+        let (root, argv, platform) = (digest_of(root), command.argv(), platform.clone());
+        Preimage::of(Inputs::Run { sandbox, root, argv, env, workdir, cpus: cpus.get(), epoch, platform })
     }
 
     /// The preimage of importing `base`; `content` is the digest of the archive, where that is what decides.
@@ -176,6 +199,17 @@ fn without(spec: &impl Serialize, fields: &[&str]) -> Value {
         fields.iter().for_each(|field| drop(map.remove(*field)));
     }
     value
+}
+
+fn digest_of(entries: &[Entry]) -> Digest {
+    let mut hasher = Hasher::new();
+    let mut bytes = Vec::new();
+    for entry in entries {
+        bytes.clear();
+        put_entry(&mut bytes, entry);
+        hasher.update(&bytes);
+    }
+    hasher.finish()
 }
 
 fn put_entry(bytes: &mut Vec<u8>, entry: &Entry) {

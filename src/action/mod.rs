@@ -4,13 +4,15 @@
 //!
 //! ```text
 //! Import ─► Tree ─► Compose ─► Encode ──┐
-//!             └───► Merge ─► Compose ─► Encode ─► Image ─► Index
+//!             ├───► Merge ─► Compose ─► Encode ─► Image ─► Index
+//!             └───► Run ─────────────────────────┘
 //!      Fetch, Git ─► List ─────┘
 //! ```
 //!
 //! `Compose` finds out what a layer holds (paths, metadata, content digests), `Encode` writes its bytes. Only
 //! `Compose` looks at the tree below, so all layers of an image are encoded in parallel. `List` reads what an archive
-//! holds; its files are taken out of it only when a layer is written.
+//! holds; its files are taken out of it only when a layer is written. `Run` needs all of the tree below, by content: a tree
+//! that is made again with the same entries does not run it again.
 
 mod graph;
 pub mod key;
@@ -26,7 +28,7 @@ use crate::digest::Digest;
 use crate::format::Compression;
 use crate::git::Pin;
 use crate::platform::Platform;
-use crate::target::{Archive, Base, Fetch, Git, ImageSpec, IndexSpec, LayerSpec};
+use crate::target::{Archive, Base, Fetch, Git, ImageSpec, IndexSpec, LayerSpec, Run};
 
 /// One step of a build.
 #[derive(Clone, Debug)]
@@ -73,6 +75,17 @@ pub enum Action {
     Merge { below: Option<ActionId>, layer: ActionId },
     /// Writes a composed layer into the store. Gives a layer.
     Encode { target: StepTarget, number: usize, title: String, layer: ActionId, compression: Compression },
+    /// Runs a command in the image below and writes what it changed into the store. Gives a changeset and a layer.
+    Run {
+        target: StepTarget,
+        number: usize,
+        title: String,
+        run: Spanned<Run>,
+        /// The tree in which it runs; `None` for an empty one.
+        below: Option<ActionId>,
+        platform: Platform,
+        compression: Compression,
+    },
     /// Puts layers on a base and writes config and manifest. Gives an image.
     Image {
         target: StepTarget,
@@ -99,6 +112,7 @@ impl Action {
             }
             Action::Merge { below, layer } => below.iter().chain([layer]).copied().collect(),
             Action::Encode { layer, .. } => vec![*layer],
+            Action::Run { below, .. } => below.iter().copied().collect(),
             Action::Image { base, layers, .. } => base.iter().chain(layers).copied().collect(),
             Action::Index { images, .. } => images.clone(),
         }
@@ -113,7 +127,7 @@ impl Action {
             Action::Fetch { target, fetch, .. } => (target, Part::Fetch { title: fetch.value.title() }),
             Action::Git { target, git, .. } => (target, Part::Fetch { title: git.value.title() }),
             Action::List { target, archive, .. } => (target, Part::Archive { title: archive.value.src.value.title() }),
-            Action::Encode { target, number, title, .. } => {
+            Action::Encode { target, number, title, .. } | Action::Run { target, number, title, .. } => {
                 (target, Part::Layer { number: *number, title: title.clone() })
             }
             Action::Image { target, .. } => (target, Part::Image),
@@ -130,7 +144,7 @@ impl Action {
             Action::Fetch { fetch, .. } => Some(format!("fetch {}", fetch.value.title())),
             Action::Git { git, .. } => Some(format!("fetch {}", git.value.title())),
             Action::List { archive, .. } => Some(format!("read {}", archive.value.src.value.title())),
-            Action::Encode { target, title, .. } => Some(match &target.platform {
+            Action::Encode { target, title, .. } | Action::Run { target, title, .. } => Some(match &target.platform {
                 Some(platform) => format!("{title} ({platform})"),
                 None => title.clone(),
             }),

@@ -13,7 +13,6 @@ use crate::target::{ImageSpec, IndexSpec, Settings};
 use super::execute::{Executor, step, unwritable};
 use super::import::image_result;
 use super::output::{Done, Output};
-use super::report::Report;
 use super::schedule::{How, Results};
 
 /// A target with the place of its call.
@@ -32,10 +31,6 @@ impl Executor<'_> {
     ) -> Result<(Done, How), Diagnostic> {
         let settings = &Settings { platform: platform.clone(), ..self.context.settings.clone() };
         let store = self.context.store;
-        let unmade = unmade(base.iter().chain(layers), target, results);
-        if !unmade.is_empty() {
-            return Ok(waiting(action, unmade));
-        }
         let base = base.map(|id| results.image(id));
         let added: Vec<(Layer, String)> =
             layers.iter().map(|&id| (results.layer(id).clone(), title(results.get(id)))).collect();
@@ -57,7 +52,7 @@ impl Executor<'_> {
         }
         let miss = Some(self.cache.miss(&step(action), &preimage, None)?);
         if self.explaining {
-            return Ok(self.done(action, Output::Nothing, preimage, None, miss));
+            return Ok(self.done(action, Output::Unmade(vec![step(action)]), preimage, None, miss));
         }
         image.save(store).map_err(in_store)?;
         let problems = image::validate_documents(store, &image).into_iter();
@@ -79,10 +74,6 @@ impl Executor<'_> {
         results: &Results<Done>,
     ) -> Result<(Done, How), Diagnostic> {
         let (settings, store) = (self.context.settings, self.context.store);
-        let unmade = unmade(images.iter(), target, results);
-        if !unmade.is_empty() {
-            return Ok(waiting(action, unmade));
-        }
         let images: Vec<Image> = images.iter().map(|&id| results.image(id).clone()).collect();
         let preimage = Preimage::index(spec, images.iter().map(Image::digest).collect(), settings);
         let assemble = || {
@@ -97,7 +88,7 @@ impl Executor<'_> {
         }
         let miss = Some(self.cache.miss(&step(action), &preimage, None)?);
         if self.explaining {
-            return Ok(self.done(action, Output::Nothing, preimage, None, miss));
+            return Ok(self.done(action, Output::Unmade(vec![step(action)]), preimage, None, miss));
         }
         index.save(store).map_err(in_store)?;
         Ok(self.done(action, Output::Index(index.into()), preimage, Some(result), miss))
@@ -106,22 +97,6 @@ impl Executor<'_> {
 
 fn in_store(error: StoreError) -> Diagnostic {
     unwritable().caused_by(error)
-}
-
-/// A step that is only explained and depends on others that are, too.
-fn waiting(action: &Action, unmade: Vec<String>) -> (Done, How) {
-    let report = Report::waiting(step(action), unmade);
-    (Done { output: Output::Nothing, report: Some(report) }, How::Done)
-}
-
-/// The inputs without an output, as they are called in a report of `target`.
-fn unmade<'a>(ids: impl Iterator<Item = &'a ActionId>, target: &StepTarget, results: &Results<Done>) -> Vec<String> {
-    let nothing = ids.map(|id| results.get(*id)).filter(|done| matches!(done.output, Output::Nothing));
-    let name = |report: &Report| match &report.step.part {
-        Part::Layer { number, .. } if report.step.target == *target => format!("layer {number}"),
-        _ => report.step.target.to_string(),
-    };
-    nothing.filter_map(|done| done.report.as_ref().map(name)).collect()
 }
 
 /// The title under which a layer was reported.

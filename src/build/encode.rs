@@ -39,7 +39,7 @@ impl Executor<'_> {
                 }
                 None => {
                     let miss = self.cache.miss(&step(action), &preimage, Some(&entries))?;
-                    Ok(self.done(action, Output::Nothing, preimage, None, Some(miss)))
+                    Ok(self.done(action, Output::Unmade(vec![step(action)]), preimage, None, Some(miss)))
                 }
             };
         }
@@ -57,7 +57,7 @@ impl Executor<'_> {
 }
 
 /// The layer that an earlier encoding gave; `None` if its blob is missing or of another size.
-fn layer(result: &StepResult, compression: Compression, store: &Store) -> Option<Layer> {
+pub(super) fn layer(result: &StepResult, compression: Compression, store: &Store) -> Option<Layer> {
     let StepResult { digest, size, diff_id, .. } = *result;
     let media_type = MediaType::Layer(MediaTypes::Oci, compression);
     let layer = Layer { descriptor: Descriptor::new(media_type, digest, size), diff_id: diff_id? };

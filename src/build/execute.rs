@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::action::key::Preimage;
 use crate::action::miss::Miss;
 use crate::action::record::{BuildRecord, StepResult};
-use crate::action::{Action, ActionId, Step};
+use crate::action::{Action, ActionId, Part, Step};
 use crate::diagnostic::Diagnostic;
 use crate::entry::Entry;
 use crate::fetch::Client;
@@ -70,6 +70,10 @@ impl<'a> Executor<'a> {
 
     /// Runs one action; its inputs' outputs are in `results`.
     pub(super) fn run(&self, action: &Action, results: &Results<Done>) -> Result<(Done, How), Diagnostic> {
+        let unmade = unmade(action, results);
+        if !unmade.is_empty() {
+            return Ok((waiting(action, unmade), How::Done));
+        }
         let (mut done, how) = self.output_of(action, results)?;
         if let (Some(_), Some(report)) = (self.context.against, &mut done.report) {
             self.compare(action, report, results)?;
@@ -107,6 +111,9 @@ impl<'a> Executor<'a> {
             Action::Encode { layer, compression, .. } => {
                 let layers = results.composed(*layer).1;
                 return self.encode(action, self.entries(*layer, results), layers, *compression);
+            }
+            Action::Run { run, below, platform, compression, .. } => {
+                return self.run_command(action, run, &files(below), platform, *compression);
             }
             Action::Image { target, span, spec, platform, base, layers } => {
                 return self.image(action, (target, span.as_ref()), (spec, platform), (*base, layers), results);
@@ -184,6 +191,30 @@ impl<'a> Executor<'a> {
         let report = Report { step, key, result, miss, difference: None, preimage: Some(preimage) };
         (Done { output, report: Some(report) }, how)
     }
+}
+
+/// The steps without a result on which an action depends.
+fn unmade<'a>(action: &Action, results: &'a Results<Done>) -> Vec<&'a Step> {
+    let mut steps: Vec<&Step> = Vec::new();
+    for input in action.inputs() {
+        if let Output::Unmade(unmade) = &results.get(input).output {
+            steps.extend(unmade.iter().filter(|step| !steps.contains(step)).collect::<Vec<_>>());
+        }
+    }
+    steps
+}
+
+/// An action that depends on steps without a result, because they are only explained.
+fn waiting(action: &Action, unmade: Vec<&Step>) -> Done {
+    let Some(step) = action.step() else {
+        return Done { output: Output::Unmade(unmade.into_iter().cloned().collect()), report: None };
+    };
+    let name = |other: &&Step| match &other.part {
+        Part::Layer { number, .. } if other.target == step.target => format!("layer {number}"),
+        _ => other.target.to_string(),
+    };
+    let report = Report::waiting(step.clone(), unmade.iter().map(name).collect());
+    Done { output: Output::Unmade(vec![step]), report: Some(report) }
 }
 
 pub(super) fn step(action: &Action) -> Step {

@@ -56,6 +56,11 @@ impl FileSystem {
 }
 
 impl Layers {
+    /// One layer.
+    pub(super) fn of(layer: Layer) -> Layers {
+        Layers(Arc::new([layer]))
+    }
+
     /// These and those of `others` that are not among them.
     fn and(&self, others: &Layers) -> Layers {
         let new: Vec<Layer> = others.0.iter().filter(|layer| !self.0.contains(layer)).cloned().collect();

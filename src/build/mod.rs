@@ -3,6 +3,7 @@
 mod assemble;
 mod baseline;
 mod cache;
+mod command;
 mod compose;
 mod encode;
 mod execute;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::action::ActionId;
+use crate::action::{ActionId, Step};
 use crate::entry::Content;
 use crate::image::{Image, ImageIndex, ImageOrIndex, Layer};
 use crate::tree::Changeset;
@@ -22,8 +22,10 @@ pub(super) enum Output {
     /// What a layer holds, and the layers in which its contents lie.
     Composed(Arc<Changeset>, Layers),
     Layer(Box<Layer>),
-    /// The step was only explained.
-    Nothing,
+    /// What a command changed, as a layer that the store has.
+    Ran(Arc<Changeset>, Layers, Box<Layer>),
+    /// Nothing: these steps were only explained. It is the action's own, or those on which the action depends.
+    Unmade(Vec<Step>),
 }
 
 /// An action's output, with what is reported of it if it is a step.
@@ -56,9 +58,10 @@ outputs! {
     /// What is in an archive.
     listing: &Listing = Output::Listing(listing) => listing;
     /// What a layer holds.
-    composed: (&Changeset, &Layers) = Output::Composed(changes, layers) => (changes, layers);
+    composed: (&Changeset, &Layers) =
+        Output::Composed(changes, layers) | Output::Ran(changes, layers, _) => (changes, layers);
     /// A layer.
-    layer: &Layer = Output::Layer(layer) => layer;
+    layer: &Layer = Output::Layer(layer) | Output::Ran(_, _, layer) => layer;
 }
 
 impl Done {

@@ -17,6 +17,9 @@ pub trait Progress: Sync {
     /// Somebody else does the same, so it is waited for.
     fn waiting(&self, title: &str);
 
+    /// A step wrote this line.
+    fn wrote(&self, title: &str, line: &str);
+
     /// Something is odd, but no reason to stop.
     fn warned(&self, text: &str);
 
@@ -109,6 +112,8 @@ fn urgency(graph: &ActionGraph, consumers: &[Vec<ActionId>]) -> Vec<u32> {
             | Action::Git { .. }
             | Action::List { .. }
             | Action::Encode { .. } => 8,
+            // A step takes as long as it likes, and what stands on it waits.
+            Action::Run { .. } => 32,
             Action::Tree { .. } | Action::Compose { .. } | Action::Merge { .. } => 1,
             Action::Image { .. } | Action::Index { .. } => 1,
         };
@@ -243,6 +248,7 @@ mod tests {
     impl Progress for Silent {
         fn started(&self, _: &str) {}
         fn waiting(&self, _: &str) {}
+        fn wrote(&self, _: &str, _: &str) {}
         fn warned(&self, _: &str) {}
         fn finished(&self, _: &str, _: &How) {}
     }

@@ -14,7 +14,7 @@ use super::locked::{self, Locked};
 use super::progress::Reporter;
 use super::registries::{Supplied, supplied};
 use super::selection::{Selected, Selection};
-use super::{environment, print, record};
+use super::{dockerfile, environment, print, record};
 
 /// Build targets into the store, and print the label and digest of each.
 #[derive(clap::Args)]
@@ -22,10 +22,13 @@ use super::{environment, print, record};
   ocify build //examples/hello
   ocify build //... --jobs 4
   ocify build :web -o oci-archive:web.tar -o dir:rootfs --arg VERSION=1.4
-  ocify build //shop:web --push --metadata-file web.json")]
+  ocify build //shop:web --push --metadata-file web.json
+  ocify build -f Dockerfile -t shop/web:1.4 --build-arg VERSION=1.4 .")]
 pub(super) struct Arguments {
     #[command(flatten)]
     selection: Selection,
+    #[command(flatten)]
+    dockerfile: dockerfile::Dockerfile,
     #[command(flatten)]
     delivery: Delivery,
     /// How many steps run at the same time; the output does not depend on it [default: one for each processor]
@@ -59,7 +62,10 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     let print_lines = |built: &[(Label, ImageOrIndex)]| {
         print(&built.iter().map(|(label, built)| line(label, built, arguments.json)).collect::<String>())
     };
-    let Selected { workspace, lock, targets, roots, is_whole } = arguments.selection.load()?;
+    let Selected { workspace, lock, targets, roots, is_whole } = match arguments.dockerfile.is_given() {
+        true => arguments.dockerfile.load(&arguments.selection, &arguments.locked, environment, arguments.offline)?,
+        false => arguments.selection.load()?,
+    };
     arguments.delivery.check(&targets, &roots)?;
     let Supplied { registry, client, store } = supplied(environment, &targets.settings, arguments.offline)?;
 

@@ -1,5 +1,6 @@
 //! Progress on stderr: a line a step, or one line that changes where stderr is a terminal.
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Mutex;
 
@@ -17,6 +18,8 @@ pub(super) struct Reporter {
 struct State {
     done: usize,
     running: Vec<String>,
+    /// Those of them that wrote something.
+    writing: BTreeSet<String>,
 }
 
 impl Reporter {
@@ -61,6 +64,18 @@ impl Progress for Reporter {
         self.change(|_| Some(format!("{title} (waiting for another build that makes it)")));
     }
 
+    /// What steps write comes between the lines about them; of steps at the same time, each line says whose it is.
+    fn wrote(&self, title: &str, line: &str) {
+        if self.quiet {
+            return;
+        }
+        let Ok(mut state) = self.state.lock() else { return };
+        state.writing.insert(title.to_owned());
+        let whose = if state.writing.len() > 1 { format!("{title}: ") } else { String::new() };
+        let clear = if self.terminal { "\r\x1b[K" } else { "" };
+        let _ = io::stderr().write_all(format!("{clear}{whose}{line}\n").as_bytes());
+    }
+
     /// Warnings are shown even to those who asked for silence: nobody else will tell them.
     fn warned(&self, text: &str) {
         self.clear();
@@ -70,6 +85,7 @@ impl Progress for Reporter {
     fn finished(&self, title: &str, how: &How) {
         self.change(|state| {
             state.done += 1;
+            state.writing.remove(title);
             if let Some(at) = state.running.iter().position(|running| running == title) {
                 state.running.remove(at);
             }

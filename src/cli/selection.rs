@@ -16,14 +16,14 @@ use super::{environment, shown};
 pub(super) struct Selection {
     /// Labels or patterns: //path:name, :name, //path/...
     #[arg(value_name = "TARGET", default_value = ":all")]
-    targets: Vec<String>,
-    /// Value of a build argument that the spec declares with `arg(...)`
-    #[arg(long = "arg", value_name = "KEY=VALUE", value_parser = key_value)]
-    args: Vec<(String, String)>,
+    pub(super) targets: Vec<String>,
+    /// Value of a build argument that the spec declares with `arg(...)`, or a Dockerfile with ARG
+    #[arg(long = "arg", visible_alias = "build-arg", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(super) args: Vec<(String, String)>,
     /// Of an image with several platforms take these only, one as an image of its own; also the platforms of images that
     /// name none
     #[arg(long = "platform", value_name = "PLATFORM", value_delimiter = ',')]
-    platforms: Vec<Platform>,
+    pub(super) platforms: Vec<Platform>,
 }
 
 /// The targets.

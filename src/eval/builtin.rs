@@ -142,6 +142,14 @@ fn builtins(globals: &mut GlobalsBuilder) {
         call("copy", &args.items, &kwargs, eval)
     }
 
+    fn run<'v>(
+        #[starlark(args)] args: UnpackTuple<Value<'v>>,
+        #[starlark(kwargs)] kwargs: Arguments<'v>,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<Value<'v>> {
+        call("run", &args.items, &kwargs, eval)
+    }
+
     fn fetch<'v>(
         #[starlark(args)] args: UnpackTuple<Value<'v>>,
         #[starlark(kwargs)] kwargs: Arguments<'v>,

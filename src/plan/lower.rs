@@ -146,10 +146,23 @@ impl<'a> Lowering<'a> {
         let mut files = spec.base.clone().map_or(Files::Tree(None), Files::OfBase);
         for (index, layer) in spec.layers.iter().enumerate() {
             let below = self.merged(files, asking);
-            let composed = self.compose(layer, below, asking);
             let (target, number, title) = (asking.target.clone(), index + 1, layer.value.title());
-            encoded.push(self.graph.add(Action::Encode { target, number, title, layer: composed, compression }));
-            files = Files::Unmerged { below, layer: composed };
+            let layer = match &layer.value {
+                LayerSpec::Run(run) => {
+                    let run = Spanned { value: run.clone(), span: layer.span.clone() };
+                    let platform = asking.platform.clone();
+                    let action = Action::Run { target, number, title, run, below, platform, compression };
+                    let ran = self.graph.add(action);
+                    encoded.push(ran);
+                    ran
+                }
+                _ => {
+                    let layer = self.compose(layer, below, asking);
+                    encoded.push(self.graph.add(Action::Encode { target, number, title, layer, compression }));
+                    layer
+                }
+            };
+            files = Files::Unmerged { below, layer };
         }
         let (target, span) = (asking.target.clone(), asking.configured.span.clone());
         let (spec, platform) = (Box::new(spec.clone()), asking.platform.clone());
@@ -162,6 +175,7 @@ impl<'a> Lowering<'a> {
         let fetched: Vec<ActionId> = fetches.into_iter().filter_map(|fetch| self.fetch(fetch, asking.target)).collect();
         let from = match &layer.value {
             LayerSpec::Copy(copy) => self.base_tree(&copy.image, asking),
+            LayerSpec::Place(place) => place.from.as_ref().and_then(|from| self.base_tree(from, asking)),
             _ => None,
         };
         let listing = match &layer.value {

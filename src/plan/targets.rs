@@ -56,15 +56,7 @@ impl TargetGraph {
         if let Some(first) = platforms.first() {
             settings.platform = first.clone();
         }
-        let mut graph = TargetGraph {
-            settings,
-            targets: BTreeMap::new(),
-            evaluated: BTreeSet::new(),
-            complete: BTreeSet::new(),
-            configured: BTreeMap::new(),
-            roots: BTreeMap::new(),
-            fixed: RefCell::default(),
-        };
+        let mut graph = TargetGraph::with(settings);
         let mut specs = Specs { workspace, args, notes };
         graph.add(root_targets)?;
         graph.evaluate(packages(workspace, patterns)?, &mut specs)?;
@@ -74,6 +66,40 @@ impl TargetGraph {
         notes.check_arguments(args)?;
         graph.check_cycles()?;
         Ok((graph, selected))
+    }
+
+    /// The graph of targets that no spec of the workspace says, and that name only each other; `root` is selected, for
+    /// `platform`.
+    ///
+    /// # Errors
+    /// As [`TargetGraph::load`].
+    pub fn of(
+        workspace: &Workspace,
+        settings: Settings,
+        targets: Vec<Target>,
+        root: &Label,
+        platform: &Platform,
+    ) -> Result<TargetGraph, Diagnostic> {
+        let mut graph = TargetGraph::with(Settings { platform: platform.clone(), platforms: Vec::new(), ..settings });
+        graph.add(targets)?;
+        let (args, notes) = (BTreeMap::new(), &mut Notes::default());
+        let mut specs = Specs { workspace, args: &args, notes };
+        graph.complete(vec![root.clone()], &mut specs)?;
+        graph.configure(std::slice::from_ref(root), &[], &mut specs)?;
+        graph.check_cycles()?;
+        Ok(graph)
+    }
+
+    fn with(settings: Settings) -> Self {
+        TargetGraph {
+            settings,
+            targets: BTreeMap::new(),
+            evaluated: BTreeSet::new(),
+            complete: BTreeSet::new(),
+            configured: BTreeMap::new(),
+            roots: BTreeMap::new(),
+            fixed: RefCell::default(),
+        }
     }
 
     /// The target of a label that is in the graph.

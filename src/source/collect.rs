@@ -41,6 +41,17 @@ pub enum SourceKind {
     },
 }
 
+/// What becomes of a name below the place that is collected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// It is wanted, and of a directory what is in it is asked about.
+    Take,
+    /// The directory is not wanted, but something in it may be.
+    Enter,
+    /// Nothing of it is wanted.
+    Leave,
+}
+
 impl Workspace {
     /// The file or link at `path`, or the directory with all that is in it, sub-packages and hidden files included,
     /// `.git` left out; sorted bytewise. Symbolic links are kept as links, also at `path` itself; only the directories
@@ -49,6 +60,19 @@ impl Workspace {
     /// # Errors
     /// `path` is missing or leads out of the workspace; a socket, FIFO or device is met; a directory cannot be read.
     pub fn collect(&self, path: &WorkspacePath) -> Result<Vec<SourceFile>, SourceError> {
+        self.collect_chosen(path, &|_, _| Choice::Take)
+    }
+
+    /// As [`Workspace::collect`], of what is below `path` only what `choose` takes, which is told whether it is a directory.
+    /// The file or directory at `path` itself is among it.
+    ///
+    /// # Errors
+    /// As [`Workspace::collect`]; what is not taken may be of any kind.
+    pub fn collect_chosen(
+        &self,
+        path: &WorkspacePath,
+        choose: &(dyn Fn(&[u8], bool) -> Choice + Sync),
+    ) -> Result<Vec<SourceFile>, SourceError> {
         let on_disk = Path::new(path.as_str());
         let fail = |errno| SourceError::from_errno(on_disk, errno);
         let top = self.open(path, OFlags::PATH | OFlags::NOFOLLOW)?;
@@ -56,18 +80,30 @@ impl Workspace {
         let read_link = || rustix::fs::readlinkat(&top, "", Vec::new());
         let mut files = vec![source_file(on_disk, &status, read_link)?];
         if files[0].kind == SourceKind::Directory {
-            files.extend(walk(&top, on_disk, |directory| visit(directory, on_disk))?);
+            files.extend(walk(&top, on_disk, |directory| visit(directory, on_disk, choose))?);
         }
         files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         Ok(files)
     }
 }
 
-fn visit(directory: &Directory<'_>, top: &Path) -> Result<Visit<SourceFile>, SourceError> {
+fn visit(
+    directory: &Directory<'_>,
+    top: &Path,
+    choose: &(dyn Fn(&[u8], bool) -> Choice + Sync),
+) -> Result<Visit<SourceFile>, SourceError> {
     let here: PathBuf = top.join(directory.path);
     let mut visit = Visit::nothing();
     for item in &directory.items {
         let path = here.join(&item.name);
+        match choose(path.as_os_str().as_bytes(), item.file_type == FileType::Directory) {
+            Choice::Take => {}
+            Choice::Enter => {
+                visit.enter.extend((item.file_type == FileType::Directory).then(|| item.name.clone()));
+                continue;
+            }
+            Choice::Leave => continue,
+        }
         let descriptor = directory.descriptor.as_fd();
         let status = rustix::fs::statat(descriptor, &item.name, AtFlags::SYMLINK_NOFOLLOW)
             .map_err(|errno| SourceError::from_errno(&path, errno))?;

@@ -11,6 +11,7 @@ mod collect;
 mod error;
 mod glob;
 mod hash;
+mod ignore;
 mod lock;
 mod packages;
 mod stat_cache;
@@ -18,8 +19,9 @@ mod stat_table;
 mod walk;
 mod workspace;
 
-pub use collect::{SourceFile, SourceKind};
+pub use collect::{Choice, SourceFile, SourceKind};
 pub use error::SourceError;
+pub use ignore::{IgnorePatterns, PathPattern, PatternError};
 pub use lock::{ImagePin, Lock};
 pub use stat_cache::StatCache;
 pub use workspace::{PathKind, Workspace};

@@ -56,12 +56,12 @@ mod prune;
 mod quarantine;
 mod reachable;
 mod reference;
-mod scratch_directory;
 mod sources;
 mod stat_file;
 mod temporary;
 mod unflushed;
 mod usage;
+mod workplace;
 
 pub use action::ActionRecord;
 pub use blob::BlobReader;
@@ -73,10 +73,10 @@ pub use ingest::{Draft, Ingest};
 pub use inventory::{Kind, StoredFile};
 pub use prune::{PruneOptions, Pruned};
 pub use reachable::Unreadable;
-pub use scratch_directory::ScratchDirectory;
 pub use sources::Supplier;
 pub use stat_file::StatFile;
 pub use usage::{KindUsage, ReferenceUsage, Usage};
+pub use workplace::Workplace;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

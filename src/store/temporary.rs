@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 use crate::scratch::Scratch;
 
 use super::lock::lock_file;
-use super::{StoreError, scratch_directory};
+use super::{StoreError, workplace};
 
 /// A buffered file that is removed when dropped, unless it was given its final name. It is locked while it is open,
 /// which tells [`sweep`] that its writer lives.
@@ -109,13 +109,14 @@ pub(super) fn sync_directory(directory: &Path) -> Result<(), StoreError> {
 /// Removes the temporaries whose writers are gone. What cannot be removed is left: it harms nobody but for its room.
 pub(super) fn sweep(ingest: &Path) {
     let Ok(directory) = fs::read_dir(ingest) else { return };
-    for entry in directory.flatten() {
-        match entry.file_type() {
-            Ok(kind) if kind.is_file() => drop(remove_if_stale(&entry.path())),
-            Ok(kind) if kind.is_dir() => drop(scratch_directory::remove_if_stale(&entry.path())),
-            _ => {}
+    let (directories, files): (Vec<_>, Vec<_>) =
+        directory.flatten().partition(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    for entry in files {
+        if entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            let _ = remove_if_stale(&entry.path());
         }
     }
+    directories.iter().for_each(|entry| workplace::remove_if_stale(&entry.path()));
 }
 
 /// Removes a file of [`locked_file`] if its writer is gone.

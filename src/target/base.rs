@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
 use crate::oci::Reference;
 use crate::path::WorkspacePath;
@@ -36,6 +37,17 @@ pub struct OciReference {
 }
 
 impl OciReference {
+    /// The image that a text names.
+    ///
+    /// # Errors
+    /// It is not the name of an image.
+    pub fn parse(text: &str) -> Result<Self, Diagnostic> {
+        OciReference::from_text(text).map_err(|message| match message.split_once(HELP) {
+            Some((message, help)) => Diagnostic::spec(message).help(help),
+            None => Diagnostic::spec(message),
+        })
+    }
+
     /// The image that a text names; the error ends with what to write instead.
     pub(super) fn from_text(text: &str) -> Result<Self, String> {
         let fail = |error| {

@@ -110,6 +110,7 @@ fn words(expected: &dyn de::Expected) -> String {
         "a sequence" => "a list".into(),
         "a boolean" => "`true` or `false`".into(),
         "u32" => format!("a number from 0 to {}", u32::MAX),
+        "a nonzero u16" => format!("a number from 1 to {}", u16::MAX),
         "u64" => "a number that is not negative".into(),
         text if text.starts_with("struct ") => "a map".into(),
         text => text.into(),

@@ -13,6 +13,7 @@ use super::decode::{HELP, NODE, package, suggestion, take_node};
 use super::git::Git;
 use super::label::Label;
 use super::layer::{Accounts, Archive, Copy, Dir, Files, LayerSpec, Symlink, Write};
+use super::run::Run;
 use super::source::{ArchiveSource, Fetch, FileSource};
 use super::value::Node;
 
@@ -136,7 +137,8 @@ impl FromNode for Base {
 
 impl FromNode for LayerSpec {
     const EXPECTED: &'static str = "a layer";
-    const BUILTINS: &'static [&'static str] = &["files", "write", "dir", "symlink", "accounts", "archive", "copy"];
+    const BUILTINS: &'static [&'static str] =
+        &["files", "write", "dir", "symlink", "accounts", "archive", "copy", "run"];
 
     fn from_node(node: Node) -> Option<Self> {
         match node {
@@ -165,7 +167,8 @@ impl FromNode for LayerSpec {
             "symlink" => LayerSpec::Symlink(table.next_value::<Symlink>()?),
             "accounts" => LayerSpec::Accounts(table.next_value::<Accounts>()?),
             "archive" => LayerSpec::Archive(table.next_value::<Archive>()?),
-            _ => LayerSpec::Copy(table.next_value::<Copy>()?),
+            "copy" => LayerSpec::Copy(table.next_value::<Copy>()?),
+            _ => LayerSpec::Run(table.next_value::<Run>()?),
         })
     }
 }

@@ -73,6 +73,9 @@ pub struct ImageSpec {
     /// The shell of the shell forms. Docker's extension of the config.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shell: Option<Vec<String>>,
+    /// Instructions that run first where a Dockerfile builds on the image. Docker's extension of the config.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub onbuild: Vec<String>,
     /// Who is responsible for the image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
@@ -101,6 +104,7 @@ impl ImageSpec {
     pub fn bases(&self) -> impl Iterator<Item = &Spanned<Base>> {
         let copied = self.layers.iter().filter_map(|layer| match &layer.value {
             LayerSpec::Copy(copy) => Some(&copy.image),
+            LayerSpec::Place(place) => place.from.as_ref(),
             _ => None,
         });
         self.base.iter().chain(copied)

@@ -9,6 +9,8 @@ use crate::path::{ImagePath, WorkspacePath};
 use super::base::Base;
 use super::decode;
 use super::field::{Mode, Owner};
+use super::place::Place;
+use super::run::Run;
 use super::source::{ArchiveSource, FileSource, Sources};
 
 /// One layer of an image. Each layer of the spec becomes one layer of the image.
@@ -22,6 +24,9 @@ pub enum LayerSpec {
     Accounts(Accounts),
     Archive(Archive),
     Copy(Copy),
+    Run(Run),
+    /// Made by a Dockerfile only.
+    Place(Box<Place>),
 }
 
 /// Files of the workspace. Each keeps its path relative to the package, below `dest`; a map `{destination: source}`

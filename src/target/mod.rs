@@ -5,6 +5,7 @@
 
 mod base;
 mod builtin;
+mod chmod;
 mod decode;
 mod field;
 mod field_names;
@@ -13,8 +14,10 @@ mod git;
 mod image;
 mod label;
 mod layer;
+mod place;
 mod reference;
 mod rule;
+mod run;
 mod schema;
 mod select;
 mod settings;
@@ -24,14 +27,17 @@ mod value;
 
 pub use base::{Base, DockerArchive, OciArchive, OciLayout, OciReference};
 pub use builtin::{duplicate, empty_glob, node, positional, rule, take_name, target_name};
+pub use chmod::Chmod;
 pub use decode::decode;
 pub use field::{FieldError, Id, Mode, Owner};
 pub use git::Git;
 pub use image::{Healthcheck, HistoryEntry, ImageSpec, IndexSpec};
 pub use label::{Label, LabelError, Pattern};
 pub use layer::{Accounts, Archive, Copy, Dir, Files, Group, LayerSpec, Symlink, User, Write};
+pub use place::Place;
 pub use reference::reference;
 pub use rule::{Rule, SelectedImage, Target, distinct};
+pub use run::{Command, Run};
 pub use schema::{document_keys, schema};
 pub use select::{Select, Sum};
 pub use settings::{RegistrySettings, Settings};

@@ -11,7 +11,7 @@ use super::builtin::positional;
 use super::field_names::field_names;
 use super::{
     Accounts, Archive, Copy, Dir, DockerArchive, Fetch, Files, Git, Glob, Group, Healthcheck, HistoryEntry, ImageSpec,
-    IndexSpec, OciArchive, OciLayout, OciReference, RegistrySettings, Settings, Symlink, User, Write,
+    IndexSpec, OciArchive, OciLayout, OciReference, RegistrySettings, Run, Settings, Symlink, User, Write,
 };
 
 /// The page, as Markdown.
@@ -41,6 +41,7 @@ pub fn reference() -> String {
     section::<Group>(&mut page, "####", "`groups` of accounts", None);
     section::<Archive>(&mut page, "###", "`archive`", Some("archive"));
     section::<Copy>(&mut page, "###", "`copy`", Some("copy"));
+    section::<Run>(&mut page, "###", "`run`", Some("run"));
     page.push_str("\n## Sources\n");
     section::<Fetch>(&mut page, "###", "`fetch`", Some("fetch"));
     section::<Git>(&mut page, "###", "`git`", Some("git"));

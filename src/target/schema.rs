@@ -13,6 +13,7 @@ use super::field_names::field_names;
 use super::git::Git;
 use super::layer::{Accounts, Archive, Copy, Dir, Files, LayerSpec, Symlink, Write};
 use super::rule::OF_THE_WHOLE;
+use super::run::Run;
 use super::settings::Settings;
 use super::source::{ArchiveSource, Fetch, FileSource, Glob, Sources};
 use super::{ImageSpec, IndexSpec};
@@ -136,6 +137,7 @@ impl JsonSchema for LayerSpec {
                 one_key("accounts", generator.subschema_for::<Accounts>()),
                 one_key("archive", generator.subschema_for::<Archive>()),
                 one_key("copy", generator.subschema_for::<Copy>()),
+                one_key("run", generator.subschema_for::<Run>()),
             ],
         })
     }

@@ -41,7 +41,9 @@ impl LayerSpec {
                 format!("accounts {}", names.join(" "))
             }
             LayerSpec::Archive(archive) => format!("archive {} {}", archive.src.value.title(), archive.dest),
+            LayerSpec::Place(place) => place.instruction.clone(),
             LayerSpec::Copy(copy) => format!("copy {} {}", copy.image.value.title(), copy.dest),
+            LayerSpec::Run(run) => format!("run {}", run.command.title()),
         }
     }
 

@@ -59,6 +59,8 @@ impl Node {
             Node::Layer(LayerSpec::Accounts(_)) => "accounts",
             Node::Layer(LayerSpec::Archive(_)) => "archive",
             Node::Layer(LayerSpec::Copy(_)) => "copy",
+            Node::Layer(LayerSpec::Run(_)) => "run",
+            Node::Layer(LayerSpec::Place(_)) => "place",
             Node::Fetch(_) => "fetch",
             Node::Git(_) => "git",
             Node::Call(call) => call.builtin,

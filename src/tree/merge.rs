@@ -139,6 +139,14 @@ impl Tree {
         walk(|path| self.kind(path), path, false)
     }
 
+    /// As [`Tree::locate`], with a link at the last component followed too.
+    ///
+    /// # Errors
+    /// As [`Tree::locate`].
+    pub fn follow(&self, path: &ImagePath) -> Result<ImagePath, TreeError> {
+        walk(|path| self.kind(path), path, true)
+    }
+
     /// This tree without what the marks of a layer remove, which lead where they are.
     pub(super) fn without_marked(&self, layer: &Changeset) -> Tree {
         let mut tree = self.clone();

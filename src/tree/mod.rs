@@ -36,7 +36,7 @@ mod whiteout;
 pub use changeset::Changeset;
 pub use diff::diff;
 pub use error::TreeError;
-pub use extract::{ExtractError, Skipped, SkippedPart, extract};
+pub use extract::{ExtractError, Skipped, SkippedPart, extract, extract_for_step};
 pub use merge::Tree;
 pub use node::Node;
 pub use transplant::{Misfit, MisfitKind, misfits};

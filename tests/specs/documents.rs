@@ -51,6 +51,7 @@ fn the_schema_has_the_keys_that_are_accepted() {
         (Some("Accounts"), layer("accounts")),
         (Some("Archive"), layer("archive")),
         (Some("Copy"), layer("copy")),
+        (Some("Run"), layer("run")),
         (Some("User"), "image.x.layers = [{ accounts = { users = [{ qqqqqqqqqqqqqqqq = 1 }] } }]".to_owned()),
         (Some("Group"), "image.x.layers = [{ accounts = { groups = [{ qqqqqqqqqqqqqqqq = 1 }] } }]".to_owned()),
         (Some("Fetch"), "image.x.layers = [{ archive.src.fetch.qqqqqqqqqqqqqqqq = 1 }]".to_owned()),

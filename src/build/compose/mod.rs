@@ -1,11 +1,14 @@
 //! What a layer holds: each builtin to the entries that it adds, before any byte of the layer is written.
 
 mod accounts;
+mod context;
 mod copy;
 mod extract;
 mod files;
 mod inline;
 mod owner;
+mod pattern;
+mod place;
 mod placement;
 mod select;
 
@@ -53,7 +56,9 @@ pub(super) fn compose(layer: &Spanned<LayerSpec>, composition: &Composition) -> 
         LayerSpec::Symlink(link) => inline::symlink(link, composition),
         LayerSpec::Accounts(accounts) => accounts::compose(accounts, composition),
         LayerSpec::Archive(archive) => extract::compose(archive, composition),
+        LayerSpec::Place(place) => place::compose(place, composition),
         LayerSpec::Copy(copy) => copy::compose(copy, composition),
+        LayerSpec::Run(_) => unreachable!("the plan runs commands"),
     };
     composed.and_then(|changes| complete(changes, composition)).at(layer.span.as_ref())
 }

@@ -50,6 +50,36 @@ impl<'a> Owners<'a> {
         Ok((uid, gid))
     }
 
+    /// As [`Owners::resolve`], as BuildKit does it: a user that the image does not know is root, an unknown group that of the
+    /// user. What was not found comes with it.
+    ///
+    /// # Errors
+    /// A name where the image has no `/etc/passwd` or `/etc/group` at all; a damaged line.
+    pub(super) fn resolve_leniently(&self, owner: &Owner) -> Result<((u32, u32), Vec<Diagnostic>), Diagnostic> {
+        let mut unknown = Vec::new();
+        let mut known = |file: &str, one: Owner| {
+            let path = ImagePath::parse(format!("etc/{file}")).map_err(|error| Diagnostic::spec(error.to_string()))?;
+            let has_file = self.composition.below.tree.resolve(&path).is_ok();
+            match self.resolve(&one) {
+                Ok(found) => Ok(Some(found)),
+                Err(error) if has_file => {
+                    unknown.push(error);
+                    Ok(None)
+                }
+                Err(error) => Err(error),
+            }
+        };
+        let (uid, own_gid) = known("passwd", Owner { user: owner.user.clone(), group: None })?.unwrap_or((0, 0));
+        let gid = match &owner.group {
+            None => own_gid,
+            Some(group) => {
+                let of_group = Owner { user: Id::Number(0), group: Some(group.clone()) };
+                known("group", of_group)?.map_or(own_gid, |(_, gid)| gid)
+            }
+        };
+        Ok(((uid, gid), unknown))
+    }
+
     fn lookup(&self, file: &str, cell: &OnceCell<String>, name: &str) -> Result<Vec<String>, Diagnostic> {
         if cell.get().is_none() {
             let _ = cell.set(read_database(self.composition, file)?);

@@ -85,7 +85,7 @@ impl Client {
         }
         let place = repository::place(&remote.url, workspace)?;
         let program = Program {
-            directory: store.scratch_directory()?,
+            directory: store.workplace()?,
             variables: &self.git_variables,
             deadline: Instant::now() + self.options.total,
             options: &self.options,

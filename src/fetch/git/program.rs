@@ -13,7 +13,7 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use crate::http::Options;
 use crate::scratch::Group;
-use crate::store::ScratchDirectory;
+use crate::store::Workplace;
 
 use super::error::GitError;
 
@@ -72,7 +72,7 @@ const MEMORY: u64 = 4 << 30;
 
 /// git, and the scratch directory that is its repository.
 pub(super) struct Program<'a> {
-    pub(super) directory: ScratchDirectory,
+    pub(super) directory: Workplace,
     pub(super) variables: &'a [(String, OsString)],
     /// When all of it has to be done.
     pub(super) deadline: Instant,

@@ -76,6 +76,10 @@ fn apply_to_container(spec: &ImageSpec, config: &mut ContainerConfig, os: &str) 
     if let Some(check) = &spec.healthcheck {
         config.healthcheck = Some(fields::healthcheck(check)?);
     }
+    if !spec.onbuild.is_empty() {
+        fields::check_arguments("onbuild", &spec.onbuild)?;
+        config.other.insert("OnBuild".to_owned(), spec.onbuild.clone().into());
+    }
     if let Some(shell) = &spec.shell {
         if shell.is_empty() {
             return fields::problem("shell", "has no program");

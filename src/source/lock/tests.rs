@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use proptest::prelude::*;
+
 use crate::diagnostic::{Class, SourceText};
 
 use super::*;
@@ -151,4 +153,55 @@ fn the_order_of_a_merged_lock_does_not_matter() {
     entries.reverse();
     let merged = parse(&format!("{head}\n\n{}\n", entries.join("\n\n"))).unwrap();
     assert_eq!(merged.text(), text);
+}
+
+#[test]
+fn a_lock_nested_without_end_is_refused() {
+    for text in ["[".repeat(100_000), format!("a = {}", "[".repeat(100_000)), format!("a = {}", "{b = ".repeat(50_000))]
+    {
+        assert!(parse(&format!("version = 1\n{text}")).is_err());
+    }
+}
+
+#[test]
+fn a_platform_of_any_fields_pins_nothing_else() {
+    let mut made = lock();
+    let before = made.images.len();
+    let pin = made.images.values_mut().next().unwrap();
+    let evil = "amd64\" = \"\"\n[[image]]\nreference = \"docker.io/library/debian:12\"\n";
+    pin.platforms.insert(Platform::new("linux", evil, None), pin.digest);
+    assert!(parse(&made.text()).is_err());
+    pin_only_sound(&mut made);
+    assert_eq!(parse(&made.text()).unwrap().images.len(), before);
+}
+
+fn pin_only_sound(lock: &mut Lock) {
+    for pin in lock.images.values_mut() {
+        pin.platforms.retain(|platform, _| platform.to_string().parse().as_ref() == Ok(platform));
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_lock_that_was_tampered_with_is_a_lock_or_refused(
+        at in 0..GOLDEN.len(),
+        length in 0..80_usize,
+        put in prop_oneof![any::<String>(), "[\\[\\]\"=.a-z0-9:/\n\\\\]{0,30}"],
+    ) {
+        let end = (at + length).min(GOLDEN.len());
+        let text = [&GOLDEN[..at], &put, &GOLDEN[end..]].concat();
+        if let Ok(lock) = parse(&text) {
+            prop_assert_eq!(parse(&lock.text()).unwrap(), lock);
+        }
+    }
+
+    #[test]
+    fn any_url_is_read_back(url in any::<String>()) {
+        let mut made = lock();
+        made.fetches.insert(url.clone(), Digest::of(b""));
+        match parse(&made.text()) {
+            Ok(lock) => prop_assert_eq!(lock, made),
+            Err(_) => prop_assert!(url.contains(char::is_control)),
+        }
+    }
 }

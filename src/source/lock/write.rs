@@ -18,7 +18,9 @@ pub(super) fn text(lock: &Lock) -> String {
             format_args!("\n[[image]]\nreference = \"{reference}\"\ndigest = \"{digest}\"\n[image.platforms]\n"),
         );
         for (platform, digest) in platforms {
-            put(&mut text, format_args!("\"{platform}\" = \"{digest}\"\n"));
+            // A platform of any fields can be made; its text is a key of TOML if it is one of JSON.
+            let platform = Json::from(platform.to_string());
+            put(&mut text, format_args!("{platform} = \"{digest}\"\n"));
         }
     }
     for (url, sha256) in &lock.fetches {

@@ -17,12 +17,14 @@ const CAPABILITY: &str = "security.capability";
 #[derive(Clone, Copy)]
 pub(super) struct Rights {
     pub owners: bool,
+    /// Setuid and setgid bits also on what does not get its owner.
+    pub set_ids: bool,
 }
 
 impl Rights {
     /// Those of this process.
     pub fn of_process() -> Self {
-        Rights { owners: rustix::process::geteuid().is_root() }
+        Rights { owners: rustix::process::geteuid().is_root(), set_ids: false }
     }
 }
 
@@ -36,10 +38,11 @@ pub(super) fn set(file: BorrowedFd<'_>, metadata: &Metadata, rights: Rights) -> 
         skipped.push(SkippedPart::Owner);
     }
     let set_id = metadata.mode & 0o6000;
-    if set_id != 0 && !has_owner {
+    let has_set_ids = has_owner || rights.set_ids;
+    if set_id != 0 && !has_set_ids {
         skipped.push(SkippedPart::SetId);
     }
-    let mode = if has_owner { metadata.mode } else { metadata.mode & !set_id };
+    let mode = if has_set_ids { metadata.mode } else { metadata.mode & !set_id };
     fchmod(file, Mode::from_raw_mode(mode & 0o7777))?;
     set_xattrs(file, metadata, |name| name == CAPABILITY, &mut skipped)?;
     let others = metadata.xattrs.keys().filter(|name| !is_plain(name) && *name != CAPABILITY);

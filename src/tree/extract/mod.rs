@@ -16,6 +16,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use crate::scratch::Scratch;
+use crate::tree::extract::attributes::Rights;
 use crate::tree::extract::writer::Writer;
 use crate::tree::merge::Tree;
 
@@ -36,6 +37,19 @@ use crate::tree::merge::Tree;
 /// # Errors
 /// The destination is in use, the disk refuses, or a content cannot be read or is not what its digest says.
 pub fn extract(tree: &Tree, destination: &Path) -> Result<Vec<Skipped>, ExtractError> {
+    extract_with(tree, destination, Rights::of_process())
+}
+
+/// As [`extract`], but setuid and setgid bits are always set: for the root of a sandbox, which nobody else can reach and in
+/// which they have no effect.
+///
+/// # Errors
+/// As [`extract`].
+pub fn extract_for_step(tree: &Tree, destination: &Path) -> Result<Vec<Skipped>, ExtractError> {
+    extract_with(tree, destination, Rights { set_ids: true, ..Rights::of_process() })
+}
+
+fn extract_with(tree: &Tree, destination: &Path, rights: Rights) -> Result<Vec<Skipped>, ExtractError> {
     check_free(destination)?;
     let parent = match destination.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -44,7 +58,7 @@ pub fn extract(tree: &Tree, destination: &Path) -> Result<Vec<Skipped>, ExtractE
     let make = || tempfile::Builder::new().prefix(".ocify-extract-").tempdir_in(parent);
     let (temporary, _scratch) =
         Scratch::listed(make, TempDir::path).map_err(ExtractError::host("make a temporary directory in", parent))?;
-    let mut writer = Writer::new(temporary.path())?;
+    let mut writer = Writer::new(temporary.path(), rights)?;
     let written = writer.write(tree).and_then(|skipped| {
         let renamed = fs::rename(temporary.path(), destination);
         renamed.map_err(ExtractError::host("rename the finished tree to", destination)).map(|()| skipped)
@@ -157,7 +171,7 @@ mod tests {
         let (place, out) = ground();
         let tree = tree([with_mode(0, directory("")), with_mode(0, directory("a")), with_mode(0, directory("a/b"))]);
         let temporary = tempfile::tempdir_in(place.path()).unwrap();
-        let mut writer = Writer::new(temporary.path()).unwrap();
+        let mut writer = Writer::new(temporary.path(), Rights::of_process()).unwrap();
         writer.write(&tree).unwrap();
         writer.unlock_directories(&tree, temporary.path());
         assert_eq!(fs::metadata(temporary.path().join("a/b")).unwrap().mode() & 0o7777, 0o700);

@@ -31,9 +31,9 @@ pub(super) struct Writer {
 
 impl Writer {
     /// A writer into the directory `root`.
-    pub fn new(root: &Path) -> Result<Self, ExtractError> {
+    pub fn new(root: &Path, rights: Rights) -> Result<Self, ExtractError> {
         let directories = Directories::new(root).map_err(ExtractError::host("open", root))?;
-        Ok(Writer { directories, rights: Rights::of_process(), skipped: Vec::new(), buffer: Vec::new() })
+        Ok(Writer { directories, rights, skipped: Vec::new(), buffer: Vec::new() })
     }
 
     /// Writes all of `tree` and returns what was left out. Directories are open to their owner alone until everything is

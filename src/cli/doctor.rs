@@ -1,0 +1,105 @@
+//! `ocify doctor`: whether steps can run here, by which right, and if not, why.
+
+use std::fs;
+
+use crate::diagnostic::Diagnostic;
+use crate::sandbox::{self, SandboxError, Tier};
+use crate::store::Store;
+
+use super::{environment, print};
+
+/// Show whether steps (`run`) can run on this machine, by which right, and how to allow what the kernel refuses.
+///
+/// A sandbox is made for each right that there is, on the file system of the store. The exit code is 1 if steps cannot run.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  ocify doctor
+  ocify doctor --store /mnt/store")]
+pub(super) struct Arguments {}
+
+pub(super) fn run(_: &Arguments, environment: &environment::Arguments) -> Result<(), Diagnostic> {
+    let store = environment.store_to_look_at()?;
+    let used = Tier::of_process();
+    let mut text = String::new();
+    let system = rustix::system::uname();
+    let (release, machine) = (system.release().to_string_lossy(), system.machine().to_string_lossy());
+    text.push_str(&format!("kernel       Linux {release}, {machine}\n"));
+    let mut failure = None;
+    for tier in [Tier::Root, Tier::SingleUser] {
+        let use_ = if tier == used { ", used by builds" } else { "" };
+        let said = match (tier, used) {
+            (Tier::Root, Tier::SingleUser) => "needs root with CAP_SYS_ADMIN".to_owned(),
+            _ => match check(tier, &store)? {
+                None => format!("works{use_}"),
+                Some(error) => {
+                    let said = chain(&error);
+                    if tier == used {
+                        failure = Some(error);
+                    }
+                    format!("refused{use_}: {said}")
+                }
+            },
+        };
+        text.push_str(&format!("{:12} {said}\n", title(tier)));
+    }
+    for (name, value) in SETTINGS.iter().filter_map(|name| Some((name, setting(name)?))) {
+        text.push_str(&format!("{:12} {name} = {value}\n", "setting"));
+    }
+    text.push_str(&format!("{:12} {}\n", "emulation", emulators()));
+    print(&text)?;
+    match failure {
+        None => Ok(()),
+        Some(error) => {
+            let help = match &error {
+                SandboxError::Refused { stage, source } => stage.help(source),
+                _ => "see that the store can be written",
+            };
+            Err(Diagnostic::failure("steps cannot run here").caused_by(error).help(help))
+        }
+    }
+}
+
+/// What decides about user namespaces, where it exists.
+const SETTINGS: [&str; 3] =
+    ["user.max_user_namespaces", "kernel.unprivileged_userns_clone", "kernel.apparmor_restrict_unprivileged_userns"];
+
+fn title(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Root => "root",
+        Tier::SingleUser => "single user",
+    }
+}
+
+/// Why there can be no sandbox; `None` if there can.
+fn check(tier: Tier, store: &Store) -> Result<Option<SandboxError>, Diagnostic> {
+    let place =
+        store.workplace().map_err(|error| Diagnostic::failure("the store cannot be written").caused_by(error))?;
+    Ok(sandbox::check(tier, place.path()).err())
+}
+
+fn chain(error: &SandboxError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}
+
+fn setting(name: &str) -> Option<String> {
+    let value = fs::read_to_string(format!("/proc/sys/{}", name.replace('.', "/"))).ok()?;
+    Some(value.trim().to_owned())
+}
+
+/// The emulators for programs of other processors.
+fn emulators() -> String {
+    let entries = fs::read_dir("/proc/sys/fs/binfmt_misc").into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<String> = names.filter(|name| name.starts_with("qemu-")).collect();
+    names.sort();
+    match names.as_slice() {
+        [] => "none; for steps of other platforms, install qemu-user with its binfmt_misc entries".to_owned(),
+        names => names.join(", "),
+    }
+}

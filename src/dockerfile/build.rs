@@ -1,0 +1,457 @@
+//! One stage as it grows, instruction by instruction.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU16;
+use std::sync::Arc;
+
+use crate::diagnostic::{At, Diagnostic, SourceText, Spanned};
+use crate::oci::ImageConfig;
+use crate::path::ImagePath;
+use crate::platform::Platform;
+use crate::target::{self, Base, Chmod, ImageSpec, Label, LayerSpec, Owner, Place, Run};
+
+use super::config::{healthcheck, ports, truth, value};
+use super::instruction::{Body, Command, Copy, Instruction};
+use super::lower::{Bases, Options, image};
+use super::scope::{PROXIES, Scope};
+use super::stage::{From, Stage, from};
+use super::word::Word;
+
+/// What an image's `PATH` is where it says none.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Seconds after which a command is ended: a day.
+const TIMEOUT: u32 = 86_400;
+
+/// A stage so far: what its image will be, and what the next instruction sees.
+pub(super) struct StageBuild<'a> {
+    pub(super) label: Label,
+    pub(super) spec: ImageSpec,
+    /// Instructions that the image below wants to be run.
+    pub(super) triggers: Vec<String>,
+    at: usize,
+    platform: Platform,
+    options: &'a Options,
+    global: Scope,
+    scope: Scope,
+    /// The whole environment, also the base's.
+    env: BTreeMap<String, String>,
+    /// Declared ARGs with a value, for commands.
+    args: BTreeMap<String, String>,
+    workdir: String,
+    user: String,
+    shell: Vec<String>,
+}
+
+/// The stages before this one.
+type Builds<'a> = [Option<StageBuild<'a>>];
+
+impl<'a> StageBuild<'a> {
+    /// A stage on an image of a registry, or on nothing.
+    pub(super) fn new(
+        at: usize,
+        label: Label,
+        mut spec: ImageSpec,
+        config: Option<ImageConfig>,
+        global: Scope,
+        options: &'a Options,
+    ) -> Self {
+        let mut scope = global.without_values();
+        let mut env = BTreeMap::new();
+        let is_scratch = config.is_none();
+        let container = config.map(|config| config.config).unwrap_or_default();
+        for variable in &container.env {
+            let (name, value) = variable.split_once('=').unwrap_or((variable, ""));
+            env.insert(name.to_owned(), value.to_owned());
+        }
+        if !env.contains_key("PATH") {
+            env.insert("PATH".into(), PATH.into());
+            spec.env.push(("PATH".into(), PATH.into()));
+        }
+        if is_scratch {
+            spec.workdir = Some("/".into());
+        }
+        env.iter().for_each(|(name, value)| scope.set(name.clone(), value.clone()));
+        let triggers = container.other.get("OnBuild").and_then(|value| value.as_array()).into_iter().flatten();
+        let triggers = triggers.filter_map(|text| text.as_str().map(str::to_owned)).collect();
+        let workdir = if container.working_dir.is_empty() { "/".to_owned() } else { container.working_dir };
+        let shell = container.shell.unwrap_or_else(|| vec!["/bin/sh".into(), "-c".into()]);
+        let (user, args) = (container.user, BTreeMap::new());
+        let platform = spec.platform.clone().unwrap_or_else(|| options.platform.clone());
+        StageBuild { label, spec, triggers, at, platform, options, global, scope, env, args, workdir, user, shell }
+    }
+
+    /// A stage on this one.
+    pub(super) fn on_top(&self, at: usize, label: Label, spec: ImageSpec, global: Scope) -> StageBuild<'a> {
+        StageBuild {
+            label,
+            spec,
+            triggers: self.spec.onbuild.clone(),
+            at,
+            platform: self.platform.clone(),
+            options: self.options,
+            global,
+            scope: self.scope.clone(),
+            env: self.env.clone(),
+            args: self.args.clone(),
+            workdir: self.workdir.clone(),
+            user: self.user.clone(),
+            shell: self.shell.clone(),
+        }
+    }
+
+    /// Runs what the image below wants to be run first.
+    pub(super) fn run_triggers(
+        &mut self,
+        triggers: &[String],
+        builds: &Builds<'a>,
+        stages: &[Stage],
+        used: &mut BTreeSet<String>,
+        bases: &mut dyn Bases,
+    ) -> Result<(), Diagnostic> {
+        for trigger in triggers {
+            let name = format!("ONBUILD of {}", stages[self.at].image.value);
+            let source = Arc::new(SourceText { name, text: trigger.clone() });
+            for instruction in super::parse(&source)?.instructions {
+                self.instruction(&instruction, builds, stages, used, bases)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes up one instruction.
+    pub(super) fn instruction(
+        &mut self,
+        instruction: &Instruction,
+        builds: &Builds<'a>,
+        stages: &[Stage],
+        used: &mut BTreeSet<String>,
+        bases: &mut dyn Bases,
+    ) -> Result<(), Diagnostic> {
+        match &instruction.body {
+            Body::From { .. } => {}
+            Body::Arg(arguments) => self.arg(arguments, used)?,
+            Body::Env(pairs) => {
+                for (name, value) in self.pairs(pairs)? {
+                    set(&mut self.spec.env, &name, &value);
+                    self.env.insert(name.clone(), value.clone());
+                    self.args.remove(&name);
+                    self.scope.set(name, value);
+                }
+            }
+            Body::Label(pairs) => self.spec.labels.extend(self.pairs(pairs)?),
+            Body::Run { command, heredocs } => {
+                let command = self.run_command(instruction, command, heredocs)?;
+                self.run(instruction, command)?;
+            }
+            Body::Copy(copy) => self.copy(instruction, copy, builds, stages, bases)?,
+            Body::Cmd(command) => self.spec.cmd = Some(self.argv(command)),
+            // It clears the base's CMD, but not one of this stage: `ImageSpec` has the same rule.
+            Body::Entrypoint(command) => self.spec.entrypoint = Some(self.argv(command)),
+            Body::Shell(words) => {
+                self.shell.clone_from(words);
+                self.spec.shell = Some(words.clone());
+            }
+            Body::Healthcheck(command) => self.spec.healthcheck = Some(healthcheck(instruction, command.as_ref())?),
+            Body::Expose(words) => {
+                for word in words {
+                    for text in self.scope.expand(word)?.split_whitespace() {
+                        self.spec.ports.extend(ports(text, word)?);
+                    }
+                }
+            }
+            Body::Volume(words) => {
+                for word in words {
+                    let volume = self.scope.expand(word)?;
+                    if !volume.starts_with('/') {
+                        let error = Diagnostic::spec(format!("the volume `{volume}` is no absolute path"));
+                        return Err(error
+                            .at(word.span.clone())
+                            .help("engines take it as one from the root: begin it with `/`"));
+                    }
+                    self.spec.volumes.push(volume);
+                }
+            }
+            Body::User(word) => {
+                self.user = self.scope.expand(word)?;
+                self.spec.user = Some(self.user.clone());
+            }
+            Body::Workdir(word) => self.enter(instruction, word)?,
+            Body::Stopsignal(word) => self.spec.stop_signal = Some(self.scope.expand(word)?.to_ascii_uppercase()),
+            Body::Maintainer(word) => self.spec.author = Some(word.value.clone()),
+            Body::Onbuild(word) => self.spec.onbuild.push(word.value.clone()),
+        }
+        Ok(())
+    }
+
+    fn arg(&mut self, arguments: &[(Word, Option<Word>)], used: &mut BTreeSet<String>) -> Result<(), Diagnostic> {
+        let before = self.scope.clone();
+        for (name, default) in arguments {
+            let name = before.expand(name)?;
+            let default = default.as_ref().map(|word| before.expand(word)).transpose()?;
+            used.insert(name.clone());
+            let given = self.options.args.get(&name).cloned();
+            let value = given.or(default).or_else(|| self.global.get(&name).map(str::to_owned));
+            if let Some(value) = value {
+                self.args.insert(name.clone(), value.clone());
+                self.scope.set(name, value);
+            }
+        }
+        Ok(())
+    }
+
+    /// Names and values; all of an instruction's see the environment before it.
+    fn pairs(&self, pairs: &[(Word, Word)]) -> Result<Vec<(String, String)>, Diagnostic> {
+        let pair = |(name, value): &(Word, Word)| {
+            let expanded = self.scope.expand(name)?;
+            match expanded.is_empty() {
+                true => Err(Diagnostic::spec("the name is empty").at(name.span.clone()).help("write NAME=value")),
+                false => Ok((expanded, self.scope.expand(value)?)),
+            }
+        };
+        pairs.iter().map(pair).collect()
+    }
+
+    fn argv(&self, command: &Command) -> Vec<String> {
+        match command {
+            Command::Exec(words) => words.clone(),
+            Command::Shell(text) => self.shell.iter().cloned().chain([text.value.clone()]).collect(),
+        }
+    }
+
+    fn enter(&mut self, instruction: &Instruction, word: &Word) -> Result<(), Diagnostic> {
+        let path = self.scope.expand(word)?;
+        if path.is_empty() {
+            return Err(Diagnostic::spec("the path is empty").at(word.span.clone()).help("write an absolute path"));
+        }
+        self.workdir = match path.starts_with('/') && !path.split('/').any(|name| matches!(name, "." | "..")) {
+            true => path,
+            false => absolute(&self.workdir, &path),
+        };
+        self.spec.workdir = Some(self.workdir.clone());
+        if absolute("/", &self.workdir) == "/" {
+            return Ok(());
+        }
+        let owner = match self.user.as_str() {
+            "" => None,
+            user => Some(Spanned { value: owner(user).at(word.span.as_ref())?, span: word.span.clone() }),
+        };
+        let dest = format!("{}/", absolute("/", &self.workdir));
+        self.place(instruction, Place { owner, ..place(instruction, dest) });
+        Ok(())
+    }
+
+    fn copy(
+        &mut self,
+        instruction: &Instruction,
+        copy: &Copy,
+        builds: &Builds<'a>,
+        stages: &[Stage],
+        bases: &mut dyn Bases,
+    ) -> Result<(), Diagnostic> {
+        let mut new = place(instruction, self.destination(&copy.dest)?);
+        (new.unpack, new.ignore) = (copy.add, self.options.ignore.clone());
+        for word in &copy.sources {
+            let source = Word { value: self.scope.expand(word)?, span: word.span.clone() };
+            if copy.add && is_remote(&source.value) {
+                let error = Diagnostic::spec(format!("ADD cannot fetch `{}` yet", source.value)).at(source.span);
+                return Err(error.help("fetch it in a spec, with `fetch(...)`, which pins it by its digest"));
+            }
+            new.srcs.push(source);
+        }
+        for heredoc in &copy.heredocs {
+            let content = match heredoc.expand {
+                true => self.scope.expand_heredoc(&heredoc.content, &copy.dest)?,
+                false => heredoc.content.clone(),
+            };
+            new.contents.push((heredoc.name.clone(), content));
+        }
+        for flag in &instruction.flags {
+            match flag.name.value.as_str() {
+                "from" => new.from = Some(self.base_of(value(flag)?, builds, stages, bases)?),
+                "chown" => {
+                    let word = value(flag)?;
+                    let owner = owner(&self.scope.expand(word)?).at(word.span.as_ref())?;
+                    new.owner = Some(Spanned { value: owner, span: word.span.clone() });
+                }
+                "chmod" => {
+                    let word = value(flag)?;
+                    let mode = self.scope.expand(word)?.parse::<Chmod>();
+                    new.chmod = Some(mode.map_err(|error| {
+                        let error = Diagnostic::spec(error.to_string()).at(word.span.clone());
+                        error.help("write it in octal, such as 0644, or as chmod takes it: u=rwX,go=rX")
+                    })?);
+                }
+                "link" => new.follow = !truth(flag)?,
+                "parents" => new.parents = truth(flag)?,
+                "exclude" => new.exclude.push(value(flag)?.value.clone()),
+                "unpack" => new.unpack = truth(flag)?,
+                other => {
+                    let error = Diagnostic::spec(format!("`--{other}` is for sources that ADD fetches"));
+                    return Err(error.at(flag.name.span.clone()).help("take it away"));
+                }
+            }
+        }
+        // As with BuildKit, where a layer with a mode is not made apart from what lies below.
+        new.follow |= new.chmod.is_some();
+        self.place(instruction, new);
+        Ok(())
+    }
+
+    /// Where files are copied to: an absolute path, with a `/` at its end where it has to be a directory.
+    fn destination(&self, word: &Word) -> Result<String, Diagnostic> {
+        let written = self.scope.expand(word)?;
+        let path = absolute(&self.workdir, &written);
+        let is_directory = written.ends_with('/') || written == "." || written.ends_with("/.") || path == "/";
+        Ok(if is_directory && path != "/" { format!("{path}/") } else { path })
+    }
+
+    fn base_of(
+        &self,
+        word: &Word,
+        builds: &Builds<'a>,
+        stages: &[Stage],
+        bases: &mut dyn Bases,
+    ) -> Result<Spanned<Base>, Diagnostic> {
+        let span = word.span.clone();
+        let value = match from(stages, self.at, word)? {
+            From::Stage(index) => {
+                let build = builds.get(index).and_then(Option::as_ref);
+                Base::Target(build.map(|build| build.label.clone()).ok_or_else(|| {
+                    let error = Diagnostic::spec(format!("the stage `{}` is not built", word.value));
+                    error.at(span.clone()).help("an ONBUILD of the base names it: give it another name")
+                })?)
+            }
+            From::Image(word) if word.value == "scratch" => Base::Scratch,
+            From::Image(word) => {
+                let image = image(&word.value, word)?;
+                // Asked for now, so that it is pinned.
+                bases.config(&image, &self.platform)?;
+                Base::Oci(image.value)
+            }
+        };
+        Ok(Spanned { value, span })
+    }
+
+    /// What RUN runs.
+    fn run_command(
+        &self,
+        instruction: &Instruction,
+        command: &Command,
+        heredocs: &[super::Heredoc],
+    ) -> Result<target::Command, Diagnostic> {
+        let text = match command {
+            Command::Exec(words) if words.first().is_some_and(|program| !program.is_empty()) => {
+                return Ok(target::Command::Argv(words.clone()));
+            }
+            Command::Exec(_) => {
+                let error = Diagnostic::spec("RUN needs a program").at(instruction.span.clone());
+                return Err(error.help("write RUN [\"program\", \"argument\"]"));
+            }
+            Command::Shell(text) => text,
+        };
+        let alone = super::heredoc::opening(&text.value).is_some();
+        let script = match heredocs {
+            [only] if alone && only.content.starts_with("#!") => {
+                let error = Diagnostic::spec("a heredoc with a `#!` line cannot be run yet").at(text.span.clone());
+                return Err(error.help("give it to the program itself, as in RUN python3 <<EOF"));
+            }
+            [only] if alone => only.content.clone(),
+            some => some
+                .iter()
+                .fold(text.value.clone(), |text, heredoc| format!("{text}\n{}{}", heredoc.content, heredoc.name)),
+        };
+        Ok(target::Command::Argv(self.shell.iter().cloned().chain([script]).collect()))
+    }
+
+    fn run(&mut self, instruction: &Instruction, command: target::Command) -> Result<(), Diagnostic> {
+        for flag in &instruction.flags {
+            let name = &flag.name;
+            let refuse = |help: &str| {
+                Err(Diagnostic::spec(format!("`--{}` of RUN cannot be had yet", name.value))
+                    .at(name.span.clone())
+                    .help(help))
+            };
+            match (name.value.as_str(), flag.value.as_ref().map(|value| value.value.as_str())) {
+                ("network", Some("none")) | ("security", Some("sandbox")) => {}
+                ("network", _) => {
+                    return refuse("commands run without network; take the flag away, or write `--network=none`");
+                }
+                ("security", _) => return refuse("commands run in a sandbox"),
+                ("mount", _) => return refuse("COPY what the command needs, and remove it again in the same RUN"),
+                _ => return refuse("commands see no devices of the machine"),
+            }
+        }
+        if !matches!(self.user.as_str(), "" | "0" | "root" | "0:0" | "root:root") {
+            let error = Diagnostic::spec(format!("a command cannot run as `{}` yet", self.user));
+            return Err(error.at(instruction.span.clone()).help("put RUN before USER; commands run as root"));
+        }
+        let workdir =
+            ImagePath::parse(absolute("/", &self.workdir)).map_err(|error| Diagnostic::spec(error.to_string()))?;
+        let proxies =
+            self.options.args.iter().filter(|(name, _)| PROXIES.contains(&name.to_ascii_lowercase().as_str()));
+        let proxies = proxies.filter(|(name, _)| self.args.contains_key(*name));
+        let mut env = self.env.clone();
+        env.extend(self.args.clone());
+        env.extend(proxies.map(|(name, value)| (name.clone(), value.clone())));
+        let run = Run { command, env, workdir, cpus: NonZeroU16::MIN, timeout: TIMEOUT };
+        self.spec.layers.push(Spanned { value: LayerSpec::Run(run), span: Some(instruction.span.clone()) });
+        Ok(())
+    }
+
+    fn place(&mut self, instruction: &Instruction, place: Place) {
+        let value = LayerSpec::Place(Box::new(place));
+        self.spec.layers.push(Spanned { value, span: Some(instruction.span.clone()) });
+    }
+}
+
+/// A layer that makes a directory.
+fn place(instruction: &Instruction, dest: String) -> Place {
+    Place {
+        instruction: instruction.text.clone(),
+        from: None,
+        srcs: Vec::new(),
+        contents: Vec::new(),
+        dest,
+        owner: None,
+        chmod: None,
+        follow: true,
+        parents: false,
+        unpack: false,
+        exclude: Vec::new(),
+        ignore: Vec::new(),
+    }
+}
+
+/// Sets a variable; one that is there keeps its place.
+fn set(env: &mut Vec<(String, String)>, name: &str, value: &str) {
+    match env.iter_mut().find(|(other, _)| other == name) {
+        Some((_, old)) => value.clone_into(old),
+        None => env.push((name.to_owned(), value.to_owned())),
+    }
+}
+
+/// `path` from the directory `from`: absolute, without `.` and `..`.
+fn absolute(from: &str, path: &str) -> String {
+    let above = if path.starts_with('/') { "" } else { from };
+    let mut names: Vec<&str> = Vec::new();
+    for name in above.split('/').chain(path.split('/')) {
+        match name {
+            "" | "." => {}
+            ".." => drop(names.pop()),
+            name => names.push(name),
+        }
+    }
+    format!("/{}", names.join("/"))
+}
+
+fn owner(text: &str) -> Result<Owner, Diagnostic> {
+    text.parse().map_err(|error| {
+        let error = Diagnostic::spec(format!("{error}"));
+        error.help("write `user` or `user:group`, by name or by number")
+    })
+}
+
+/// True for what ADD fetches: a URL, or a git repository.
+fn is_remote(source: &str) -> bool {
+    ["http://", "https://", "git://", "git@", "ssh://"].iter().any(|scheme| source.starts_with(scheme))
+}

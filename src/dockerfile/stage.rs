@@ -1,0 +1,149 @@
+//! The stages of a Dockerfile, and which of them are needed.
+
+use std::collections::BTreeSet;
+
+use crate::diagnostic::{Diagnostic, Span, nearest};
+
+use super::instruction::{Body, Flag, Instruction};
+use super::scope::Scope;
+use super::word::Word;
+
+/// From one FROM to the next.
+#[derive(Debug)]
+pub(super) struct Stage<'a> {
+    pub(super) span: &'a Span,
+    /// In small letters.
+    pub(super) name: Option<String>,
+    /// The image below, expanded.
+    pub(super) image: Word,
+    /// The stage below.
+    pub(super) base: Option<usize>,
+    pub(super) platform: Option<&'a Flag>,
+    pub(super) instructions: &'a [Instruction],
+}
+
+/// What stands before the first FROM, and the stages.
+pub(super) fn stages<'a>(
+    instructions: &'a [Instruction],
+    declare: impl FnOnce(&'a [Instruction]) -> Result<Scope, Diagnostic>,
+) -> Result<(Scope, Vec<Stage<'a>>), Diagnostic> {
+    let is_from = |instruction: &Instruction| matches!(instruction.body, Body::From { .. });
+    let first = instructions.iter().position(is_from);
+    let (before, rest) = instructions.split_at(first.unwrap_or(instructions.len()));
+    if let Some(early) = before.iter().find(|instruction| !matches!(instruction.body, Body::Arg(_))) {
+        let error = Diagnostic::spec(format!("{} before the first FROM", early.keyword.value));
+        return Err(error.at(early.span.clone()).help("only ARG and comments may stand before FROM"));
+    }
+    let global = declare(before)?;
+    let mut stages: Vec<Stage<'a>> = Vec::new();
+    for part in rest.chunk_by(|_, next| !is_from(next)) {
+        let Some((from, instructions)) = part.split_first() else { continue };
+        let Body::From { image, name } = &from.body else { continue };
+        let value = global.expand(image)?;
+        if value.is_empty() {
+            let error = Diagnostic::spec("the name of the image is empty").at(image.span.clone());
+            return Err(
+                error.help("give the variables in it a value with `--build-arg`, or a default in ARG before FROM")
+            );
+        }
+        let base = find(&stages, &value);
+        let name = name.as_ref().map(stage_name).transpose()?;
+        let image = Word { value, span: image.span.clone() };
+        stages.push(Stage { span: &from.span, name, image, base, platform: from.flag("platform"), instructions });
+    }
+    if stages.is_empty() {
+        let error = Diagnostic::spec("there is no FROM in the Dockerfile");
+        return Err(error.help("begin with `FROM image`, or with `FROM scratch` for an empty one"));
+    }
+    Ok((global, stages))
+}
+
+/// The last of the stages that has this name, in any case.
+pub(super) fn find(stages: &[Stage], name: &str) -> Option<usize> {
+    let name = name.to_lowercase();
+    stages.iter().rposition(|stage| stage.name.as_ref() == Some(&name))
+}
+
+/// The stage that is built: the last one, or the one that is asked for.
+///
+/// # Errors
+/// There is none of that name.
+pub(super) fn wanted(stages: &[Stage], target: Option<&str>) -> Result<usize, Diagnostic> {
+    let Some(name) = target else { return Ok(stages.len() - 1) };
+    find(stages, name).ok_or_else(|| {
+        let names: Vec<&str> = stages.iter().filter_map(|stage| stage.name.as_deref()).collect();
+        let error = Diagnostic::spec(format!("there is no stage `{name}`"));
+        match (nearest(name, names.iter().copied()), names.as_slice()) {
+            (Some(near), _) => error.help(format!("did you mean `{near}`?")),
+            (None, []) => error.help("no stage has a name; give it one with FROM image AS name"),
+            (None, names) => error.help(format!("the stages are {}", names.join(", "))),
+        }
+    })
+}
+
+/// What a `--from` names.
+#[derive(Debug)]
+pub(super) enum From<'a> {
+    Stage(usize),
+    Image(&'a Word),
+}
+
+/// What the `--from` of an instruction in the stage `at` names.
+///
+/// # Errors
+/// A variable, or a stage that does not come before.
+pub(super) fn from<'a>(stages: &[Stage], at: usize, word: &'a Word) -> Result<From<'a>, Diagnostic> {
+    let wrong = |message: String, help: &str| Err(Diagnostic::spec(message).at(word.span.clone()).help(help));
+    if word.value.contains('$') {
+        return wrong(
+            "`--from` takes no variables".into(),
+            "name a stage with FROM $variable AS name, and copy from that",
+        );
+    }
+    if let Ok(index) = word.value.parse::<usize>() {
+        return match index < at {
+            true => Ok(From::Stage(index)),
+            false => wrong(format!("there is no stage {index} before this one"), "stages are counted from 0"),
+        };
+    }
+    match (find(&stages[..at], &word.value), find(&stages[at..], &word.value)) {
+        (Some(index), _) => Ok(From::Stage(index)),
+        (None, Some(_)) => wrong(
+            format!("the stage `{}` does not come before this one", word.value),
+            "move it up: a stage sees only those before it",
+        ),
+        (None, None) => Ok(From::Image(word)),
+    }
+}
+
+/// The stages that `wanted` needs, itself included.
+///
+/// # Errors
+/// As [`from`].
+pub(super) fn needed(stages: &[Stage], wanted: usize) -> Result<BTreeSet<usize>, Diagnostic> {
+    let (mut needed, mut left) = (BTreeSet::new(), vec![wanted]);
+    while let Some(at) = left.pop() {
+        if !needed.insert(at) {
+            continue;
+        }
+        left.extend(stages[at].base);
+        for instruction in stages[at].instructions.iter().filter(|i| matches!(i.body, Body::Copy(_))) {
+            if let Some(word) = instruction.flag("from").and_then(|flag| flag.value.as_ref())
+                && let From::Stage(index) = from(stages, at, word)?
+            {
+                left.push(index);
+            }
+        }
+    }
+    Ok(needed)
+}
+
+fn stage_name(word: &Word) -> Result<String, Diagnostic> {
+    let name = word.value.to_lowercase();
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
+    if name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(plain) {
+        return Ok(name);
+    }
+    let error = Diagnostic::spec(format!("`{}` is not a name for a stage", word.value)).at(word.span.clone());
+    Err(error.help("it begins with a letter, and has letters, digits, `-`, `_` and `.`"))
+}

@@ -1,0 +1,123 @@
+//! Why a step could not be run, or failed.
+
+use std::fmt;
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+use crate::tree::{ExtractError, TreeError};
+
+use super::request::Ending;
+
+/// Why there are no changes of a step.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    #[error("the sandbox cannot be made: {stage} failed")]
+    Refused { stage: Stage, source: io::Error },
+    #[error("the directory for the step cannot be prepared")]
+    Place(#[source] io::Error),
+    #[error("the image below the step cannot be put on disk")]
+    Extract(#[from] ExtractError),
+    #[error("the helper process cannot be started")]
+    Start(#[source] io::Error),
+    #[error("the helper process ended before it was done")]
+    Lost,
+    #[error("what the step changed cannot be read")]
+    Read(#[source] io::Error),
+    #[error("what the step left behind cannot be in a layer")]
+    Changes(#[from] TreeError),
+    #[error("the step {ending}")]
+    Failed {
+        ending: Ending,
+        /// The end of what the step wrote.
+        output: String,
+    },
+}
+
+/// What the helper was doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    Request,
+    UserNamespace,
+    Namespaces,
+    Network,
+    Overlay,
+    Proc,
+    Devices,
+    Sys,
+    Root,
+    Filter,
+    Limits,
+    Workdir,
+    Program,
+    Watch,
+    Changes,
+}
+
+impl Stage {
+    /// What a person can do about it.
+    pub fn help(self, error: &io::Error) -> &'static str {
+        match (self, error.raw_os_error()) {
+            (Stage::UserNamespace, _) => {
+                "let users make user namespaces (sysctl user.max_user_namespaces above 0, and \
+                kernel.unprivileged_userns_clone=1 or kernel.apparmor_restrict_unprivileged_userns=0 where they exist), \
+                or run ocify as root; `ocify doctor` says more"
+            }
+            (Stage::Namespaces | Stage::Root | Stage::Proc | Stage::Devices, _) => {
+                "in a container, allow it mounts and namespaces (as `--privileged` does); `ocify doctor` says more"
+            }
+            (Stage::Overlay, _) => {
+                "the store must lie on a file system that overlayfs takes, with extended attributes, such as ext4, xfs \
+                or btrfs, and Linux must be at least 5.11; put the store elsewhere with --store"
+            }
+            (Stage::Watch, Some(libc::EMFILE)) => {
+                "for an ordinary user, each file of the image that does not belong to root is kept open: raise the limit of \
+                open files (`ulimit -Hn`), or run ocify as root"
+            }
+            (Stage::Workdir, _) => "make the directory in a layer below, or choose another `workdir`",
+            (Stage::Program, Some(libc::ENOEXEC)) => {
+                "the program is for another processor, or it is a script without `#!`; to run programs of another \
+                processor, install qemu-user with its binfmt_misc entries"
+            }
+            (Stage::Program, Some(libc::ENOENT)) => {
+                "the image below must have the program, and the interpreter and libraries that it needs; a command that \
+                is one string needs /bin/sh"
+            }
+            (Stage::Program, _) => "see that the program is a file that may be executed",
+            _ => "`ocify doctor` shows what the kernel allows",
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Stage::Request => "reading the request",
+            Stage::UserNamespace => "making a user namespace",
+            Stage::Namespaces => "making namespaces",
+            Stage::Network => "setting up the network namespace",
+            Stage::Overlay => "mounting an overlay",
+            Stage::Proc => "mounting /proc",
+            Stage::Devices => "setting up /dev",
+            Stage::Sys => "setting up /sys",
+            Stage::Root => "changing the root",
+            Stage::Filter => "filtering system calls",
+            Stage::Limits => "setting limits",
+            Stage::Workdir => "entering the working directory",
+            Stage::Program => "starting the program",
+            Stage::Watch => "watching the step",
+            Stage::Changes => "reading the changes",
+        })
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ending::Exited(code) => write!(f, "ended with exit code {code}"),
+            Ending::Killed(signal) => write!(f, "was ended by signal {signal}"),
+            Ending::TimedOut => f.write_str("took longer than its `timeout`"),
+        }
+    }
+}

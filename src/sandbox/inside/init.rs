@@ -1,0 +1,143 @@
+//! The first process of the sandbox: it starts the step, answers what the filter asks, buries the dead, and ends all.
+
+use std::io::{self, IoSliceMut, Read};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use rustix::process::{DumpableBehavior, Pid, WaitOptions, WaitStatus, set_dumpable_behavior, wait};
+
+use super::super::Tier;
+use super::super::error::Stage;
+use super::super::kernel;
+use super::super::request::{Command, Ending, Message, Request};
+use super::recorder::{Journal, Recorder};
+use super::step::{self, STAGES, become_program};
+use super::{Channel, Failure, In, die_with_parent, mounts, rights, snapshot};
+
+/// Runs the step and reports what it changed.
+pub(super) fn run(request: &Request, channel: &mut Channel) -> Result<(), Failure> {
+    die_with_parent().during(Stage::Watch)?;
+    let upper = mounts::change_root(request.cpus.len())?;
+    let journal = Journal::new(request.tier, upper, &request.facts).during(Stage::Watch)?;
+    // What this process holds and is, no process of the step may look at.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).during(Stage::Watch)?;
+    match &request.command {
+        Some(command) => {
+            let (ending, journal) = watch(request, command, journal)?;
+            channel.send(&Message::Ended(ending)).during(Stage::Changes)?;
+            if ending == Ending::Exited(0) {
+                snapshot::send(&journal, channel).during(Stage::Changes)?;
+            }
+        }
+        None => {
+            // What follows only writes to the channel, about which no filter asks.
+            step::restrict(request).during(Stage::Filter)?;
+        }
+    }
+    channel.send(&Message::Complete).during(Stage::Changes)
+}
+
+/// Starts the step and waits until it, and then everything else that it started, has ended.
+fn watch(request: &Request, command: &Command, journal: Journal) -> Result<(Ending, Journal), Failure> {
+    let begun = Instant::now();
+    // This process too: to answer on the same processor is faster.
+    rights::stay_on(&request.cpus).during(Stage::Limits)?;
+    let signals = kernel::child_signals().during(Stage::Watch)?;
+    let (status, theirs) = UnixStream::pair().during(Stage::Watch)?;
+    let Some(step) = kernel::fork().during(Stage::Watch)? else { become_program(request, command, theirs) };
+    drop(theirs);
+    let listener = started(status)?;
+    if listener.is_none() && request.tier == Tier::SingleUser {
+        return Err(Failure { stage: Stage::Filter, error: Errno::NOTCONN.into() });
+    }
+    let mut recorder = Recorder::new(listener, journal);
+    let limit = Duration::from_millis(request.timeout);
+    let ending = loop {
+        let Some(left) = limit.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) else {
+            break Ending::TimedOut;
+        };
+        if let Some(ending) = reap(step).during(Stage::Watch)? {
+            break ending;
+        }
+        attend(&signals, &mut recorder, left).during(Stage::Watch)?;
+    };
+    kernel::kill_all();
+    loop {
+        match wait(WaitOptions::empty()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(_) => return Ok((ending, recorder.into_journal())),
+        }
+    }
+}
+
+/// Waits until the program runs, and returns the listener of its filter.
+fn started(mut status: UnixStream) -> Result<Option<OwnedFd>, Failure> {
+    let mut listener = None;
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut first = [0];
+    let received = recvmsg(&status, &mut [IoSliceMut::new(&mut first)], &mut control, RecvFlags::CMSG_CLOEXEC)
+        .during(Stage::Watch)?;
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(mut descriptors) = message {
+            listener = descriptors.next();
+        }
+    }
+    let mut failure = if listener.is_none() { first[..received.bytes].to_vec() } else { Vec::new() };
+    status.read_to_end(&mut failure).during(Stage::Watch)?;
+    match failure.split_first() {
+        None => Ok(listener),
+        Some((stage, errno)) => {
+            let stage = STAGES.get(usize::from(*stage)).copied().unwrap_or(Stage::Program);
+            let errno = errno.try_into().map_or(libc::EIO, i32::from_le_bytes);
+            Err(Failure { stage, error: io::Error::from_raw_os_error(errno) })
+        }
+    }
+}
+
+/// Buries who is dead; how the step ended, if it has.
+fn reap(step: Pid) -> io::Result<Option<Ending>> {
+    loop {
+        match wait(WaitOptions::NOHANG) {
+            Ok(Some((pid, status))) if pid == step => return Ok(Some(ending(status))),
+            Ok(Some(_)) | Err(Errno::INTR) => {}
+            Ok(None) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn ending(status: WaitStatus) -> Ending {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => Ending::Exited(code),
+        (None, signal) => Ending::Killed(signal.unwrap_or(libc::SIGKILL)),
+    }
+}
+
+/// Waits for a child's end or for a notification, and answers that.
+fn attend(signals: &OwnedFd, recorder: &mut Recorder, left: Duration) -> io::Result<()> {
+    let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
+    let mut watched = vec![PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN)];
+    watched.extend(recorder.listener().map(|listener| PollFd::from_borrowed_fd(listener.as_fd(), PollFlags::IN)));
+    match poll(&mut watched, Some(&timeout)) {
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let (child, call) = (watched[0].revents(), watched.get(1).map_or(PollFlags::empty(), PollFd::revents));
+    if child.contains(PollFlags::IN) {
+        // Only that there was one counts; several may have become one.
+        let mut buffer = [0; 128];
+        let _ = rustix::io::read(signals, &mut buffer);
+    }
+    if call.contains(PollFlags::IN) {
+        recorder.answer_next()?;
+    } else if call.intersects(PollFlags::HUP | PollFlags::ERR) {
+        recorder.close();
+    }
+    Ok(())
+}

@@ -1,0 +1,98 @@
+//! The helper: this program once more, with one thread, which makes the namespaces and becomes their first process.
+//!
+//! ```text
+//! ocify ── helper (user namespace) ── first process (pid 1: recorder, reaper) ── the step
+//! ```
+
+mod filter;
+mod init;
+mod mounts;
+mod namespaces;
+mod recorder;
+mod rights;
+mod snapshot;
+mod step;
+
+use std::io::{self, BufWriter, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+
+use rustix::process::{Signal, WaitOptions};
+
+use super::error::Stage;
+use super::kernel;
+use super::request::{Message, Request};
+
+/// What went wrong, and in which stage.
+struct Failure {
+    stage: Stage,
+    error: io::Error,
+}
+
+/// Says in which stage an error came up.
+trait In<T> {
+    fn during(self, stage: Stage) -> Result<T, Failure>;
+}
+
+impl<T, E: Into<io::Error>> In<T> for Result<T, E> {
+    fn during(self, stage: Stage) -> Result<T, Failure> {
+        self.map_err(|error| Failure { stage, error: error.into() })
+    }
+}
+
+/// Where messages go.
+struct Channel(BufWriter<UnixStream>);
+
+impl Channel {
+    fn send(&mut self, message: &Message) -> io::Result<()> {
+        serde_json::to_writer(&mut self.0, message)?;
+        self.0.write_all(b"\n")
+    }
+
+    fn fail(&mut self, failure: &Failure) {
+        let errno = failure.error.raw_os_error().unwrap_or(libc::EIO);
+        // Whoever asked is gone if this fails, and needs no answer.
+        let _ = self.send(&Message::Failed { stage: failure.stage, errno });
+        let _ = self.0.flush();
+    }
+}
+
+/// Does what the socket at stdin asks for.
+pub(super) fn main() -> ExitCode {
+    let socket = match io::stdin().as_fd().try_clone_to_owned() {
+        Ok(socket) => UnixStream::from(socket),
+        Err(_) => return ExitCode::FAILURE,
+    };
+    let mut channel = Channel(BufWriter::new(socket));
+    match serve(&mut channel) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            channel.fail(&failure);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(channel: &mut Channel) -> Result<(), Failure> {
+    die_with_parent().during(Stage::Request)?;
+    let mut text = Vec::new();
+    channel.0.get_mut().read_to_end(&mut text).during(Stage::Request)?;
+    let request: Request = serde_json::from_slice(&text).map_err(io::Error::other).during(Stage::Request)?;
+    rustix::process::setsid().during(Stage::Namespaces)?;
+    namespaces::enter(request.tier)?;
+    // A change of credentials takes it back.
+    die_with_parent().during(Stage::Namespaces)?;
+    match kernel::fork().during(Stage::Namespaces)? {
+        None => init::run(&request, channel),
+        Some(first) => {
+            while let Err(rustix::io::Errno::INTR) = rustix::process::waitpid(Some(first), WaitOptions::empty()) {}
+            Ok(())
+        }
+    }
+}
+
+/// What the build's process started ends with it, however it ends.
+fn die_with_parent() -> io::Result<()> {
+    Ok(rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?)
+}

@@ -1,0 +1,181 @@
+//! The step's root: an overlay over the image below, with a minimal /dev, /proc and /sys.
+//!
+//! Everything is mounted on descriptors that are opened in the image without following a link, so no name in the image can
+//! lead a mount elsewhere.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2, symlinkat};
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags,
+    UnmountFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount_change,
+    mount_remount, move_mount, open_tree, unmount,
+};
+use rustix::process::pivot_root;
+
+use super::super::error::Stage;
+use super::super::request::{LOWER, ROOT, STUBS, UPPER, WORK};
+use super::{Failure, In, rights};
+
+/// Devices of the host that every program may use.
+const DEVICES: [&str; 6] = ["full", "null", "random", "tty", "urandom", "zero"];
+
+/// Links in /dev.
+const LINKS: [(&str, &str); 5] = [
+    ("fd", "/proc/self/fd"),
+    ("ptmx", "pts/ptmx"),
+    ("stderr", "/proc/self/fd/2"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+];
+
+/// What of /proc says things about the machine or acts on it: covered by an empty file, or made read-only.
+const COVERED: [&str; 6] =
+    ["/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug", "/proc/timer_list", "/proc/kmsg"];
+const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+const QUIET: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
+
+/// Makes the step's root the root of this process, in whose working directory the parts of it are; returns its upper directory. `cpus` is
+/// how many processors /sys shows.
+pub(super) fn change_root(cpus: usize) -> Result<OwnedFd, Failure> {
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    mount_change("/", private).during(Stage::Root)?;
+    let upper = open_beneath(CWD, UPPER, OFlags::DIRECTORY).during(Stage::Overlay)?;
+    let root = overlay().during(Stage::Overlay)?;
+    mount_devices(&root).during(Stage::Devices)?;
+    let proc = filesystem("proc", &[], QUIET | MountAttrFlags::MOUNT_ATTR_NODEV).during(Stage::Proc)?;
+    attach(&proc, &root, "proc").during(Stage::Proc)?;
+    mount_sys(&root, cpus).during(Stage::Sys)?;
+    rustix::process::fchdir(&root).during(Stage::Root)?;
+    // The old root comes to lie on the new one, and goes.
+    pivot_root(".", ".").during(Stage::Root)?;
+    unmount(".", UnmountFlags::DETACH).during(Stage::Root)?;
+    rustix::process::chdir("/").during(Stage::Root)?;
+    // Before it can no longer be written.
+    rights::limit_processes().during(Stage::Limits)?;
+    protect_proc().during(Stage::Proc)?;
+    Ok(upper)
+}
+
+fn overlay() -> io::Result<OwnedFd> {
+    // Attributes of overlayfs in `user.*`, as it is the only form that a user namespace may write; as root the same, so
+    // that both do the same. No index: it needs file handles that a user namespace cannot resolve.
+    let layers = format!("{LOWER}:{STUBS}");
+    let options =
+        [("lowerdir", layers.as_str()), ("upperdir", UPPER), ("workdir", WORK), ("index", "off"), ("xino", "off")];
+    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    for (key, value) in options {
+        fsconfig_set_string(&context, key, value)?;
+    }
+    fsconfig_set_flag(&context, "userxattr")?;
+    // What a step flushes to the disk is read back right away, or thrown away. Package managers flush every file.
+    fsconfig_set_flag(&context, "volatile")?;
+    fsconfig_create(&context)?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+    let root = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
+    attach(&root, CWD, ROOT)?;
+    Ok(root)
+}
+
+/// An empty /dev with the harmless devices of the host, terminals of its own, and shared memory.
+fn mount_devices(root: &OwnedFd) -> io::Result<()> {
+    let quiet = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    let dev = filesystem("tmpfs", &[("mode", "0755"), ("size", "64k")], quiet)?;
+    attach(&dev, root, "dev")?;
+    for name in DEVICES {
+        let host =
+            open_tree(CWD, format!("/dev/{name}"), OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC);
+        let host = match host {
+            Err(Errno::NOENT) => continue,
+            host => host?,
+        };
+        openat(&dev, name, OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC, Mode::empty())?;
+        attach_file(&host, &dev, name)?;
+    }
+    for (name, target) in LINKS {
+        symlinkat(target, &dev, name)?;
+    }
+    mkdirat(&dev, "pts", Mode::from_raw_mode(0o755))?;
+    mkdirat(&dev, "shm", Mode::from_raw_mode(0o755))?;
+    let terminals = filesystem("devpts", &[("mode", "0620"), ("ptmxmode", "0666")], quiet)?;
+    attach(&terminals, &dev, "pts")?;
+    let memory = filesystem("tmpfs", &[("mode", "1777")], quiet | MountAttrFlags::MOUNT_ATTR_NODEV)?;
+    attach(&memory, &dev, "shm")
+}
+
+/// A /sys with nothing but the number of processors, which the C library and others read there. Without it they look at
+/// /proc/stat, which shows those of the machine.
+fn mount_sys(root: &OwnedFd, cpus: usize) -> io::Result<()> {
+    let nothing = QUIET | MountAttrFlags::MOUNT_ATTR_NODEV;
+    let sys = filesystem("tmpfs", &[("mode", "0755"), ("size", "64k")], nothing)?;
+    let path = ["devices", "devices/system", "devices/system/cpu"];
+    for directory in path {
+        mkdirat(&sys, directory, Mode::from_raw_mode(0o755))?;
+    }
+    let range = if cpus > 1 { format!("0-{}\n", cpus - 1) } else { "0\n".to_owned() };
+    for name in ["online", "possible", "present"] {
+        let name = format!("devices/system/cpu/{name}");
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        File::from(openat(&sys, name, flags, Mode::from_raw_mode(0o444))?).write_all(range.as_bytes())?;
+    }
+    attach(&sys, root, "sys")
+}
+
+/// Works on the new root's own /proc, in which no name is a step's.
+fn protect_proc() -> io::Result<()> {
+    let clone = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let unless_missing = |result: Result<(), Errno>| match result {
+        Err(Errno::NOENT) => Ok(()),
+        result => result,
+    };
+    for path in COVERED {
+        let cover = open_tree(CWD, "/dev/null", clone)?;
+        unless_missing(move_mount(&cover, "", CWD, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH))?;
+    }
+    for path in READ_ONLY {
+        let itself = match open_tree(CWD, path, clone) {
+            Err(Errno::NOENT) => continue,
+            itself => itself?,
+        };
+        move_mount(&itself, "", CWD, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+        let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+        mount_remount(path, flags, c"")?;
+    }
+    let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    Ok(mount_remount("/sys", flags, c"")?)
+}
+
+/// A new instance of a file system, not mounted anywhere yet.
+fn filesystem(kind: &str, options: &[(&str, &str)], attributes: MountAttrFlags) -> io::Result<OwnedFd> {
+    let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    for (key, value) in options {
+        fsconfig_set_string(&context, *key, *value)?;
+    }
+    fsconfig_create(&context)?;
+    Ok(fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?)
+}
+
+/// Mounts on a directory, which is no link.
+fn attach(mount: &OwnedFd, directory: impl AsFd, name: &str) -> io::Result<()> {
+    attach_to(mount, &open_beneath(directory.as_fd(), name, OFlags::DIRECTORY)?)
+}
+
+/// Mounts on a file, which is no link.
+fn attach_file(mount: &OwnedFd, directory: &OwnedFd, name: &str) -> io::Result<()> {
+    attach_to(mount, &open_beneath(directory.as_fd(), name, OFlags::empty())?)
+}
+
+fn attach_to(mount: &OwnedFd, place: &OwnedFd) -> io::Result<()> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    Ok(move_mount(mount, "", place, "", flags)?)
+}
+
+fn open_beneath(directory: BorrowedFd, name: &str, flags: OFlags) -> io::Result<OwnedFd> {
+    let flags = flags | OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    Ok(openat2(directory, name, flags, Mode::empty(), resolve)?)
+}

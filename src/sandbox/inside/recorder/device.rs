@@ -1,0 +1,35 @@
+//! `mknod` of devices: on disk an empty file, in the layer the device.
+
+use std::io;
+
+use rustix::fs::{AtFlags, Mode, OFlags, chmodat, openat};
+
+use super::super::super::kernel::Answer;
+use super::calls::Call;
+use super::journal::{Journal, Known};
+use super::tracee::Tracee;
+
+/// Makes what stands for a device of this number.
+pub(super) fn make(
+    call: &Call,
+    tracee: &Tracee,
+    (directory, address): (i32, u64),
+    mode: u32,
+    number: u64,
+    journal: &mut Journal,
+) -> io::Result<Answer> {
+    let (parent, name) = tracee.open_parent(directory, address)?;
+    let permissions = Mode::from_raw_mode(mode & 0o7777 & !tracee.umask()?);
+    call.check()?;
+    // To overlayfs, 0:0 says that a name is gone; it refuses to make one for root too.
+    let is_whiteout = mode & libc::S_IFMT == libc::S_IFCHR && number == 0;
+    if is_whiteout || !journal.is_of_root(&parent)? {
+        return Ok(Answer::Error(libc::EPERM));
+    }
+    let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = openat(&parent, &name[..], flags, Mode::empty())?;
+    chmodat(&parent, &name[..], permissions, AtFlags::empty())?;
+    let device = Some((mode & libc::S_IFMT, libc::major(number), libc::minor(number)));
+    journal.record(&file, Known { device, ..Known::default() })?;
+    Ok(Answer::Value(0))
+}

@@ -1,0 +1,81 @@
+//! What a step may do: capabilities and limits.
+
+use std::io;
+
+use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, CpuSet, clear_ambient_capability_set, remove_capability_from_bounding_set,
+    sched_setaffinity, set_capabilities, set_no_new_privs,
+};
+
+/// What package managers and their scripts need: to own, mark and make files for others, to change users, to send
+/// signals to them, and to `chroot`. In the single-user tier they reach only what belongs to the one user.
+const CAPABILITIES: CapabilitySet = CapabilitySet::CHOWN
+    .union(CapabilitySet::DAC_OVERRIDE)
+    .union(CapabilitySet::FOWNER)
+    .union(CapabilitySet::FSETID)
+    .union(CapabilitySet::KILL)
+    .union(CapabilitySet::SETGID)
+    .union(CapabilitySet::SETUID)
+    .union(CapabilitySet::SETPCAP)
+    .union(CapabilitySet::SETFCAP)
+    .union(CapabilitySet::MKNOD)
+    .union(CapabilitySet::SYS_CHROOT)
+    .union(CapabilitySet::NET_BIND_SERVICE);
+
+/// How many processes and threads a step may have at once.
+const PROCESSES: u64 = 4096;
+/// How many files a process has open unless it asks for more, and how many it may ask for.
+const OPEN_FILES: (u64, u64) = (1024, 4096);
+
+/// Drops all other capabilities, for good.
+pub(super) fn drop_capabilities() -> io::Result<()> {
+    clear_ambient_capability_set()?;
+    for number in 0..u64::BITS {
+        let capability = CapabilitySet::from_bits_retain(1 << number);
+        if CAPABILITIES.contains(capability) {
+            continue;
+        }
+        match remove_capability_from_bounding_set(capability) {
+            // The kernel knows none from here on.
+            Err(Errno::INVAL) => break,
+            result => result?,
+        }
+    }
+    let (effective, permitted) = (CAPABILITIES, CAPABILITIES);
+    set_capabilities(None, CapabilitySets { effective, permitted, inheritable: CapabilitySet::empty() })?;
+    Ok(set_no_new_privs(true)?)
+}
+
+/// Sets limits that are the same on every machine, as far as it allows them.
+pub(super) fn limit() -> io::Result<()> {
+    set(Resource::Core, 0, 0)?;
+    set(Resource::Nproc, PROCESSES, PROCESSES)?;
+    set(Resource::Nofile, OPEN_FILES.0, OPEN_FILES.1)
+}
+
+/// Stays on these processors, with all that is started from now on.
+pub(super) fn stay_on(cpus: &[usize]) -> io::Result<()> {
+    let mut set = CpuSet::new();
+    cpus.iter().for_each(|&cpu| set.set(cpu));
+    Ok(sched_setaffinity(None, &set)?)
+}
+
+/// Limits the processes of this pid namespace. The limit that a user has does not hold for root, and this one, which does, is
+/// a namespace's own only since Linux 6.14: before, it is the machine's, and left alone.
+pub(super) fn limit_processes() -> io::Result<()> {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse().unwrap_or(0));
+    let version: (u32, u32) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if version >= (6, 14) {
+        std::fs::write("/proc/sys/kernel/pid_max", PROCESSES.to_string())?;
+    }
+    Ok(())
+}
+
+fn set(resource: Resource, current: u64, maximum: u64) -> io::Result<()> {
+    let most = getrlimit(resource).maximum.unwrap_or(u64::MAX);
+    let limit = Rlimit { current: Some(current.min(most)), maximum: Some(maximum.min(most)) };
+    Ok(setrlimit(resource, limit)?)
+}

@@ -1,0 +1,130 @@
+//! From a child of the first process to the step's program.
+
+use std::ffi::CString;
+use std::io::{self, IoSlice, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::process;
+
+use rustix::fs::{Mode, OFlags, open};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+
+use super::super::Tier;
+use super::super::error::Stage;
+use super::super::kernel;
+use super::super::request::{Command, Request};
+use super::filter::filter;
+use super::{Failure, In, rights};
+
+/// Where a program without a slash is looked for if `PATH` is not set.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What the first process is told over `status` before the program runs: nothing if it does, else the stage, a byte, and
+/// the number of the error.
+pub(super) const STAGES: [Stage; 5] = [Stage::Limits, Stage::Filter, Stage::Workdir, Stage::Program, Stage::Devices];
+
+/// The descriptor that is left beside stdin, stdout and stderr, until the program runs.
+const STATUS: i32 = 3;
+
+/// Becomes the step's program. The listener of the filter goes over `status`, if the tier has a recorder.
+pub(super) fn become_program(request: &Request, command: &Command, status: UnixStream) -> ! {
+    // All other descriptors go: nothing of the sandbox is reached through one, also not by the working directory.
+    let Ok(status) = kernel::duplicate_to(status.as_fd(), STATUS) else { process::exit(1) };
+    kernel::close_from(STATUS + 1);
+    let mut status = UnixStream::from(status);
+    let Err(Failure { stage, error }) = try_become(request, command, &status);
+    let stage = STAGES.iter().position(|known| *known == stage).unwrap_or(0) as u8;
+    let mut bytes = vec![stage];
+    bytes.extend(error.raw_os_error().unwrap_or(libc::EIO).to_le_bytes());
+    let _ = status.write_all(&bytes);
+    process::exit(1)
+}
+
+fn try_become(request: &Request, command: &Command, status: &UnixStream) -> Result<std::convert::Infallible, Failure> {
+    kernel::reset_signals();
+    rustix::process::setsid().during(Stage::Limits)?;
+    let nothing = open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).during(Stage::Devices)?;
+    rustix::stdio::dup2_stdin(&nothing).during(Stage::Devices)?;
+    drop(nothing);
+    rustix::process::umask(Mode::from_raw_mode(0o022));
+    kernel::fix_memory_layout().during(Stage::Limits)?;
+    let programs = Programs::new(command).during(Stage::Program)?;
+    rights::limit().during(Stage::Limits)?;
+    rights::drop_capabilities().during(Stage::Limits)?;
+    // With no more rights than the program has.
+    enter(&command.workdir).during(Stage::Workdir)?;
+    let listener = install_filter(request.tier).during(Stage::Filter)?;
+    if let Some(listener) = listener {
+        send(status, &listener).during(Stage::Filter)?;
+    }
+    Err(programs.execute()).during(Stage::Program)
+}
+
+/// Gives up what a step has not, to see whether that is possible.
+pub(super) fn restrict(request: &Request) -> io::Result<()> {
+    rights::limit()?;
+    rights::drop_capabilities()?;
+    install_filter(request.tier).map(drop)
+}
+
+fn install_filter(tier: Tier) -> io::Result<Option<OwnedFd>> {
+    let records = tier == Tier::SingleUser;
+    kernel::install_filter(&filter(records), records)
+}
+
+/// A directory of the step's root. One to which a descriptor leads could lie elsewhere.
+fn enter(workdir: &str) -> io::Result<()> {
+    rustix::process::chdir(workdir)?;
+    let path = rustix::process::getcwd(Vec::new())?;
+    if path.as_bytes().starts_with(b"/") { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ENOENT)) }
+}
+
+fn send(status: &UnixStream, listener: &OwnedFd) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let descriptors = [listener.as_fd()];
+    control.push(SendAncillaryMessage::ScmRights(&descriptors));
+    sendmsg(status, &[IoSlice::new(b"L")], &mut control, SendFlags::empty())?;
+    Ok(())
+}
+
+/// The program under every name that it may have, with its arguments.
+struct Programs {
+    paths: Vec<CString>,
+    arguments: Vec<CString>,
+    environment: Vec<CString>,
+}
+
+impl Programs {
+    fn new(command: &Command) -> io::Result<Self> {
+        let program = command.argv.first().map_or("", String::as_str);
+        let path = command.env.get("PATH").map_or(PATH, String::as_str);
+        let paths: Vec<String> = match program.contains('/') {
+            true => vec![program.to_owned()],
+            false => path.split(':').map(|directory| format!("{directory}/{program}")).collect(),
+        };
+        let texts = |texts: Vec<String>| -> io::Result<Vec<CString>> {
+            texts.into_iter().map(|text| Ok(CString::new(text)?)).collect()
+        };
+        Ok(Programs {
+            paths: texts(paths)?,
+            arguments: texts(command.argv.clone())?,
+            environment: texts(command.env.iter().map(|(name, value)| format!("{name}={value}")).collect())?,
+        })
+    }
+
+    /// Tries one name after the other, as execvp(3) does: one that may not be executed is remembered, but others may be.
+    fn execute(&self) -> io::Error {
+        let mut last = io::Error::from_raw_os_error(libc::ENOENT);
+        for path in &self.paths {
+            let error = kernel::execute(path, &self.arguments, &self.environment);
+            match error.raw_os_error() {
+                Some(libc::ENOENT | libc::ENOTDIR) => {}
+                Some(libc::EACCES) => last = error,
+                _ => return error,
+            }
+        }
+        last
+    }
+}

@@ -1,0 +1,101 @@
+//! What a build asks of the helper, and what the helper tells: JSON over a socket, which is the helper's stdin.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::path::ImagePath;
+
+use super::Tier;
+use super::error::Stage;
+
+/// What is in the directory in which the helper starts: the root of the step before it, what it changes, and what
+/// overlayfs needs.
+pub(super) const LOWER: &str = "lower";
+pub(super) const UPPER: &str = "upper";
+pub(super) const WORK: &str = "work";
+/// Where the step's root is mounted.
+pub(super) const ROOT: &str = "root";
+/// Names on which something is mounted, for images that do not have them. It lies below the image, so nothing of it gets
+/// into the layer.
+pub(super) const STUBS: &str = "stubs";
+
+/// One step.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Request {
+    pub tier: Tier,
+    /// `None` to find out only whether there can be a sandbox.
+    pub command: Option<Command>,
+    /// The processors on which it runs.
+    pub cpus: Vec<usize>,
+    /// Milliseconds after which everything is killed.
+    pub timeout: u64,
+    /// What is in the image below, but could not be put on disk.
+    pub facts: Vec<Fact>,
+}
+
+/// A program with its arguments.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Command {
+    /// At least one; the first is looked for in `PATH` if it has no slash.
+    pub argv: Vec<String>,
+    pub env: BTreeMap<String, String>,
+    pub workdir: String,
+}
+
+/// The owner of an entry of the image below.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Fact {
+    pub path: ImagePath,
+    pub uid: u32,
+    pub gid: u32,
+}
+
+/// A line from the helper. `Failed` is the last one, or else `Ended`, `Found` for each file if the step succeeded, and
+/// `Complete`.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Message {
+    Failed { stage: Stage, errno: i32 },
+    Ended(Ending),
+    Found(Box<Found>),
+    Complete,
+}
+
+/// How a step ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// With this exit code.
+    Exited(i32),
+    /// By this signal.
+    Killed(i32),
+    /// It was killed, as its time was over.
+    TimedOut,
+}
+
+/// A file in the overlay's upper directory, as it lies there.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Found {
+    pub path: ImagePath,
+    /// As in `st_mode`: permissions and type. That of a device that was recorded is the device's.
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+    pub size: u64,
+    /// Nanoseconds since 1970.
+    pub mtime: i128,
+    pub inode: u64,
+    pub links: u32,
+    /// Major and minor number of a device.
+    pub device: (u32, u32),
+    /// The text of a symbolic link.
+    pub target: Vec<u8>,
+    pub xattrs: BTreeMap<String, Vec<u8>>,
+    /// A directory that hides what is below it.
+    pub opaque: bool,
+    /// The fact about the entry of the image below of which this is a copy.
+    pub fact: Option<usize>,
+    /// The step changed the owner.
+    pub chowned: bool,
+}

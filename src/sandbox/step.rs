@@ -1,0 +1,105 @@
+//! A step: the root on which it stands, its command, and what comes of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
+use std::path::Path;
+use std::time::Duration;
+
+use crate::entry::{Entry, Metadata};
+use crate::path::ImagePath;
+use crate::tree::{Changeset, SkippedPart, Tree, extract_for_step};
+
+use super::Tier;
+use super::changes::{Below, changes};
+use super::error::SandboxError;
+use super::launch::{choose_cpus, launch, prepare};
+use super::request::{Command, Fact, LOWER, Request, UPPER};
+
+/// What is run.
+pub struct Step<'a> {
+    /// The image's files, with contents that can be read.
+    pub below: &'a Tree,
+    /// The program and its arguments. The program is looked for in the `PATH` of `env` unless it has a slash.
+    pub argv: Vec<String>,
+    pub env: BTreeMap<String, String>,
+    /// An absolute path of the image.
+    pub workdir: String,
+    /// How many processors it may use; at least 1.
+    pub cpus: usize,
+    /// After this time it is killed with all that it started.
+    pub timeout: Duration,
+    /// Seconds since 1970: the time of what it makes, and the latest time that it may set.
+    pub epoch: i64,
+}
+
+/// Runs a step in the empty directory `place`, on whose file system overlayfs must work; what it changed is returned as a
+/// layer whose contents lie in there. `output` gets what the step writes, as it comes.
+///
+/// # Errors
+/// The sandbox is refused; the step ends with another exit code than 0, by a signal, or not in time; what it leaves behind
+/// cannot be in a layer.
+pub fn run(step: &Step, place: &Path, output: &mut (dyn FnMut(&[u8]) + Send)) -> Result<Changeset, SandboxError> {
+    let tier = Tier::of_process();
+    let skipped = extract_for_step(step.below, &place.join(LOWER))?;
+    prepare(place)?;
+    make_upper(step.below, tier, &place.join(UPPER))?;
+    let hidden: BTreeSet<(ImagePath, String)> = skipped
+        .into_iter()
+        .filter_map(|skipped| match skipped.part {
+            SkippedPart::Xattr(name) => Some((skipped.path, name)),
+            _ => None,
+        })
+        .collect();
+    let facts = facts(step.below, tier, &hidden);
+    let below = Below { tree: step.below, facts: facts.iter().map(|fact| fact.path.clone()).collect(), hidden };
+    let command = Command { argv: step.argv.clone(), env: step.env.clone(), workdir: step.workdir.clone() };
+    let timeout = u64::try_from(step.timeout.as_millis()).unwrap_or(u64::MAX);
+    let request = Request { tier, command: Some(command), cpus: choose_cpus(step.cpus), timeout, facts };
+    let begun = time_in(place, "begun")?;
+    let found = launch(&request, place, output)?;
+    let ended = time_in(place, "ended")?;
+    changes(found, &below, &place.join(UPPER), step.epoch, begun..=ended)
+}
+
+/// The directory whose metadata the step's root has.
+fn make_upper(below: &Tree, tier: Tier, upper: &Path) -> Result<(), SandboxError> {
+    let root = below.get(&ImagePath::root()).map(|node| node.metadata.clone());
+    let Metadata { mode, uid, gid, mtime, .. } = root.unwrap_or(Metadata::root_owned(0o755, 0));
+    let make = || {
+        DirBuilder::new().mode(0o700).create(upper)?;
+        if tier == Tier::Root {
+            chown(upper, Some(uid), Some(gid))?;
+        }
+        fs::set_permissions(upper, Permissions::from_mode(mode))?;
+        let time = rustix::fs::Timespec { tv_sec: mtime, tv_nsec: 0 };
+        let times = rustix::fs::Timestamps { last_access: time, last_modification: time };
+        Ok(rustix::fs::utimensat(rustix::fs::CWD, upper, &times, rustix::fs::AtFlags::empty())?)
+    };
+    make().map_err(SandboxError::Place)
+}
+
+/// What of the image below is not on disk. Root puts everything there that can be in a layer.
+fn facts(below: &Tree, tier: Tier, hidden: &BTreeSet<(ImagePath, String)>) -> Vec<Fact> {
+    if tier == Tier::Root {
+        return Vec::new();
+    }
+    let with_hidden: BTreeSet<&ImagePath> = hidden.iter().map(|(path, _)| path).collect();
+    // What is made in such a directory gets its group, and must be told from what was there.
+    let gives_group = |path: &ImagePath| {
+        let directory = path.parent().and_then(|parent| below.get(&parent));
+        directory.is_some_and(|node| node.metadata.mode & libc::S_ISGID != 0 && node.metadata.gid != 0)
+    };
+    let fact = |entry: Entry| {
+        let Metadata { uid, gid, .. } = entry.metadata;
+        let is_fact = (uid, gid) != (0, 0) || with_hidden.contains(&entry.path) || gives_group(&entry.path);
+        is_fact.then_some(Fact { path: entry.path, uid, gid })
+    };
+    below.entries().filter_map(fact).collect()
+}
+
+/// What the clock of the file system says, in nanoseconds since 1970.
+fn time_in(place: &Path, name: &str) -> Result<i128, SandboxError> {
+    let metadata = File::create_new(place.join(name)).and_then(|file| file.metadata()).map_err(SandboxError::Place)?;
+    Ok(i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec()))
+}

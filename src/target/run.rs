@@ -1,0 +1,152 @@
+//! The builtin that makes a layer by running a command.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroU16;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::path::ImagePath;
+
+/// A command that runs in the image below, in a sandbox without network; the files that it changes are the layer. It
+/// runs as root of that image, sees one processor, and has `PATH`, `HOME=/root`, `LANG=C.UTF-8`, `TZ=UTC` and
+/// `SOURCE_DATE_EPOCH` (the workspace's epoch) in its environment; nothing of the machine reaches it. What it makes gets the
+/// epoch as its time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// A list of the program and its arguments, or a string, which `/bin/sh -c` of the image runs.
+    pub command: Command,
+    /// Environment variables, as a map; one that is set here replaces the sandbox's own.
+    #[serde(default, deserialize_with = "environment")]
+    pub env: BTreeMap<String, String>,
+    /// The directory in which the command starts; it must exist.
+    #[serde(default = "ImagePath::root")]
+    #[schemars(with = "String")]
+    pub workdir: ImagePath,
+    /// How many processors the command sees. A command whose output depends on it gives the same on every machine that has
+    /// as many.
+    #[serde(default = "one")]
+    pub cpus: NonZeroU16,
+    /// Seconds after which the command is ended and the build fails.
+    #[serde(default = "hour")]
+    pub timeout: u32,
+}
+
+/// What is run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Command {
+    /// For the shell of the image.
+    Shell(String),
+    /// The program and its arguments, at least the program.
+    Argv(Vec<String>),
+}
+
+impl Command {
+    /// The program and its arguments.
+    pub fn argv(&self) -> Vec<String> {
+        match self {
+            Command::Shell(text) => vec!["/bin/sh".to_owned(), "-c".to_owned(), text.clone()],
+            Command::Argv(argv) => argv.clone(),
+        }
+    }
+
+    /// The command in a few words: its first line, shortened.
+    pub fn title(&self) -> String {
+        const LONGEST: usize = 60;
+        let text = match self {
+            Command::Shell(text) => text.trim().to_owned(),
+            Command::Argv(argv) => argv.join(" "),
+        };
+        let first = text.lines().next().unwrap_or_default();
+        let mut title: String = first.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect();
+        if title.len() < text.len() {
+            title.push('…');
+        }
+        title
+    }
+}
+
+impl<'de> Deserialize<'de> for Command {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct CommandVisitor;
+
+        impl<'de> Visitor<'de> for CommandVisitor {
+            type Value = Command;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a command: a string for the shell, or a list of the program and its arguments")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Command, E> {
+                checked(text).map(Command::Shell)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Command, A::Error> {
+                let mut argv = Vec::new();
+                while let Some(item) = items.next_element::<String>()? {
+                    argv.push(checked(&item)?);
+                }
+                match argv.first().is_some_and(|program| !program.is_empty()) {
+                    true => Ok(Command::Argv(argv)),
+                    false => Err(A::Error::custom("a command needs a program")),
+                }
+            }
+        }
+
+        deserializer.deserialize_any(CommandVisitor)
+    }
+}
+
+fn environment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let variables = BTreeMap::<String, String>::deserialize(deserializer)?;
+    let is_bad =
+        |(name, value): &(&String, &String)| name.is_empty() || name.contains(['=', '\0']) || value.contains('\0');
+    match variables.iter().find(is_bad) {
+        None => Ok(variables),
+        Some((name, _)) => Err(D::Error::custom(format!("`{name}` cannot be an environment variable"))),
+    }
+}
+
+fn checked<E: Error>(text: &str) -> Result<String, E> {
+    if text.contains('\0') { Err(E::custom("a command cannot have a NUL character")) } else { Ok(text.to_owned()) }
+}
+
+impl JsonSchema for Command {
+    fn schema_name() -> Cow<'static, str> {
+        "Command".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A string for /bin/sh -c, or a list of the program and its arguments.",
+            "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" }, "minItems": 1 }],
+        })
+    }
+}
+
+fn one() -> NonZeroU16 {
+    NonZeroU16::MIN
+}
+
+fn hour() -> u32 {
+    3600
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_is_the_first_line_shortened() {
+        let title = |text: &str| Command::Shell(text.to_owned()).title();
+        assert_eq!(title("make install"), "make install");
+        assert_eq!(title("\n  set -e\n  make\n"), "set -e…");
+        assert_eq!(title(&"x".repeat(70)), format!("{}…", "x".repeat(60)));
+        assert_eq!(Command::Argv(vec!["a".into(), "b\tc".into()]).title(), "a b c");
+    }
+}

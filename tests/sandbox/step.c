@@ -1,0 +1,196 @@
+// What a step of a test does: orders as arguments, separated by ";". Linked statically, it is all that an image needs.
+// An order that fails says so on stdout and lets the next one follow, unless it is "must".
+
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/un.h>
+#include <sys/utsname.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static int must;
+
+static int number(const char *text) { return (int)strtol(text, NULL, 0); }
+
+static void said(const char *order, const char *what, long result) {
+    if (result < 0) {
+        printf("%s %s: %s\n", order, what, strerror(errno));
+        if (must) exit(1);
+    }
+}
+
+static int put(const char *path, const char *text, int flags) {
+    int file = open(path, O_WRONLY | O_CREAT | flags, 0666);
+    if (file < 0) return -1;
+    int written = (int)write(file, text, strlen(text));
+    close(file);
+    return written;
+}
+
+static int show(const char *path) {
+    char buffer[4096];
+    int file = open(path, O_RDONLY);
+    if (file < 0) return -1;
+    ssize_t n;
+    while ((n = read(file, buffer, sizeof buffer)) > 0) fwrite(buffer, 1, (size_t)n, stdout);
+    close(file);
+    return n < 0 ? -1 : 0;
+}
+
+static int compare(const void *a, const void *b) { return strcmp(*(char **)a, *(char **)b); }
+
+static int list(const char *path) {
+    char *names[1000];
+    size_t count = 0;
+    DIR *directory = opendir(path);
+    if (!directory) return -1;
+    for (struct dirent *entry; (entry = readdir(directory)) && count < 1000;)
+        if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..")) names[count++] = strdup(entry->d_name);
+    closedir(directory);
+    qsort(names, count, sizeof *names, compare);
+    for (size_t i = 0; i < count; i++) printf("%s ", names[i]);
+    printf("\n");
+    return 0;
+}
+
+static int status(const char *path) {
+    struct stat s;
+    if (lstat(path, &s) < 0) return -1;
+    printf("%s %o %d:%d", path, s.st_mode, s.st_uid, s.st_gid);
+    if (S_ISCHR(s.st_mode) || S_ISBLK(s.st_mode)) printf(" %u,%u", major(s.st_rdev), minor(s.st_rdev));
+    printf("\n");
+    return 0;
+}
+
+static int reach(const char *address, const char *port) {
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((unsigned short)number(port))};
+    inet_pton(AF_INET, address, &to.sin_addr);
+    int s = socket(AF_INET, SOCK_STREAM, 0);
+    return connect(s, (struct sockaddr *)&to, sizeof to);
+}
+
+static int reach_abstract(const char *name) {
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    size_t length = strlen(name);
+    memcpy(to.sun_path + 1, name, length);
+    int s = socket(AF_UNIX, SOCK_STREAM, 0);
+    return connect(s, (struct sockaddr *)&to, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + length));
+}
+
+// A process of its own session that writes for ever, past whoever started it.
+static int leave_behind(const char *path) {
+    pid_t child = fork();
+    if (child != 0) return child < 0 ? -1 : 0;
+    setsid();
+    for (;;) {
+        put(path, "x", O_APPEND);
+        usleep(1000);
+    }
+}
+
+static void fork_all(void) {
+    long count = 0;
+    for (; count < 100000; count++) {
+        pid_t child = fork();
+        if (child < 0) break;
+        if (child == 0) for (;;) pause();
+    }
+    printf("forked %s\n", count < 100000 ? "until refused" : "without end");
+}
+
+#define ORDER(name, count) (!strcmp(order, name) && given == count)
+
+static void obey(int given, char **a) {
+    const char *order = a[0], *path = given > 0 ? a[1] : "";
+    struct utsname system;
+    cpu_set_t cpus;
+    if (ORDER("must", 0)) must = 1;
+    else if (ORDER("say", 1)) printf("%s\n", path);
+    else if (ORDER("write", 2)) said(order, path, put(path, a[2], O_TRUNC));
+    else if (ORDER("append", 2)) said(order, path, put(path, a[2], O_APPEND));
+    else if (ORDER("mkdir", 1)) said(order, path, mkdir(path, 0777));
+    else if (ORDER("rmdir", 1)) said(order, path, rmdir(path));
+    else if (ORDER("rm", 1)) said(order, path, unlink(path));
+    else if (ORDER("mv", 2)) said(order, path, rename(path, a[2]));
+    else if (ORDER("ln", 2)) said(order, path, link(path, a[2]));
+    else if (ORDER("symlink", 2)) said(order, path, symlink(path, a[2]));
+    else if (ORDER("chmod", 2)) said(order, path, chmod(path, (mode_t)number(a[2])));
+    else if (ORDER("chown", 3)) said(order, path, chown(path, (uid_t)number(a[2]), (gid_t)number(a[3])));
+    else if (ORDER("lchown", 3)) said(order, path, lchown(path, (uid_t)number(a[2]), (gid_t)number(a[3])));
+    else if (ORDER("fchown", 3)) {
+        int file = open(path, O_RDONLY);
+        said(order, path, fchown(file, (uid_t)number(a[2]), (gid_t)number(a[3])));
+        close(file);
+    } else if (ORDER("mknod", 4))
+        said(order, path, mknod(path, (*a[2] == 'c' ? S_IFCHR : S_IFBLK) | 0660, makedev((unsigned)number(a[3]), (unsigned)number(a[4]))));
+    else if (ORDER("mkfifo", 1)) said(order, path, mkfifo(path, 0600));
+    else if (ORDER("xattr", 3)) said(order, path, setxattr(path, a[2], a[3], strlen(a[3]), 0));
+    else if (ORDER("touch", 2)) {
+        struct timespec times[2] = {{.tv_sec = number(a[2])}, {.tv_sec = number(a[2])}};
+        said(order, path, utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW));
+    } else if (ORDER("chroot", 1)) said(order, path, chroot(path));
+    else if (ORDER("cd", 1)) said(order, path, chdir(path));
+    else if (ORDER("deep", 1)) {
+        for (int level = number(path); level > 0; level--) {
+            said(order, "mkdir", mkdir("d", 0777));
+            said(order, "chdir", chdir("d"));
+        }
+    } else if (ORDER("pwd", 0)) printf("%s\n", getcwd(NULL, 0));
+    else if (ORDER("stat", 1)) said(order, path, status(path));
+    else if (ORDER("cat", 1)) said(order, path, show(path));
+    else if (ORDER("ls", 1)) said(order, path, list(path));
+    else if (ORDER("id", 0)) printf("%d %d %d %d\n", getuid(), geteuid(), getgid(), getegid());
+    else if (ORDER("setuid", 1)) said(order, path, setuid((uid_t)number(path)));
+    else if (ORDER("setgid", 1)) said(order, path, setgid((gid_t)number(path)));
+    else if (ORDER("env", 0)) for (char **e = environ; *e; e++) printf("%s\n", *e);
+    else if (ORDER("fds", 0)) {
+        for (int fd = 0; fd < 1024; fd++) if (fcntl(fd, F_GETFD) >= 0) printf("fd %d\n", fd);
+    } else if (ORDER("system", 0)) {
+        uname(&system);
+        sched_getaffinity(0, sizeof cpus, &cpus);
+        mode_t mask = umask(0);
+        umask(mask);
+        printf("%s cpus %d online %ld umask %o stack %p pid %d\n", system.nodename, CPU_COUNT(&cpus), sysconf(_SC_NPROCESSORS_ONLN), mask, (void *)&mask, getpid());
+    } else if (ORDER("connect", 2)) said(order, path, reach(path, a[2]));
+    else if (ORDER("abstract", 1)) said(order, path, reach_abstract(path));
+    else if (ORDER("mount", 1)) said(order, path, mount("none", path, "tmpfs", 0, NULL));
+    else if (ORDER("unshare", 0)) said(order, "user", unshare(CLONE_NEWUSER));
+    else if (ORDER("vsock", 0)) said(order, "socket", socket(AF_VSOCK, SOCK_STREAM, 0));
+    else if (ORDER("leave", 1)) said(order, path, leave_behind(path));
+    else if (ORDER("forkbomb", 0)) fork_all();
+    else if (ORDER("killparent", 0)) said(order, "parent", kill(getppid(), SIGKILL));
+    else if (ORDER("ignore", 0)) signal(SIGTERM, SIG_IGN);
+    else if (ORDER("sleep", 0)) for (;;) pause();
+    else if (ORDER("die", 1)) raise(number(path));
+    else if (ORDER("exit", 1)) exit(number(path));
+    else {
+        printf("no order %s with %d arguments\n", order, given);
+        exit(99);
+    }
+}
+
+int main(int count, char **arguments) {
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    for (int start = 1; start < count;) {
+        int end = start;
+        while (end < count && strcmp(arguments[end], ";")) end++;
+        if (end > start) obey(end - start - 1, arguments + start);
+        start = end + 1;
+    }
+    return 0;
+}
