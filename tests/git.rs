@@ -72,6 +72,12 @@ fn a_ref_is_locked_built_moved_and_built_again_without_the_repository() {
     );
     let digest = workspace.build("//:web");
 
+    // An update that finds nothing new brings nothing.
+    fs::remove_dir_all(workspace.store()).unwrap();
+    assert_eq!(workspace.ok(&["update"]), "");
+    assert_eq!(fs::read_dir(workspace.store().join("blobs/sha256")).unwrap().count(), 0);
+    assert_eq!(workspace.build("//:web"), digest);
+
     // The branch goes on, and the tag with it: what is built stays, until somebody moves the pin.
     library.write("README", "two\n");
     let moved = library.commit("two");
@@ -223,6 +229,23 @@ fn several_refs_of_a_repository_move_together_or_alone() {
     assert!(other.contains("#HEAD\n") && !other.contains("#v1"), "{other}");
     let error = workspace.fails(2, &["update", "file://vendor/lob#v1"]);
     assert!(error.contains("did you mean `file://vendor/lib#v1`?"), "{error}");
+}
+
+#[test]
+fn every_branch_of_a_select_is_pinned() {
+    if !is_git_installed() {
+        return;
+    }
+    let (workspace, _) = with_library(
+        "lib = lambda ref: git(url = 'file://vendor/lib', ref = ref)
+image(name = 'web', layers = [archive(src = select({'linux/arm64': lib('main'), 'default': lib('v1')}))])",
+    );
+    let added = workspace.ok(&["lock"]);
+    assert!(added.contains("+ file://vendor/lib#main ") && added.contains("+ file://vendor/lib#v1 "), "{added}");
+    assert_eq!(workspace.ok(&["lock", "--check"]), "");
+    workspace.build("//:web");
+    let steps = workspace.run(&["build", "//:web", "--platform", "linux/arm64"]);
+    assert!(steps.stderr.contains("fetch lib#main"), "{}", steps.stderr);
 }
 
 #[test]

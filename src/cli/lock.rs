@@ -57,7 +57,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         let resolver = Resolver { registry: &*registry, client: &client, workspace: &workspace, store: &store };
         let pins = resolver::each(&images, |(name, span)| resolver.image(name).at(span.as_ref()))?;
         let digests = resolver::each(&files, |(_, fetch)| resolver.file(&fetch.value).at(fetch.span.as_ref()))?;
-        let commit_pins = resolver::each(&commits, |(name, git)| resolver.commit(name).at(git.span.as_ref()))?;
+        let commit_pins = resolver::each(&commits, |(name, git)| resolver.commit(name, None).at(git.span.as_ref()))?;
         for ((name, _), pin) in images.into_iter().zip(pins) {
             changes.push(line(name, &pin));
             lock.images.insert(name.clone(), pin);

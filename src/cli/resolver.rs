@@ -56,12 +56,13 @@ impl Resolver<'_> {
         Ok(self.client.discover(fetch, self.workspace, self.store)?)
     }
 
-    /// The commit that a ref stands for, and the digest of its files, which the store has afterwards.
+    /// The commit that a ref stands for, and the digest of its files: `known` if that is the one, else the store has them
+    /// afterwards.
     ///
     /// # Errors
     /// The repository cannot be asked, or has no such ref.
-    pub(super) fn commit(&self, remote: &RemoteRef) -> Result<Pin, Diagnostic> {
-        self.client.discover_commit(remote, self.workspace, self.store).map_err(|error| {
+    pub(super) fn commit(&self, remote: &RemoteRef, known: Option<&Pin>) -> Result<Pin, Diagnostic> {
+        self.client.discover_commit(remote, known, self.workspace, self.store).map_err(|error| {
             // The URL is in the lock, so it may be shown.
             let help = error.help();
             let diagnostic = Diagnostic::failure(format!("`{remote}` cannot be pinned")).caused_by(error);

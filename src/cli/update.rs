@@ -51,7 +51,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     let pins = resolver::each(&images, |name| resolver.image(name))?;
     let digests = resolver::each(&files, |name| resolver.file(&pinned_file(name)))?;
     let commits: Vec<RemoteRef> = commits.into_iter().collect();
-    let commit_pins = resolver::each(&commits, |name| resolver.commit(name))?;
+    let commit_pins = resolver::each(&commits, |name| resolver.commit(name, before.commits.get(name)))?;
 
     let shown = Shown { registry: &*registry, store: &store, settings: &settings, packages: arguments.packages };
     let (mut lock, mut lines, mut text) = (before.clone(), Vec::new(), String::new());

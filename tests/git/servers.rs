@@ -19,8 +19,13 @@ fn remote(url: &str) -> RemoteRef {
     RemoteRef { url: url.parse().unwrap(), name: "v1".parse().unwrap() }
 }
 
+/// Where programs are looked for.
+fn programs() -> String {
+    std::env::var_os("PATH").unwrap().into_string().unwrap()
+}
+
 fn client(options: Options) -> Client {
-    let path = std::env::var_os("PATH").unwrap();
+    let path = programs().into();
     Client::new(Options { proxy_from_environment: false, ..options }).with_git_variables(vec![("PATH".into(), path)])
 }
 
@@ -28,7 +33,7 @@ fn client(options: Options) -> Client {
 fn failure(url: &str, options: Options, workspace: &Workspace) -> String {
     let store = Store::open(workspace.store()).unwrap();
     let files = source::Workspace::at(workspace.root()).unwrap();
-    let error = client(options).discover_commit(&remote(url), &files, &store).unwrap_err();
+    let error = client(options).discover_commit(&remote(url), None, &files, &store).unwrap_err();
     assert_nothing_temporary(workspace);
     error.to_string()
 }
@@ -80,7 +85,7 @@ fn a_server_that_refuses_commits_is_asked_for_the_ref() {
     // As git, but for a fetch of a commit.
     let refusing = workspace.root().parent().unwrap().join("bin");
     fs::create_dir_all(&refusing).unwrap();
-    let path = std::env::var("PATH").unwrap();
+    let path = programs();
     let script = format!(
         "#!/bin/sh\ncase \"$*\" in *' fetch '*' '????????????????????????????????????????)\n\
          echo 'error: Server does not allow request for unadvertised object' >&2; exit 128;; esac\n\
@@ -103,6 +108,35 @@ fn a_server_that_refuses_commits_is_asked_for_the_ref() {
     library.git(&["update-ref", "refs/heads/main", &library.git(&["commit-tree", "HEAD^{tree}", "-m", "new"])]);
     let gone = build();
     assert!(gone.code == 1 && gone.stderr.contains("does not give the commit"), "{}", gone.stderr);
+}
+
+#[test]
+fn ssh_asks_nobody_and_gets_the_agent_and_little_else() {
+    if !is_git_installed() {
+        return;
+    }
+    let (workspace, library) = with_library(WEB);
+    let expected = workspace.ok(&["lock"]);
+    let bin = workspace.root().parent().unwrap().join("bin");
+    fs::create_dir_all(&bin).unwrap();
+    // As ssh, but to this machine: the last argument is what the other side shall run.
+    let path = programs();
+    let seen = bin.join("seen");
+    let script = format!(
+        "#!/bin/sh\n(echo \"$@\"; env) > {}\nfor command; do :; done\nPATH='{path}' exec sh -c \"$command\"\n",
+        seen.display()
+    );
+    fs::write(bin.join("ssh"), script).unwrap();
+    fs::set_permissions(bin.join("ssh"), fs::Permissions::from_mode(0o755)).unwrap();
+    let url = format!("ssh://git@example.com:2222{}", library.path.display());
+    workspace.write("BUILD.star", WEB.replace("file://vendor/lib", &url));
+    let mut lock = workspace.command(&["lock", "//:web"]);
+    lock.env("PATH", format!("{}:{path}", bin.display())).env("SSH_AUTH_SOCK", "/agent").env("TOKEN", "hunter2");
+    let run = Run::from(lock.output().unwrap());
+    assert_eq!(run.stdout, expected.replace("file://vendor/lib", &url), "{}", run.stderr);
+    let seen = fs::read_to_string(seen).unwrap();
+    assert!(seen.contains("-oBatchMode=yes") && seen.contains("-p 2222 git@example.com"), "{seen}");
+    assert!(seen.contains("SSH_AUTH_SOCK=/agent") && !seen.contains("hunter2"), "{seen}");
 }
 
 #[test]

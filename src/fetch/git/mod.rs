@@ -49,13 +49,23 @@ impl Client {
         stored(&pin.sha256, store)?.ok_or(GitError::Vanished { digest: pin.sha256 })
     }
 
-    /// Finds out which commit a ref stands for now, brings its tar into the store, and returns both.
+    /// Finds out which commit a ref stands for now, brings its tar into the store, and returns both; where it is the one that is
+    /// `known`, nothing is brought.
     ///
     /// # Errors
     /// As [`Client::commit`]; there is no such ref, or a tag and a branch of this name.
-    pub fn discover_commit(&self, remote: &RemoteRef, workspace: &Workspace, store: &Store) -> Result<Pin, GitError> {
+    pub fn discover_commit(
+        &self,
+        remote: &RemoteRef,
+        known: Option<&Pin>,
+        workspace: &Workspace,
+        store: &Store,
+    ) -> Result<Pin, GitError> {
         let mut repository = self.repository(remote, workspace, store, None)?;
         let found = repository.resolve()?;
+        if let Some(known) = known.filter(|pin| pin.commit == found.id) {
+            return Ok(known.clone());
+        }
         repository.init(&found.id)?;
         repository.fetch(&found.id)?;
         let sha256 = self.archive(&repository, &found.id, None, store)?;

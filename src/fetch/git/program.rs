@@ -98,7 +98,7 @@ impl Program<'_> {
             let mut bytes = Vec::new();
             output.take(limit + 1).read_to_end(&mut bytes).map_err(|source| GitError::Output { source })?;
             if bytes.len() as u64 > limit {
-                return Err(GitError::TooMuch { what: "git has more to say than is read", limit });
+                return Err(GitError::TooMuch { what: "git says more", limit });
             }
             Ok(bytes)
         })
