@@ -18,6 +18,7 @@ pub mod entry;
 pub mod eval;
 pub mod fetch;
 pub mod format;
+pub mod git;
 pub mod http;
 pub mod image;
 pub mod oci;

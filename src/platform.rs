@@ -21,6 +21,11 @@ impl Platform {
         Platform { os: "linux".into(), architecture: "amd64".into(), variant: None }
     }
 
+    /// True for what can be a part of a platform: letters, digits, `.`, `_` and `-`.
+    pub fn is_word(text: &str) -> bool {
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+    }
+
     /// A platform from separate fields, normalised.
     pub fn new(os: &str, architecture: &str, variant: Option<&str>) -> Self {
         let (architecture, variant) = match (architecture, variant) {
@@ -50,9 +55,7 @@ impl FromStr for Platform {
 
     fn from_str(text: &str) -> Result<Self, PlatformError> {
         let parts: Vec<&str> = text.split('/').collect();
-        let word =
-            |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
-        match (parts.iter().all(word), parts.as_slice()) {
+        match (parts.iter().all(|part| Self::is_word(part)), parts.as_slice()) {
             (true, [os, architecture]) => Ok(Platform::new(&os.to_lowercase(), &architecture.to_lowercase(), None)),
             (true, [os, architecture, variant]) => {
                 Ok(Platform::new(&os.to_lowercase(), &architecture.to_lowercase(), Some(&variant.to_lowercase())))

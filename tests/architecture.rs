@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Modules by floor, lowest first; those of one floor do not import each other (ARCHITECTURE.md).
 const FLOORS: [&[&str]; 8] = [
     &["diagnostic", "digest", "format", "http", "path", "platform", "scratch"],
-    &["entry", "oci"],
+    &["entry", "git", "oci"],
     &["archive", "store", "target", "tree"],
     &["action", "image", "source"],
     &["dockerfile", "eval", "fetch", "registry", "sandbox", "tomlspec"],

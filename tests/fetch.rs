@@ -1,6 +1,6 @@
 //! Fetching: mirrors, digests, failures. Every server is a thread of the test on 127.0.0.1.
 
-mod server;
+pub mod server;
 
 use std::fs;
 use std::net::TcpListener;

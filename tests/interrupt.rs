@@ -1,6 +1,8 @@
 //! Ctrl-C: the command ends soon, by the signal, and leaves nothing temporary behind.
 
 use std::fs;
+use std::io;
+use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -101,4 +103,23 @@ fn an_output_that_is_interrupted_is_not_there() {
         let _ = fs::remove_file(workspace.path("out/x.tar"));
         let _ = fs::remove_dir_all(workspace.path("out/x"));
     }
+}
+
+#[test]
+fn a_commit_whose_fetch_is_interrupted_leaves_no_git_behind() {
+    if !crate::git::repository::is_git_installed() {
+        return;
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/lib.git", listener.local_addr().unwrap());
+    let spec = format!("image(name = 'x', layers = [archive(src = git(url = '{url}'))])");
+    let workspace = Workspace::new().file("BUILD.star", spec);
+    let child = start(&workspace, &["lock"]);
+    let (mut server, _) = listener.accept().unwrap();
+    let status = interrupt(child, "-TERM");
+    assert_eq!(status.signal(), Some(15), "{status}");
+    assert_eq!(names(&workspace.store().join("ingest")), Vec::<String>::new());
+    // The request, and then the end: nobody holds the connection.
+    server.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    io::copy(&mut server, &mut io::sink()).expect("git is gone");
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-const COMMANDS: [&str; 27] = [
+const COMMANDS: [&str; 29] = [
     "build",
     "lock",
     "update",
@@ -18,6 +18,8 @@ const COMMANDS: [&str; 27] = [
     "rmi",
     "pull",
     "push",
+    "tags",
+    "referrers",
     "copy",
     "save",
     "load",

@@ -2,6 +2,7 @@
 
 mod access;
 mod conformance;
+mod hostile;
 mod lists;
 mod login;
 mod place;

@@ -9,6 +9,7 @@ mod crashes;
 mod dockerfile;
 mod examples;
 mod fetch;
+mod git;
 mod golden;
 mod graph;
 mod hostile;

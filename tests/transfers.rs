@@ -55,7 +55,7 @@ fn what_is_pushed_is_pulled_elsewhere_with_the_same_digest() {
     let error = elsewhere.fails(1, &["pull", &format!("{name}:1"), "--platform", "linux/s390x"]);
     assert!(error.contains("linux/amd64, linux/arm64"), "{error}");
     let error = elsewhere.fails(1, &["pull", &format!("{name}:2")]);
-    assert!(error.contains("has no image") && error.contains(&format!("{name}:2")), "{error}");
+    assert!(error.contains("has no shop/both:2"), "{error}");
 }
 
 #[test]
@@ -250,4 +250,38 @@ fn a_rebase_finds_both_bases_in_their_registry_and_gives_what_a_build_gives() {
     workspace.ok(&["update"]);
     assert_eq!(digest(&rebased.stdout), workspace.build("//:app"), "{}", rebased.stderr);
     assert!(elsewhere.ok(&["inspect", "new"]).contains("org.opencontainers.image.base.name"));
+}
+
+#[test]
+fn a_repository_is_looked_at_and_tidied_without_a_pull() {
+    let registry = Server::start(Options::default());
+    let host = registry.host();
+    let built = digest(&shop(&registry).ok(&["build", "//:web", "--push"]));
+    let workspace = Workspace::new();
+    assert_eq!(workspace.ok(&["tags", &format!("{host}/shop/web")]), "1\nlatest\n");
+    let json = workspace.ok(&["tags", &format!("{host}/shop/web:1"), "--json"]);
+    assert_eq!(json, format!("{{\"repository\":\"{host}/shop/web\",\"tags\":[\"1\",\"latest\"]}}\n"));
+
+    let config = serde_json::json!({"mediaType": "application/vnd.oci.empty.v1+json", "digest": registry.put_blob("shop/web", b"{}").to_string(), "size": 2});
+    let subject =
+        serde_json::json!({"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": built, "size": 1});
+    let signature = serde_json::json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "artifactType": "application/x-signature", "config": config, "layers": [], "subject": subject});
+    let bytes = signature.to_string();
+    let signature =
+        registry.put_manifest("shop/web", "signature", "application/vnd.oci.image.manifest.v1+json", bytes.as_bytes());
+    let listed = workspace.ok(&["referrers", &format!("{host}/shop/web:1")]);
+    assert_eq!(listed, format!("{signature} application/vnd.oci.image.manifest.v1+json {}\n", bytes.len()));
+    assert_eq!(workspace.ok(&["referrers", &format!("{host}/shop/web:1"), "--artifact-type", "x/y"]), "");
+
+    registry.clear();
+    let shown = workspace.ok(&["inspect", &format!("registry:{host}/shop/web:1"), "--format", "{{.Digest}}"]);
+    assert_eq!(shown.trim(), built);
+    assert_eq!(asked(&registry).len(), 2, "manifest and config: {:?}", asked(&registry));
+
+    let deleted = workspace.ok(&["rmi", &format!("registry:{host}/shop/web@{built}")]);
+    assert_eq!(deleted, format!("Deleted: registry:{host}/shop/web@{built}\n"));
+    assert!(registry.manifest("shop/web", "1").is_none());
+    let error = workspace.fails(1, &["rmi", &format!("docker://{host}/shop/web@{built}")]);
+    assert!(error.contains(&built), "{error}");
 }

@@ -15,7 +15,7 @@
 //! | | the digest asked for; of an image in a registry, the one that the lock gives for the platform | `digest` |
 //! | | the platform, which chooses among several images | `platform` |
 //! | archive: a tar or zip file to the list of its entries | SHA-256 of the file | `content` |
-//! | fetch | the digest that the file must have | `sha256` |
+//! | fetch: a file, or the tar of a commit | the digest that it must have | `sha256` |
 //! | run: a command in a root to the entries that it changes | version of the sandbox | `sandbox` |
 //! | | of each entry of the root: as of a layer | `root` |
 //! | | the command, its environment and working directory; the number of processors | `argv`, `env`, `workdir`, `cpus` |
@@ -33,7 +33,7 @@
 //! | which spec, syntax or builtin named the entries | two specs that mean the same layer share it |
 //! | the layers below | what a layer takes over from them, parents and owners, is in its entries |
 //! | content of an image that is asked for by digest | the digest says what it is |
-//! | URLs of a fetch; registry, repository and tag of an image | the digest says what they must hold |
+//! | URLs of a fetch; repository, ref and commit of a tar; registry, repository and tag of an image | the digest says what they must hold |
 //! | the time that a command may take | it fails, or its result does not depend on it |
 //! | by what right the sandbox is made | all give the same |
 //! | the compression of what a command changed | it is packed again |

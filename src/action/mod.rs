@@ -6,7 +6,7 @@
 //! Import ─► Tree ─► Compose ─► Encode ──┐
 //!             ├───► Merge ─► Compose ─► Encode ─► Image ─► Index
 //!             └───► Run ─────────────────────────┘
-//!          Fetch ─► List ──────┘
+//!      Fetch, Git ─► List ─────┘
 //! ```
 //!
 //! `Compose` finds out what a layer holds (paths, metadata, content digests), `Encode` writes its bytes. Only
@@ -26,8 +26,9 @@ pub use step::{Part, Step, StepTarget};
 use crate::diagnostic::{Span, Spanned};
 use crate::digest::Digest;
 use crate::format::Compression;
+use crate::git::Pin;
 use crate::platform::Platform;
-use crate::target::{Archive, Base, Fetch, ImageSpec, IndexSpec, LayerSpec, Run};
+use crate::target::{Archive, Base, Fetch, Git, ImageSpec, IndexSpec, LayerSpec, Run};
 
 /// One step of a build.
 #[derive(Clone, Debug)]
@@ -44,11 +45,18 @@ pub enum Action {
         /// The spec's, or the lock's.
         sha256: Digest,
     },
+    /// Brings the files of a commit into the store, as a tar. Gives a content.
+    Git {
+        target: StepTarget,
+        git: Spanned<Git>,
+        /// The spec's, or the lock's.
+        pin: Pin,
+    },
     /// Finds out what an archive holds. Gives a listing.
     List {
         target: StepTarget,
         archive: Spanned<Archive>,
-        /// The fetch that brings the archive; `None` for one of the workspace.
+        /// What brings the archive; `None` for one of the workspace.
         fetched: Option<ActionId>,
     },
     /// Finds out what a layer holds. Gives a changeset.
@@ -96,7 +104,7 @@ impl Action {
     /// The actions whose results this one takes.
     pub fn inputs(&self) -> Vec<ActionId> {
         match self {
-            Action::Import { .. } | Action::Fetch { .. } => Vec::new(),
+            Action::Import { .. } | Action::Fetch { .. } | Action::Git { .. } => Vec::new(),
             Action::Tree { image } => vec![*image],
             Action::List { fetched, .. } => fetched.iter().copied().collect(),
             Action::Compose { below, from, listing, fetched, .. } => {
@@ -117,6 +125,7 @@ impl Action {
                 (target, Part::Base { title: base.value.title(), platform: platform.clone() })
             }
             Action::Fetch { target, fetch, .. } => (target, Part::Fetch { title: fetch.value.title() }),
+            Action::Git { target, git, .. } => (target, Part::Fetch { title: git.value.title() }),
             Action::List { target, archive, .. } => (target, Part::Archive { title: archive.value.src.value.title() }),
             Action::Encode { target, number, title, .. } | Action::Run { target, number, title, .. } => {
                 (target, Part::Layer { number: *number, title: title.clone() })
@@ -133,6 +142,7 @@ impl Action {
         match self {
             Action::Import { base, .. } => Some(format!("import {}", base.value.title())),
             Action::Fetch { fetch, .. } => Some(format!("fetch {}", fetch.value.title())),
+            Action::Git { git, .. } => Some(format!("fetch {}", git.value.title())),
             Action::List { archive, .. } => Some(format!("read {}", archive.value.src.value.title())),
             Action::Encode { target, title, .. } | Action::Run { target, title, .. } => Some(match &target.platform {
                 Some(platform) => format!("{title} ({platform})"),

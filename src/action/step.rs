@@ -33,7 +33,7 @@ pub struct StepTarget {
 pub enum Part {
     /// An image of the workspace or of a registry is read into the store.
     Base { title: String, platform: Platform },
-    /// A file is fetched.
+    /// A file is fetched, or the files of a commit.
     Fetch { title: String },
     /// An archive is read, to know what is in it.
     Archive { title: String },

@@ -96,14 +96,18 @@ impl<'a> LastBuilds<'a> {
 
     fn write(&self, builds: &[BuildRecord]) -> Result<(), StoreError> {
         for build in builds {
-            let record = ActionRecord { preimage: (), result: build, outputs: vec![build.digest] };
+            let record =
+                ActionRecord { preimage: (), result: build, outputs: vec![build.digest], documents: Vec::new() };
             self.store.put_action(&key(&build.target, &build.digest), &record)?;
         }
         let _claim = self.store.claim(&self.table_key(), || ())?;
         let mut table = self.read_table()?;
         table.extend(builds.iter().map(|build| (build.target().to_string(), build.digest)));
         let outputs = table.values().copied().collect();
-        self.store.put_action(&self.table_key(), &ActionRecord { preimage: (), result: table, outputs })
+        self.store.put_action(
+            &self.table_key(),
+            &ActionRecord { preimage: (), result: table, outputs, documents: Vec::new() },
+        )
     }
 
     fn table(&self) -> Result<&Table, Diagnostic> {

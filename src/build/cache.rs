@@ -37,7 +37,18 @@ impl Cache<'_> {
         result: R,
         outputs: Vec<Digest>,
     ) -> Result<(), Diagnostic> {
-        let record = ActionRecord { preimage, result, outputs };
+        self.put_with(preimage, result, outputs, Vec::new())
+    }
+
+    /// As [`Cache::put`], for a result that is worth nothing without `documents`.
+    pub(super) fn put_with<R: Serialize>(
+        &self,
+        preimage: &Preimage,
+        result: R,
+        outputs: Vec<Digest>,
+        documents: Vec<Digest>,
+    ) -> Result<(), Diagnostic> {
+        let record = ActionRecord { preimage, result, outputs, documents };
         self.store.put_action(&preimage.key(), &record).map_err(unwritable)
     }
 

@@ -1,7 +1,7 @@
 //! Runs single actions.
 
 use std::panic::resume_unwind;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::action::record::{BuildRecord, StepResult};
 use crate::action::{Action, ActionId, Part, Step};
 use crate::diagnostic::Diagnostic;
 use crate::entry::Entry;
-use crate::fetch::{self, Client};
+use crate::fetch::Client;
 use crate::image::Registry;
 use crate::source::{StatCache, Workspace};
 use crate::store::Store;
@@ -32,6 +32,8 @@ pub struct Context<'a> {
     pub store: &'a Store,
     /// Where images are had that the store lacks. Of what it has nothing is asked.
     pub registry: &'a dyn Registry,
+    /// What brings files and commits from elsewhere that the store lacks.
+    pub client: &'a Client,
     pub progress: &'a dyn Progress,
     /// Time since some moment before the build. It reaches reports only.
     pub clock: &'a (dyn Fn() -> Duration + Sync),
@@ -44,7 +46,6 @@ pub(super) struct Executor<'a> {
     pub(super) context: &'a Context<'a>,
     pub(super) cache: Cache<'a>,
     pub(super) digests: StatCache,
-    pub(super) client: LazyLock<Client>,
     /// Layers, images and indexes that the store lacks are not made.
     pub(super) explaining: bool,
 }
@@ -63,7 +64,6 @@ impl<'a> Executor<'a> {
             context,
             cache: Cache { store, baseline, clock },
             digests: StatCache::open(store, workspace),
-            client: LazyLock::new(|| Client::new(fetch::Options::default())),
             explaining,
         }
     }
@@ -104,6 +104,7 @@ impl<'a> Executor<'a> {
         let output = match action {
             Action::Import { base, platform, .. } => return self.import(action, base, platform),
             Action::Fetch { fetch, sha256, .. } => return self.fetch(action, fetch, sha256),
+            Action::Git { git, pin, .. } => return self.git(action, git, pin),
             Action::List { archive, fetched, .. } => {
                 return self.list(action, archive, fetched.map(|id| results.content(id)));
             }

@@ -32,7 +32,11 @@ impl Executor<'_> {
         let make = || {
             let (image, micros) = self.cache.timed(|| self.read_image(base, platform))?;
             let result = image_result(&image, micros);
-            self.cache.put(&preimage, result, vec![result.digest])?;
+            // What is built on the image has its uppermost layer, and to be built again needs to know the rest of it.
+            let top = image.manifest().layers.last().map(|layer| layer.digest);
+            let outputs = [result.digest].into_iter().chain(top).collect();
+            let documents = vec![result.digest, image.manifest().config.digest];
+            self.cache.put_with(&preimage, result, outputs, documents)?;
             Ok((image, result))
         };
         let ((image, result), miss) = self.found_or_made(action, &preimage, None, find, make)?;

@@ -1,4 +1,4 @@
-//! Files that are fetched, and what is in archives, without and with the bytes of their files.
+//! Files and commits that are fetched, and what is in archives, without and with the bytes of their files.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -12,13 +12,14 @@ use crate::archive::read::{Limits, Spool, decompress, is_zip, read_tar, read_zip
 use crate::diagnostic::{At, Diagnostic, Spanned};
 use crate::digest::{DiffId, Digest};
 use crate::entry::{Content, Entry, Kind, Origin};
+use crate::git::Pin;
 use crate::path::{ImagePath, WorkspacePath};
 use crate::source::SourceFile;
 use crate::store::Store;
-use crate::target::{Archive, Fetch, FileSource};
+use crate::target::{Archive, ArchiveSource, Fetch, Git};
 
 use super::cache::{unreadable, unwritable};
-use super::execute::Executor;
+use super::execute::{Context, Executor};
 use super::output::{Done, Output};
 use super::schedule::How;
 
@@ -30,15 +31,29 @@ impl Executor<'_> {
         fetch: &Spanned<Fetch>,
         sha256: &Digest,
     ) -> Result<(Done, How), Diagnostic> {
-        let (workspace, store) = (self.context.workspace, self.context.store);
+        let Context { workspace, store, client, .. } = *self.context;
         let Spanned { value, span } = fetch;
+        let get = || client.fetch(value, sha256, workspace, store).map_err(Diagnostic::from).at(span.as_ref());
+        self.fetched(action, sha256, get)
+    }
+
+    /// `Git`. As `Fetch`, for the tar of a commit.
+    pub(super) fn git(&self, action: &Action, git: &Spanned<Git>, pin: &Pin) -> Result<(Done, How), Diagnostic> {
+        let Context { workspace, store, client, .. } = *self.context;
+        let Spanned { value, span } = git;
+        let get = || client.commit(&value.remote(), pin, workspace, store).map_err(Diagnostic::from).at(span.as_ref());
+        self.fetched(action, &pin.sha256, get)
+    }
+
+    fn fetched(
+        &self,
+        action: &Action,
+        sha256: &Digest,
+        get: impl Fn() -> Result<Content, Diagnostic>,
+    ) -> Result<(Done, How), Diagnostic> {
         let preimage = Preimage::fetch(*sha256);
-        let get = || {
-            let fetched =
-                || self.client.fetch(value, sha256, workspace, store).map_err(Diagnostic::from).at(span.as_ref());
-            self.cache.timed(fetched)
-        };
-        let find = || store.contains(sha256).map(|_| get()).transpose();
+        let get = || self.cache.timed(&get);
+        let find = || self.context.store.contains(sha256).map(|_| get()).transpose();
         let ((content, micros), miss) = self.found_or_made(action, &preimage, None, find, get)?;
         let result = StepResult { digest: content.digest, size: content.size, diff_id: None, micros };
         Ok(self.done(action, Output::Content(content), preimage, Some(result), miss))
@@ -52,12 +67,14 @@ impl Executor<'_> {
         fetched: Option<&Content>,
     ) -> Result<(Done, How), Diagnostic> {
         let content = match (&archive.value.src.value, fetched) {
-            (FileSource::Path(path), _) => {
+            (ArchiveSource::Path(path), _) => {
                 let span = archive.value.src.span.as_ref().map(|span| span.narrowed_to(path.as_str()));
                 self.hash(&archive.value.package.join(path)).at(span.as_ref()).at(archive.span.as_ref())?
             }
-            (FileSource::Fetch(_), Some(content)) => content.clone(),
-            (FileSource::Fetch(_), None) => unreachable!("the plan fetches what a layer names"),
+            (ArchiveSource::Fetch(_) | ArchiveSource::Git(_), Some(content)) => content.clone(),
+            (ArchiveSource::Fetch(_) | ArchiveSource::Git(_), None) => {
+                unreachable!("the plan fetches what a layer names")
+            }
         };
         let preimage = Preimage::archive(content.digest);
         let find = || {

@@ -107,7 +107,11 @@ fn urgency(graph: &ActionGraph, consumers: &[Vec<ActionId>]) -> Vec<u32> {
     let actions: Vec<_> = graph.iter().collect();
     for (id, action) in actions.into_iter().rev() {
         let own = match action {
-            Action::Import { .. } | Action::Fetch { .. } | Action::List { .. } | Action::Encode { .. } => 8,
+            Action::Import { .. }
+            | Action::Fetch { .. }
+            | Action::Git { .. }
+            | Action::List { .. }
+            | Action::Encode { .. } => 8,
             // A step takes as long as it likes, and what stands on it waits.
             Action::Run { .. } => 32,
             Action::Tree { .. } | Action::Compose { .. } | Action::Merge { .. } => 1,

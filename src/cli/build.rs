@@ -81,6 +81,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         settings: &targets.settings,
         store: &store,
         registry: &*registry,
+        client: &environment::fetcher(arguments.offline),
         progress: &progress,
         clock: &|| begun.elapsed(),
         against: None,

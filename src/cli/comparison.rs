@@ -36,6 +36,7 @@ impl Comparison {
             settings: &targets.settings,
             store: &store,
             registry: &*registry,
+            client: &environment::fetcher(self.offline),
             progress: &Reporter::new(0, true),
             clock: &|| begun.elapsed(),
             against: against.as_deref(),

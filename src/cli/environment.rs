@@ -5,6 +5,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use crate::diagnostic::Diagnostic;
+use crate::fetch;
 use crate::path::WorkspacePath;
 use crate::platform::Platform;
 use crate::registry::{Client, Credentials, Hosts, Options, RegistryError};
@@ -83,6 +84,13 @@ impl Arguments {
 /// A path that a variable of the environment names.
 fn directory(name: &str) -> Option<PathBuf> {
     env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// What brings files and commits from elsewhere; with `offline` only those of the workspace.
+pub(super) fn fetcher(offline: bool) -> fetch::Client {
+    let variables = fetch::GIT_VARIABLES.iter().filter_map(|name| Some(((*name).to_owned(), env::var_os(name)?)));
+    let options = fetch::Options { offline, ..fetch::Options::default() };
+    fetch::Client::new(options).with_git_variables(variables.collect())
 }
 
 /// True where nobody looks on: most services that run builds set `CI`.

@@ -7,22 +7,25 @@ use crate::digest::Digest;
 use crate::image::{self, Image, ImageIndex, ImageOrIndex};
 use crate::oci::ContainerConfig;
 use crate::platform::Platform;
+use crate::registry::{self, Which};
 use crate::store::Store;
 
-use super::name::{self, Found};
+use super::place::Place;
 use super::template::Format;
-use super::{environment, print};
+use super::{environment, name, print, pull, registries};
 
-/// Show images and indexes of the store as JSON: what `docker image inspect` shows, manifest and config.
+/// Show images and indexes of the store or of a registry as JSON: what `docker image inspect` shows, manifest and config.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   ocify inspect //examples/hello
   ocify inspect sha256:... --config
+  ocify inspect registry:debian:12 --platform linux/arm64
   ocify inspect example.com/web:1.4 --format '{{.Digest}} {{json .Config.Entrypoint}}'
   ocify inspect example.com/web:1.4 --format '{{index .Config.Labels \"version\"}}'
   ocify inspect example.com/web:1.4 --platform linux/arm64 --check")]
 pub(super) struct Arguments {
-    /// A name as `ocify images` lists it, a label, a digest or image ID, or at least four digits of one
+    /// A name as `ocify images` lists it, a label, a digest or image ID, or at least four digits of one; registry:NAME for an
+    /// image of a registry, of which no layer is downloaded
     #[arg(value_name = "IMAGE", required = true)]
     names: Vec<String>,
     /// Print only the config, byte for byte
@@ -44,10 +47,10 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -> Result<(), Diagnostic> {
     let store = environment.store()?;
-    let found: Vec<Found> =
-        arguments.names.iter().map(|text| name::find(text, &store)).collect::<Result<_, Diagnostic>>()?;
+    let find = |text: &String| find(text, environment, &store);
+    let found = arguments.names.iter().map(find).collect::<Result<Vec<Digest>, Diagnostic>>()?;
     let mut loaded = Vec::new();
-    for (text, Found { digest, .. }) in arguments.names.iter().zip(&found) {
+    for (text, digest) in arguments.names.iter().zip(&found) {
         if arguments.check {
             check(digest, &store)?;
         }
@@ -71,6 +74,17 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
             values.extend(last);
             print(&format!("{:#}\n", Value::Array(values)))
         }
+    }
+}
+
+/// The digest of what a name stands for. Of an image in a registry, manifest and config are brought.
+fn find(text: &str, environment: &environment::Arguments, store: &Store) -> Result<Digest, Diagnostic> {
+    match text.parse() {
+        Ok(Place::Registry(name)) => {
+            let pulled = registry::pull_documents(&registries::client(environment)?, &name, Which::All, store);
+            Ok(pulled.map_err(|error| pull::failed(&name, error))?.digest())
+        }
+        _ => Ok(name::find(text, store)?.digest),
     }
 }
 

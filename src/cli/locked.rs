@@ -36,7 +36,8 @@ impl Locked {
 pub(super) fn stale(lock: &Lock, names: &Names) -> Vec<String> {
     let images = lock.images.keys().filter(|name| !names.images.contains_key(name)).map(|name| format!("- {name}"));
     let files = lock.fetches.keys().filter(|name| !names.fetches.contains_key(*name)).map(|name| format!("- {name}"));
-    images.chain(files).collect()
+    let commits = lock.commits.keys().filter(|name| !names.commits.contains_key(name)).map(|name| format!("- {name}"));
+    images.chain(files).chain(commits).collect()
 }
 
 /// Writes the lock; the old one is there until the new one is whole.

@@ -42,7 +42,9 @@ mod push;
 mod query;
 mod rebase;
 mod record;
+mod referrers;
 mod registries;
+mod report;
 mod resolver;
 mod rmi;
 mod save;
@@ -50,17 +52,17 @@ mod schema;
 mod selection;
 mod size;
 mod tag;
+mod tags;
 mod template;
 mod transfer;
 mod update;
 mod user_config;
 
 use std::fs::File;
-use std::io::{self, ErrorKind, IsTerminal, Seek, Write};
+use std::io::{self, ErrorKind, Seek, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use miette::{GraphicalReportHandler, GraphicalTheme};
 
 use crate::diagnostic::{Class, Diagnostic};
 use crate::eval::Notes;
@@ -94,6 +96,8 @@ enum Command {
     Rmi(rmi::Arguments),
     Pull(pull::Arguments),
     Push(push::Arguments),
+    Tags(tags::Arguments),
+    Referrers(referrers::Arguments),
     Copy(copy::Arguments),
     Save(save::Arguments),
     Load(load::Arguments),
@@ -123,7 +127,7 @@ pub fn main() -> ExitCode {
     match cli.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprint!("{}", render(&error));
+            eprint!("{}", report::render(&error));
             ExitCode::from(match error.class() {
                 Class::Spec => 2,
                 Class::Failure => 1,
@@ -150,6 +154,8 @@ impl Cli {
             Command::Rmi(arguments) => rmi::run(arguments, environment),
             Command::Pull(arguments) => pull::run(arguments, environment),
             Command::Push(arguments) => push::run(arguments, environment),
+            Command::Tags(arguments) => tags::run(arguments, environment),
+            Command::Referrers(arguments) => referrers::run(arguments, environment),
             Command::Copy(arguments) => copy::run(arguments, environment),
             Command::Save(arguments) => save::run(arguments, environment),
             Command::Load(arguments) => load::run(arguments, environment),
@@ -164,20 +170,6 @@ impl Cli {
             Command::Logout(arguments) => logout::run(arguments, environment),
             Command::Completions(arguments) => completions::run(arguments),
         }
-    }
-}
-
-/// The error as a person reads it: colours and the terminal's width on a terminal, plain text of 100 columns elsewhere.
-fn render(error: &Diagnostic) -> String {
-    let handler = if io::stderr().is_terminal() {
-        GraphicalReportHandler::new()
-    } else {
-        GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor()).with_width(100)
-    };
-    let mut report = String::new();
-    match handler.render_report(&mut report, error) {
-        Ok(()) => report,
-        Err(_) => format!("error: {error}\n"),
     }
 }
 

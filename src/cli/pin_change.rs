@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
+use crate::git::{Pin, RemoteRef};
 use crate::image::{self, Image, Registry};
 use crate::oci::Reference;
 use crate::platform::Platform;
@@ -52,6 +53,16 @@ pub(super) fn image(name: &Reference, pins: (&ImagePin, &ImagePin), shown: &Show
 pub(super) fn file(name: &str, digests: [&Digest; 2], store: &Store) -> String {
     let mut text = String::new();
     put(&mut text, format_args!("{name}\n  digest: {} -> {}\n", digests[0], digests[1]));
+    put_change(&mut text, "size", digests.map(|digest| store.contains(digest).map(human_size)));
+    text
+}
+
+/// How the commit of a ref changed.
+pub(super) fn commit(name: &RemoteRef, pins: [&Pin; 2], store: &Store) -> String {
+    let mut text = String::new();
+    put(&mut text, format_args!("{name}\n  commit: {} -> {}\n", pins[0].commit, pins[1].commit));
+    let digests = pins.map(|pin| &pin.sha256);
+    put_change(&mut text, "digest", digests.map(|digest| Some(digest.to_string())));
     put_change(&mut text, "size", digests.map(|digest| store.contains(digest).map(human_size)));
     text
 }

@@ -20,14 +20,20 @@ pub(super) struct Supplied {
     pub(super) store: Store,
 }
 
-/// A client of registries, and the store to which it brings what is read and missing there, for a command that need not be
-/// run in a workspace: if there is one around, its settings count, below those of the user.
-pub(super) fn connected(environment: &environment::Arguments) -> Result<(Arc<Client>, Store), Diagnostic> {
+/// A client of registries for a command that need not be run in a workspace: if there is one around, its settings count,
+/// below those of the user.
+pub(super) fn client(environment: &environment::Arguments) -> Result<Client, Diagnostic> {
     let settings = match environment::workspace() {
         Ok((workspace, _)) => Some(tomlspec::load(&workspace)?.0),
         Err(_) => None,
     };
-    let client = Arc::new(environment.registry(settings.as_ref())?);
+    environment.registry(settings.as_ref())
+}
+
+/// A client of registries, and the store to which it brings what is read and missing there, for a command that need not be
+/// run in a workspace, as [`client`].
+pub(super) fn connected(environment: &environment::Arguments) -> Result<(Arc<Client>, Store), Diagnostic> {
+    let client = Arc::new(client(environment)?);
     Ok((client.clone(), environment.store()?.supplied_by(client)))
 }
 

@@ -6,6 +6,7 @@ use std::thread;
 use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
 use crate::fetch::Client;
+use crate::git::{Pin, RemoteRef};
 use crate::image::{self, Registry};
 use crate::oci::Reference;
 use crate::source::{ImagePin, Workspace};
@@ -53,6 +54,19 @@ impl Resolver<'_> {
     /// No URL gives it.
     pub(super) fn file(&self, fetch: &Fetch) -> Result<Digest, Diagnostic> {
         Ok(self.client.discover(fetch, self.workspace, self.store)?)
+    }
+
+    /// The commit that a ref stands for, and the digest of its files, which the store has afterwards.
+    ///
+    /// # Errors
+    /// The repository cannot be asked, or has no such ref.
+    pub(super) fn commit(&self, remote: &RemoteRef) -> Result<Pin, Diagnostic> {
+        self.client.discover_commit(remote, self.workspace, self.store).map_err(|error| {
+            // The URL is in the lock, so it may be shown.
+            let help = error.help();
+            let diagnostic = Diagnostic::failure(format!("`{remote}` cannot be pinned")).caused_by(error);
+            help.into_iter().fold(diagnostic, Diagnostic::help)
+        })
     }
 }
 

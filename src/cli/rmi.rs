@@ -4,21 +4,25 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
-use crate::oci::Descriptor;
+use crate::oci::{Descriptor, Reference, Repository};
+use crate::registry::ManifestName;
 use crate::store::{Kind, Store};
 
 use super::name::{self, Found};
-use super::{environment, print};
+use super::place::Place;
+use super::{environment, print, registries};
 
-/// Remove images from the store: by name that name, by digest or ID the only name of the image.
+/// Remove images from the store, or from a registry: by name that name, by digest or ID the only name of the image.
 #[derive(clap::Args)]
 #[command(
     after_help = "With the last name of an image go the blobs, listings and records that no other image needs. Those
-which a running command may be using stay until `ocify prune`.
+which a running command may be using stay until `ocify prune`. registry:NAME is deleted in its registry,
+if that allows it: a tag, or with a digest the image and all of its tags there.
 
 Examples:
   ocify rmi example.com/web:1.3
-  ocify rmi 3b1c0a9f22d4 --force"
+  ocify rmi 3b1c0a9f22d4 --force
+  ocify rmi registry:registry.example.com/shop/web@sha256:..."
 )]
 pub(super) struct Arguments {
     /// Names as `ocify images` lists them, labels, digests or image IDs, or at least four digits of one
@@ -33,20 +37,45 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -> Result<(), Diagnostic> {
+    let (remote, local): (Vec<_>, Vec<_>) =
+        arguments.names.iter().map(|text| (text, place(text))).partition(|(_, place)| place.is_some());
     let store = environment.store_to_look_at()?;
     let references = name::references(&store)?;
     let unnamed = store.unnamed().map_err(name::unreadable)?;
     let mut removal = Removal::default();
-    for text in &arguments.names {
+    for (text, _) in local {
         removal.add(text, name::find(text, &store)?, &references, &unnamed, arguments.force)?;
     }
+    let mut text = delete(remote.into_iter().filter_map(|(_, name)| name).collect(), environment)?;
     store.remove_references(&removal.names, &removal.unnamed).map_err(name::unwritable)?;
-    let mut text: String = removal.names.iter().map(|name| format!("Untagged: {name}\n")).collect();
+    text.extend(removal.names.iter().map(|name| format!("Untagged: {name}\n")));
     if !arguments.no_prune {
         let roots = removal.roots(&references, &unnamed);
         text.push_str(&free(&roots, &store));
     }
     print(&text)
+}
+
+/// A name of a registry, if `text` says that it is one.
+fn place(text: &str) -> Option<Reference> {
+    match text.parse() {
+        Ok(Place::Registry(name)) => Some(name),
+        _ => None,
+    }
+}
+
+/// Deletes manifests or tags in their registries.
+fn delete(names: Vec<Reference>, environment: &environment::Arguments) -> Result<String, Diagnostic> {
+    if names.is_empty() {
+        return Ok(String::new());
+    }
+    let client = registries::client(environment)?;
+    let mut text = String::new();
+    for name in names {
+        client.delete_manifest(&Repository::of(&name), &ManifestName::of(&name))?;
+        text.push_str(&format!("Deleted: registry:{name}\n"));
+    }
+    Ok(text)
 }
 
 /// What goes out of index.json.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::diagnostic::{Diagnostic, nearest};
-use crate::fetch::{self, Client};
+use crate::git::{RemoteRef, RepositoryUrl};
 use crate::oci::Reference;
 use crate::path::WorkspacePath;
 use crate::source::Lock;
@@ -23,7 +23,8 @@ use super::{environment, pin_change, print};
   ocify update python:3.12-slim
   ocify update --locked")]
 pub(super) struct Arguments {
-    /// Names of images and URLs of files, as the specs have them; by default all that are pinned
+    /// Names of images and URLs of files and repositories, as the specs have them; of a repository also `URL#REF`; by default
+    /// all that are pinned
     #[arg(value_name = "NAME")]
     names: Vec<String>,
     /// Compare the Debian packages of the images, also where that takes bringing their layers
@@ -40,15 +41,17 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     let (workspace, here) = environment::workspace()?;
     let before = Lock::load(&workspace)?;
     let (settings, _) = tomlspec::load(&workspace)?;
-    let Chosen { images, files } = Chosen::of(&arguments.names, &before, &here)?;
+    let Chosen { images, files, commits } = Chosen::of(&arguments.names, &before, &here)?;
 
     let Supplied { registry, store, .. } = supplied(environment, &settings, arguments.offline)?;
-    let client = Client::new(fetch::Options { offline: arguments.offline, ..fetch::Options::default() });
+    let client = environment::fetcher(arguments.offline);
     let resolver = Resolver { registry: &*registry, client: &client, workspace: &workspace, store: &store };
     let images: Vec<Reference> = images.into_iter().collect();
     let files: Vec<String> = files.into_iter().collect();
     let pins = resolver::each(&images, |name| resolver.image(name))?;
     let digests = resolver::each(&files, |name| resolver.file(&pinned_file(name)))?;
+    let commits: Vec<RemoteRef> = commits.into_iter().collect();
+    let commit_pins = resolver::each(&commits, |name| resolver.commit(name))?;
 
     let shown = Shown { registry: &*registry, store: &store, settings: &settings, packages: arguments.packages };
     let (mut lock, mut lines, mut text) = (before.clone(), Vec::new(), String::new());
@@ -68,6 +71,14 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         }
         lock.fetches.insert(name, digest);
     }
+    for (name, pin) in commits.into_iter().zip(commit_pins) {
+        let old = &before.commits[&name];
+        if pin != *old {
+            lines.push(format!("{name} {} -> {}", old.commit, pin.commit));
+            text.push_str(&pin_change::commit(&name, [old, &pin], &store));
+        }
+        lock.commits.insert(name, pin);
+    }
     if lines.is_empty() {
         eprintln!("{} is as it was", Lock::FILE);
         return Ok(());
@@ -82,13 +93,14 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
 struct Chosen {
     images: BTreeSet<Reference>,
     files: BTreeSet<String>,
+    commits: BTreeSet<RemoteRef>,
 }
 
 impl Chosen {
     fn of(texts: &[String], lock: &Lock, here: &WorkspacePath) -> Result<Self, Diagnostic> {
         if texts.is_empty() {
             let (images, files) = (lock.images.keys().cloned().collect(), lock.fetches.keys().cloned().collect());
-            return Ok(Chosen { images, files });
+            return Ok(Chosen { images, files, commits: lock.commits.keys().cloned().collect() });
         }
         let mut chosen = Chosen::default();
         for text in texts {
@@ -96,6 +108,11 @@ impl Chosen {
             let file = Fetch { package: here.clone(), ..pinned_file(text) }.lock_name();
             let file = [Some(text.clone()), file].into_iter().flatten().find(|name| lock.fetches.contains_key(name));
             let image = text.parse::<Reference>().map(|name| name.canonical());
+            let commits: Vec<&RemoteRef> = lock.commits.keys().filter(|remote| is_named(remote, text, here)).collect();
+            if !commits.is_empty() {
+                chosen.commits.extend(commits.into_iter().cloned());
+                continue;
+            }
             match (file, image) {
                 (Some(name), _) => drop(chosen.files.insert(name)),
                 (None, Ok(name)) if lock.images.contains_key(&name) => drop(chosen.images.insert(name)),
@@ -109,8 +126,18 @@ impl Chosen {
     }
 }
 
+/// True if `text` is the URL of the ref's repository, with the ref's name or without, as it is in the lock or as a spec of this
+/// package has it.
+fn is_named(remote: &RemoteRef, text: &str, here: &WorkspacePath) -> bool {
+    let (url, name) = text.split_once('#').map_or((text, None), |(url, name)| (url, Some(name)));
+    let Ok(url) = url.parse::<RepositoryUrl>() else { return false };
+    name.is_none_or(|name| name == remote.name.as_str()) && (remote.url == url || remote.url == url.in_package(here))
+}
+
 fn unknown(name: &str, lock: &Lock) -> Diagnostic {
-    let known: Vec<String> = lock.images.keys().map(Reference::to_string).chain(lock.fetches.keys().cloned()).collect();
+    let images = lock.images.keys().map(Reference::to_string);
+    let commits = lock.commits.keys().map(RemoteRef::to_string);
+    let known: Vec<String> = images.chain(lock.fetches.keys().cloned()).chain(commits).collect();
     let error = Diagnostic::spec(format!("`{name}` is not in {}", Lock::FILE));
     match nearest(name, known.iter().map(String::as_str)) {
         Some(near) => error.help(format!("did you mean `{near}`?")),

@@ -158,6 +158,14 @@ fn builtins(globals: &mut GlobalsBuilder) {
         call("fetch", &args.items, &kwargs, eval)
     }
 
+    fn git<'v>(
+        #[starlark(args)] args: UnpackTuple<Value<'v>>,
+        #[starlark(kwargs)] kwargs: Arguments<'v>,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<Value<'v>> {
+        call("git", &args.items, &kwargs, eval)
+    }
+
     /// A value that depends on the platform for which an image is made.
     fn select<'v>(
         #[starlark(args)] args: UnpackTuple<Value<'v>>,

@@ -1,9 +1,10 @@
 //! Fetching one file: the store, then each of its places in order.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use ureq::Agent;
@@ -25,7 +26,9 @@ use super::location::Location;
 #[derive(Debug)]
 pub struct Client {
     pub(super) options: Options,
-    pub(super) agent: Agent,
+    agent: OnceLock<Agent>,
+    /// What git may know of the environment.
+    pub(super) git_variables: Vec<(String, OsString)>,
 }
 
 /// Why an attempt ended, and what it ends.
@@ -42,7 +45,17 @@ pub(super) enum Stop {
 impl Client {
     /// A client; it opens no connection yet.
     pub fn new(options: Options) -> Self {
-        Client { agent: http::agent(&options, RootCerts::PlatformVerifier), options }
+        Client { options, agent: OnceLock::new(), git_variables: Vec::new() }
+    }
+
+    /// With variables of the environment for git: of those in [`GIT_VARIABLES`](super::GIT_VARIABLES), the ones that are set.
+    pub fn with_git_variables(self, git_variables: Vec<(String, OsString)>) -> Self {
+        Client { git_variables, ..self }
+    }
+
+    /// Made when it is needed: it reads the certificate authorities.
+    pub(super) fn agent(&self) -> &Agent {
+        self.agent.get_or_init(|| http::agent(&self.options, RootCerts::PlatformVerifier))
     }
 
     /// Makes sure that the store has the file, whose SHA-256 is `digest`, and returns its content, which is read from there.
@@ -164,7 +177,7 @@ pub(super) fn commit(ingest: Ingest, expected: Option<&Digest>) -> Result<Digest
 }
 
 /// The content of a blob, verified, and stamped so that a later change of the file is noticed.
-fn stored(digest: &Digest, store: &Store) -> Result<Option<Content>, FetchError> {
+pub(super) fn stored(digest: &Digest, store: &Store) -> Result<Option<Content>, StoreError> {
     // Image-spec 1.1, "Image Layout § Blobs".
     let path: PathBuf = store.root().join("blobs/sha256").join(digest.hex());
     let Some(blob) = store.open_blob(digest)? else { return Ok(None) };
@@ -177,7 +190,7 @@ fn stored(digest: &Digest, store: &Store) -> Result<Option<Content>, FetchError>
         }
         // It is in quarantine now.
         Err(StoreError::DamagedBlob { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(error),
     }
 }
 

@@ -29,7 +29,7 @@ impl Client {
         store: &Store,
         attempts: &Attempts,
     ) -> Result<Digest, Stop> {
-        let get = |url: &Uri| self.agent.get(url).call().map_err(|error| Stop::Attempt(error.into()));
+        let get = |url: &Uri| self.agent().get(url).call().map_err(|error| Stop::Attempt(error.into()));
         let response = follow(url, self.options.redirects, get)?;
         if response.status().as_u16() != 200 {
             return Err(Refusal::of_status(&response).into());

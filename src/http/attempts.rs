@@ -54,3 +54,24 @@ fn varied(pause: Duration) -> Duration {
     let random = RandomState::new().hash_one(0) % 1001;
     pause / 2 + pause.mul_f64(random as f64 / 1000.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_vary_and_attempts_end() {
+        let pause = Duration::from_secs(2);
+        let pauses: Vec<Duration> = (0..100).map(|_| varied(pause)).collect();
+        assert!(pauses.iter().all(|varied| (pause / 2..=pause * 3 / 2).contains(varied)));
+        assert!(pauses.iter().any(|varied| *varied != pauses[0]));
+
+        let patient = Options { backoff: Duration::ZERO, retry_after: Duration::from_millis(1), ..Options::default() };
+        let mut attempts = Attempts::new(&patient);
+        assert!(!attempts.next(Again::Never));
+        let asked = Again::After(Duration::from_secs(u64::MAX));
+        assert!(attempts.next(asked) && attempts.next(Again::Soon) && !attempts.next(Again::Soon));
+        let hurried = Options { total: Duration::ZERO, ..patient };
+        assert!(!Attempts::new(&hurried).next(Again::Soon));
+    }
+}

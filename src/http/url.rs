@@ -1,6 +1,6 @@
 //! URLs as specs and servers give them, checked before anything is done with them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ureq::http::Uri;
 
@@ -55,7 +55,26 @@ pub fn redirected(here: &Uri, reference: &str) -> Result<Uri, &'static str> {
 
 /// True if the host of `url` is an address that the resolver would refuse. Behind a proxy nothing is resolved here.
 pub fn is_hidden(url: &Uri) -> bool {
-    address(url).is_some_and(resolver::is_hidden)
+    let legacy = || IpAddr::V4(legacy_address(url.host()?)?).into();
+    address(url).or_else(legacy).is_some_and(resolver::is_hidden)
+}
+
+/// An address as `inet_aton` of POSIX takes it: one to four numbers, also in octal and hexadecimal, of which the last
+/// fills what is left. Resolvers take it for one.
+fn legacy_address(host: &str) -> Option<Ipv4Addr> {
+    let number = |part: &str| match part.strip_prefix("0x").or_else(|| part.strip_prefix("0X")) {
+        Some("") => Some(0),
+        Some(digits) => u32::from_str_radix(digits, 16).ok(),
+        None if part.len() > 1 && part.starts_with('0') => u32::from_str_radix(part, 8).ok(),
+        None => part.parse().ok(),
+    };
+    let parts: Vec<u32> = host.strip_suffix('.').unwrap_or(host).split('.').map(number).collect::<Option<_>>()?;
+    let (last, first) = parts.split_last()?;
+    if first.len() > 3 || first.iter().any(|&part| part > 255) {
+        return None;
+    }
+    let high = first.iter().fold(0, |high: u64, &part| high << 8 | u64::from(part)) << (8 * (4 - first.len()));
+    u32::try_from(high + u64::from(*last)).ok().map(Ipv4Addr::from)
 }
 
 /// True if `url` leads to this machine.
@@ -106,6 +125,8 @@ fn authority(url: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -146,6 +167,29 @@ mod tests {
     }
 
     #[test]
+    fn a_hidden_address_is_known_in_every_spelling() {
+        for (host, expected) in [
+            ("169.254.169.254", true),
+            ("169.254.169.254.", true),
+            ("2852039166", true),
+            ("0xa9fea9fe", true),
+            ("0251.0376.0251.0376", true),
+            ("169.254.43518", true),
+            ("0", true),
+            ("[::ffff:a9fe:a9fe]", true),
+            ("[64:ff9b::a9fe:a9fe]", true),
+            ("10.1", false),
+            ("256.1.1.1", false),
+            ("1.2.3.4.5", false),
+            ("99999999999", false),
+            ("a9fea9fe", false),
+            ("r.example", false),
+        ] {
+            assert_eq!(is_hidden(&format!("http://{host}:80/").parse().unwrap()), expected, "{host}");
+        }
+    }
+
+    #[test]
     fn loopback_is_known_by_its_names_and_addresses() {
         for (url, expected) in [
             ("http://localhost:5000", true),
@@ -155,6 +199,18 @@ mod tests {
             ("http://10.0.0.1", false),
         ] {
             assert_eq!(is_loopback(&url.parse().unwrap()), expected, "{url}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_redirect_is_judged(reference in prop_oneof![any::<String>(), "(https?:)?/{0,3}[a-z0-9.:@?#\\[\\]%-]{0,20}"]) {
+            let here: Uri = "https://a.example/x/y?q".parse().unwrap();
+            if let Ok(target) = redirected(&here, &reference) {
+                prop_assert_eq!(target.scheme_str(), Some("https"));
+                prop_assert!(!is_hidden(&target) && !target.authority().unwrap().as_str().contains('@'));
+            }
+            let _ = (shown(&reference), parse_url(&reference));
         }
     }
 }

@@ -4,6 +4,8 @@
 //! manifest and an index (CVE-2021-41190), one whose own `mediaType` is not that of the descriptor which led to it,
 //! sizes that are not exact.
 
+use std::fmt::Display;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -12,6 +14,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use crate::digest::Digest;
 use crate::format::MediaTypes;
 use crate::oci::{Descriptor, ImageConfig, Index, Manifest, MediaType};
+use crate::platform::Platform;
 
 use super::Layer;
 
@@ -31,7 +34,7 @@ pub const MAX_LAYERS: usize = 500;
 /// Why a manifest, index or config is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentError {
-    #[error("not valid: {0}")]
+    #[error("not valid: {}", short(.0))]
     Json(#[from] serde_json::Error),
     #[error("larger than {limit} bytes")]
     TooLarge { limit: u64 },
@@ -41,9 +44,9 @@ pub enum DocumentError {
     NoKind,
     #[error("`schemaVersion` is {found} instead of 2")]
     SchemaVersion { found: u32 },
-    #[error("`mediaType` should be `{expected}` but is `{found}`")]
+    #[error("`mediaType` should be `{}` but is `{}`", short(.expected), short(.found))]
     MediaType { expected: MediaType, found: MediaType },
-    #[error("not a container image: its config has the media type `{found}`")]
+    #[error("not a container image: its config has the media type `{}`", short(.found))]
     NotAnImage { found: MediaType },
     #[error("has {found} bytes where its descriptor says {expected}")]
     Size { expected: u64, found: u64 },
@@ -53,18 +56,30 @@ pub enum DocumentError {
     LayerCount { layers: usize, diff_ids: usize },
     #[error("{found} layers, of which at most {MAX_LAYERS} can be put on top of each other")]
     TooManyLayers { found: usize },
-    #[error("`rootfs.type` is `{found}` instead of `layers`")]
+    #[error("`rootfs.type` is `{}` instead of `layers`", short(.found))]
     RootFs { found: String },
-    #[error("layer {digest} is to be downloaded from `{url}`; such foreign layers are not supported")]
+    #[error("layer {digest} is to be downloaded from `{}`; such foreign layers are not supported", short(.url))]
     ForeignLayer { digest: Digest, url: String },
     #[error("the `data` embedded for {digest} is not the blob of that digest and size")]
     EmbeddedData { digest: Digest },
+    #[error("`{}` is no part of a platform", short(.found))]
+    Platform { found: String },
     #[error("nested in more than {MAX_DEPTH} indexes")]
     TooDeep,
     #[error("leads to more than {limit} manifests and indexes")]
     TooMany { limit: usize },
     #[error("leads to manifests, indexes and configs of more than {limit} bytes")]
     TooManyBytes { limit: u64 },
+}
+
+/// Text of others for a message: a document of 4 MiB can be one word.
+fn short(text: impl Display) -> String {
+    const LONGEST: usize = 200;
+    let text = text.to_string();
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
 }
 
 /// A manifest or an index, as its content says.
@@ -138,6 +153,7 @@ pub fn kind(bytes: &[u8], stated: Option<&MediaType>) -> Result<MediaType, Docum
 /// Reads a config.
 pub fn parse_config(bytes: &[u8]) -> Result<ImageConfig, DocumentError> {
     let config: ImageConfig = decode(bytes, MAX_CONFIG)?;
+    check_platform([Some(&config.os), Some(&config.architecture), config.variant.as_ref()])?;
     match config.rootfs.kind.as_str() {
         "layers" => Ok(config),
         _ => Err(DocumentError::RootFs { found: config.rootfs.kind }),
@@ -260,12 +276,21 @@ fn check_descriptor(descriptor: &Descriptor) -> Result<(), DocumentError> {
     if let Some(url) = descriptor.urls.first() {
         return Err(DocumentError::ForeignLayer { digest, url: url.clone() });
     }
+    if let Some(platform) = &descriptor.platform {
+        check_platform([Some(&platform.os), Some(&platform.architecture), platform.variant.as_ref()])?;
+    }
     let Some(data) = &descriptor.data else { return Ok(()) };
     let blob = STANDARD.decode(data);
     match blob.is_ok_and(|blob| check_bytes(descriptor, &blob).is_ok()) {
         true => Ok(()),
         false => Err(DocumentError::EmbeddedData { digest }),
     }
+}
+
+/// Checks the fields of a platform: it is shown to people, and written into locks. Some tools leave a field empty.
+fn check_platform(fields: [Option<&String>; 3]) -> Result<(), DocumentError> {
+    let mut wrong = fields.into_iter().flatten().filter(|field| !field.is_empty() && !Platform::is_word(field));
+    wrong.next().map_or(Ok(()), |found| Err(DocumentError::Platform { found: found.clone() }))
 }
 
 #[cfg(test)]

@@ -113,13 +113,13 @@ impl Default for Budget {
 }
 
 impl Budget {
-    fn take_document(&mut self) -> Result<(), DocumentError> {
+    pub(super) fn take_document(&mut self) -> Result<(), DocumentError> {
         let left = self.documents.checked_sub(1);
         self.documents = left.ok_or(DocumentError::TooMany { limit: MAX_DOCUMENTS })?;
         Ok(())
     }
 
-    fn take_bytes(&mut self, bytes: usize) -> Result<(), DocumentError> {
+    pub(super) fn take_bytes(&mut self, bytes: usize) -> Result<(), DocumentError> {
         let left = self.bytes.checked_sub(bytes as u64);
         self.bytes = left.ok_or(DocumentError::TooManyBytes { limit: MAX_BYTES })?;
         Ok(())

@@ -148,7 +148,7 @@ mod tests {
         }
         let digest = format!("sha256:{}", "0".repeat(64));
         let descriptor = format!(
-            r#"{{"mediaType":"x/y","digest":"{digest}","size":9,"urls":["u"],"data":"e30=","annotations":{{"k":"v"}},
+            r#"{{"mediaType":"x/y","digest":"{digest}","size":9,"urls":["u"],"artifactType":"a/b","data":"e30=","annotations":{{"k":"v"}},
                 "platform":{{"variant":"v","os.version":"1","os":"linux","architecture":"arm"}}}}"#
         );
         let head = r#""schemaVersion":2,"mediaType":"x/y","annotations":{"k":"v"}"#;

@@ -16,6 +16,9 @@ use super::null_as_default;
 pub struct Descriptor {
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
+    /// What an artifact is of, where a list of referrers says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
     /// The blob itself in base64; it is read so that it can be held against the digest, and never used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
@@ -41,6 +44,7 @@ impl Descriptor {
             urls: Vec::new(),
             data: None,
             platform: None,
+            artifact_type: None,
             annotations: BTreeMap::new(),
         }
     }

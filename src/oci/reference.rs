@@ -25,6 +25,12 @@ impl Reference {
     /// The longest host and path together.
     pub const MAX_NAME: usize = 255;
 
+    /// True for what can be the tag of a name.
+    pub fn is_tag(text: &str) -> bool {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
+        (1..=Self::MAX_TAG).contains(&text.len()) && text.bytes().all(plain) && !text.starts_with(['.', '-'])
+    }
+
     /// This name with the tag `latest` if it has neither tag nor digest, as `docker save` and `docker load` take it.
     pub fn or_latest(mut self) -> Self {
         if self.tag.is_none() && self.digest.is_none() {
@@ -38,6 +44,13 @@ impl Reference {
     pub fn canonical(&self) -> Self {
         let Reference { tag, digest, .. } = self.clone();
         Reference { tag, digest, ..Repository::of(self).reference() }.or_latest()
+    }
+}
+
+impl ReferenceError {
+    /// That the tag of `name` is none.
+    pub fn tag(name: impl fmt::Display) -> Self {
+        ReferenceError::Grammar { text: name.to_string(), reason: TAG_GRAMMAR }
     }
 }
 
@@ -58,10 +71,8 @@ impl FromStr for Reference {
             Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
             _ => (rest, None),
         };
-        if tag.is_some_and(|tag| !is_tag(tag)) {
-            return fail(
-                "the tag should be 1 to 128 letters, digits, `_`, `.` and `-`, and begin with none of the last two",
-            );
+        if tag.is_some_and(|tag| !Self::is_tag(tag)) {
+            return fail(TAG_GRAMMAR);
         }
         if name.is_empty() || name.len() > Self::MAX_NAME {
             return fail("the name should have 1 to 255 characters");
@@ -82,6 +93,9 @@ impl FromStr for Reference {
     }
 }
 
+const TAG_GRAMMAR: &str =
+    "the tag should be 1 to 128 letters, digits, `_`, `.` and `-`, and begin with none of the last two";
+
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.host.iter().try_for_each(|host| write!(f, "{host}/"))?;
@@ -98,11 +112,6 @@ pub enum ReferenceError {
     Grammar { text: String, reason: &'static str },
     #[error("`{text}` is not the name of an image: {cause}")]
     Digest { text: String, cause: DigestError },
-}
-
-fn is_tag(tag: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
-    (1..=Reference::MAX_TAG).contains(&tag.len()) && tag.bytes().all(plain) && !tag.starts_with(['.', '-'])
 }
 
 fn looks_like_host(first: &str) -> bool {
@@ -139,6 +148,8 @@ fn is_component(component: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -201,5 +212,30 @@ mod tests {
         let name = |text: &str| text.parse::<Reference>().unwrap().or_latest().to_string();
         assert_eq!(name("a"), "a:latest");
         assert_eq!(name("a:1"), "a:1");
+    }
+
+    fn references() -> impl Strategy<Value = String> {
+        let host = prop::option::of("(localhost|[a-z0-9-]{1,5}\\.[A-Za-z0-9]{1,3}|\\[::1\\])(:[0-9]{1,6})?");
+        let digest = prop::option::of(Just(Digest::of(b"").to_string()));
+        let path = "[a-z0-9._-]{1,6}(/[a-z0-9._-]{1,6}){0,2}";
+        (host, path, prop::option::of("[A-Za-z0-9_.-]{1,8}"), digest).prop_map(|(host, path, tag, digest)| {
+            let host = host.map(|host| format!("{host}/")).unwrap_or_default();
+            let tag = tag.map(|tag| format!(":{tag}")).unwrap_or_default();
+            let digest = digest.map(|digest| format!("@{digest}")).unwrap_or_default();
+            format!("{host}{path}{tag}{digest}")
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_a_name_is_written_as_it_was_read(text in prop_oneof![references(), any::<String>()]) {
+            if let Ok(reference) = text.parse::<Reference>() {
+                prop_assert_eq!(reference.to_string(), text.clone());
+                let whole = reference.canonical();
+                prop_assert_eq!(&whole.to_string().parse::<Reference>().unwrap(), &whole);
+                prop_assert_eq!(&whole.canonical(), &whole);
+                prop_assert!(!text.contains("..") && text.bytes().all(|b| b.is_ascii_graphic()));
+            }
+        }
     }
 }

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use crate::action::{Action, ActionGraph, ActionId, StepTarget};
 use crate::diagnostic::{Diagnostic, Spanned};
 use crate::digest::Digest;
+use crate::git::{Pin, RemoteRef};
 use crate::path::WorkspacePath;
 use crate::platform::Platform;
 use crate::source::Lock;
-use crate::target::{Archive, Base, Fetch, FileSource, ImageSpec, Label, LayerSpec};
+use crate::target::{Archive, ArchiveSource, Base, Fetch, Git, ImageSpec, Label, LayerSpec};
 
 use super::configured::{ConfiguredLabel, ConfiguredRule, ConfiguredTarget};
 use super::names::Names;
@@ -69,7 +70,9 @@ struct Lowering<'a> {
     trees: BTreeMap<ActionId, ActionId>,
     /// Fetches by everything that may decide about them: one of several with the same digest may have a URL that works.
     fetches: BTreeMap<(Digest, WorkspacePath, Vec<String>), ActionId>,
-    /// Archives that are read, by path, or by the fetch that brings them.
+    /// Commits by what decides about them and where they are had.
+    commits: BTreeMap<(RemoteRef, Pin), ActionId>,
+    /// Archives that are read, by path, or by what brings them.
     listings: BTreeMap<(Option<WorkspacePath>, Option<ActionId>), ActionId>,
 }
 
@@ -108,6 +111,7 @@ impl<'a> Lowering<'a> {
             imports: Vec::new(),
             trees: BTreeMap::new(),
             fetches: BTreeMap::new(),
+            commits: BTreeMap::new(),
             listings: BTreeMap::new(),
         };
         for (id, target) in targets.configured_in_build_order(roots) {
@@ -177,7 +181,8 @@ impl<'a> Lowering<'a> {
         let listing = match &layer.value {
             LayerSpec::Archive(archive) => {
                 let archive = Spanned { value: archive.clone(), span: layer.span.clone() };
-                Some(self.listing(archive, fetched.first().copied(), asking.target))
+                let commit = layer.value.git().and_then(|git| self.git(git, asking.target));
+                Some(self.listing(archive, commit.or(fetched.first().copied()), asking.target))
             }
             _ => None,
         };
@@ -200,10 +205,26 @@ impl<'a> Lowering<'a> {
         Some(*self.fetches.entry((sha256, package, urls)).or_insert_with(action))
     }
 
+    /// The action that brings the files of a commit; none for one that is not pinned.
+    fn git(&mut self, git: Spanned<Git>, target: &StepTarget) -> Option<ActionId> {
+        let pin = match pin::git(&git.value, self.lock) {
+            Ok(pin) => pin,
+            Err(unpinned) => {
+                self.refuse(unpinned.explained(&target.label, self.targets).at(git.span.clone()));
+                self.unpinned.add_git(git);
+                return None;
+            }
+        };
+        let known = (git.value.remote(), pin.clone());
+        let graph = &mut self.graph;
+        let action = || graph.add(Action::Git { target: target.clone(), git, pin });
+        Some(*self.commits.entry(known).or_insert_with(action))
+    }
+
     fn listing(&mut self, archive: Spanned<Archive>, fetched: Option<ActionId>, target: &StepTarget) -> ActionId {
         let path = match &archive.value.src.value {
-            FileSource::Path(path) => Some(archive.value.package.join(path)),
-            FileSource::Fetch(_) => None,
+            ArchiveSource::Path(path) => Some(archive.value.package.join(path)),
+            ArchiveSource::Fetch(_) | ArchiveSource::Git(_) => None,
         };
         let graph = &mut self.graph;
         let action = || graph.add(Action::List { target: target.clone(), archive, fetched });

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::diagnostic::{Span, Spanned};
+use crate::git::RemoteRef;
 use crate::oci::Reference;
-use crate::target::{Base, Fetch, ImageSpec, OciReference};
+use crate::target::{Base, Fetch, Git, ImageSpec, OciReference};
 
 /// Names that only a lock gives a digest, each with a place where it is written.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +14,8 @@ pub struct Names {
     pub images: BTreeMap<Reference, Option<Span>>,
     /// By [`Fetch::lock_name`].
     pub fetches: BTreeMap<String, Spanned<Fetch>>,
+    /// Refs of repositories.
+    pub commits: BTreeMap<RemoteRef, Spanned<Git>>,
 }
 
 impl Names {
@@ -23,6 +26,9 @@ impl Names {
         }
         for fetch in spec.layers.iter().flat_map(|layer| layer.value.fetches()) {
             self.add_fetch(fetch);
+        }
+        for git in spec.layers.iter().filter_map(|layer| layer.value.git()) {
+            self.add_git(git);
         }
     }
 
@@ -39,6 +45,13 @@ impl Names {
     pub(super) fn add_fetch(&mut self, fetch: Spanned<Fetch>) {
         if let (None, Some(name)) = (fetch.value.sha256, fetch.value.lock_name()) {
             self.fetches.entry(name).or_insert(fetch);
+        }
+    }
+
+    /// Adds a ref if the spec does not say which commit it is.
+    pub(super) fn add_git(&mut self, git: Spanned<Git>) {
+        if let (None, None) = (&git.value.commit, git.value.sha256) {
+            self.commits.entry(git.value.remote()).or_insert(git);
         }
     }
 }

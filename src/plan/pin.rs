@@ -3,10 +3,11 @@
 use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
 use crate::fetch::FetchError;
+use crate::git::Pin;
 use crate::oci::Reference;
 use crate::platform::Platform;
 use crate::source::{ImagePin, Lock};
-use crate::target::{Fetch, Label, OciReference};
+use crate::target::{Fetch, Git, Label, OciReference};
 
 use super::targets::TargetGraph;
 
@@ -14,8 +15,15 @@ use super::targets::TargetGraph;
 #[derive(Debug)]
 pub(super) enum Unpinned<'a> {
     Image(&'a Reference),
-    Platform { reference: &'a Reference, wanted: &'a Platform, pin: &'a ImagePin },
+    Platform {
+        reference: &'a Reference,
+        wanted: &'a Platform,
+        pin: &'a ImagePin,
+    },
     Fetch(&'a Fetch),
+    Git(&'a Git),
+    /// It has a commit without a digest, or the other way round.
+    HalfPinned(&'a Git),
 }
 
 /// The name with the digest of its image for `platform`; one that has a digest is as it was.
@@ -40,6 +48,15 @@ pub(super) fn fetch<'a>(fetch: &'a Fetch, lock: &Lock) -> Result<Digest, Unpinne
     fetch.sha256.or_else(locked).ok_or(Unpinned::Fetch(fetch))
 }
 
+/// The commit of a ref and the digest of its files: the spec's, else the lock's.
+pub(super) fn git<'a>(git: &'a Git, lock: &Lock) -> Result<Pin, Unpinned<'a>> {
+    match (&git.commit, git.sha256) {
+        (Some(commit), Some(sha256)) => Ok(Pin { commit: commit.clone(), sha256 }),
+        (None, None) => lock.commits.get(&git.remote()).cloned().ok_or(Unpinned::Git(git)),
+        _ => Err(Unpinned::HalfPinned(git)),
+    }
+}
+
 impl Unpinned<'_> {
     /// The error in a spec that `target` is in.
     pub(super) fn explained(&self, target: &Label, targets: &TargetGraph) -> Diagnostic {
@@ -55,6 +72,19 @@ impl Unpinned<'_> {
             Unpinned::Fetch(fetch) => {
                 let error = Diagnostic::spec(format!("the file `{}` is not pinned", fetch.title()));
                 error.label("has no digest in ocify.lock").help("run `ocify lock`, which pins it, or give its `sha256`")
+            }
+            Unpinned::Git(git) => {
+                let error = Diagnostic::spec(format!("the commit `{}` is not pinned", git.title()));
+                error
+                    .label("has no digest in ocify.lock")
+                    .help("run `ocify lock`, which pins it, or give its `commit` and `sha256`")
+            }
+            Unpinned::HalfPinned(git) => {
+                let missing = if git.commit.is_some() { "sha256" } else { "commit" };
+                let error = Diagnostic::spec(format!("the commit `{}` is pinned by half", git.title()));
+                error.label(format!("needs `{missing}`")).help(
+                    "give both `commit` and `sha256`, or neither and run `ocify lock`, which writes both into ocify.lock",
+                )
             }
             Unpinned::Platform { reference, wanted, pin } => {
                 let has: Vec<String> = pin.platforms.keys().map(Platform::to_string).collect();

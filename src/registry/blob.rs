@@ -106,6 +106,7 @@ impl Download<'_> {
             request.headers.push((RANGE, value.map_err(|_| request.malformed("the range is no header"))?));
         }
         let response = exchange.send(&request)?;
+        let is_rest = response.status().as_u16() == 206;
         match response.status().as_u16() {
             206 if at > 0 && continues(&response, at, self.blob.size) => {}
             200 => {
@@ -134,7 +135,11 @@ impl Download<'_> {
         }
         match ingest.commit_expecting(&self.blob.digest, Some(self.blob.size)) {
             Ok(_) => Ok(Some(())),
-            Err(StoreError::WrongDigest { found, .. }) => Err(wrong_digest(&request, self.blob, found).into()),
+            Err(StoreError::WrongDigest { found, .. }) => {
+                // It may be the rest of something else: the next attempt asks for the whole.
+                let again = if is_rest { Again::Soon } else { Again::Never };
+                Err(Failed { error: wrong_digest(&request, self.blob, found), again })
+            }
             Err(error) => Err(RegistryError::from(error).into()),
         }
     }

@@ -133,6 +133,8 @@ impl<'a> Reader<'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn bearer(realm: &str, service: Option<&str>, scope: Option<&str>) -> Challenge {
@@ -174,6 +176,28 @@ mod tests {
             &format!("Basic realm=\"{}\"", "x".repeat(20_000)),
         ] {
             assert!(parse(header).is_err(), "{header}");
+        }
+    }
+
+    /// Text of the pieces that challenges consist of.
+    fn pieces() -> impl Strategy<Value = String> {
+        let piece = prop::sample::select(
+            &["Bearer", "Basic", " ", ",", "=", "\"", "\\", "realm", "scope", "https://t", "\t", "é", "x"][..],
+        );
+        prop::collection::vec(piece, 0..20).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn any_header_is_read_or_refused(header in prop_oneof![pieces(), any::<String>()]) {
+            let _ = parse(&header);
+        }
+
+        #[test]
+        fn what_is_quoted_is_read_back(realm in "[ -~]{0,40}", scope in "[ -~é]{0,40}") {
+            let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+            let header = format!(r#"Bearer realm="{}",scope="{}", Basic"#, quoted(&realm), quoted(&scope));
+            prop_assert_eq!(parse(&header), Ok(vec![bearer(&realm, None, Some(&scope)), Challenge::Basic]));
         }
     }
 }

@@ -1,7 +1,6 @@
 //! A client of registries: what its requests share.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -17,6 +16,7 @@ use super::error::RegistryError;
 use super::exchange::{Exchange, Request};
 use super::hosts::{Endpoint, Hosts};
 use super::options::Options;
+use super::small_file;
 use super::token::Access;
 
 /// Speaks the distribution API with registries. It keeps connections and tokens, so one client serves a whole command;
@@ -156,9 +156,12 @@ pub(super) fn scope(path: &str, action: Action) -> String {
     format!("repository:{path}:{actions}")
 }
 
+/// The largest file of certificate authorities, in bytes; all that browsers trust have a quarter of that.
+const LARGEST_AUTHORITIES: u64 = 1 << 20;
+
 /// The certificates of a file and those of the system.
 fn with_system_roots(path: &Path) -> Result<RootCerts, String> {
-    let text = fs::read(path).map_err(|error| error.to_string())?;
+    let text = small_file::read(path, LARGEST_AUTHORITIES).map_err(|error| error.to_string())?;
     let mut roots = Vec::new();
     for item in parse_pem(&text) {
         if let PemItem::Certificate(certificate) = item.map_err(|_| "it is not in the PEM form")? {

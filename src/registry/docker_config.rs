@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -18,6 +18,7 @@ use crate::scratch::Scratch;
 use super::credentials::{Credential, CredentialError};
 use super::hosts::DOCKER_HUB;
 use super::secret::Secret;
+use super::small_file;
 
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 4 << 20;
@@ -137,6 +138,13 @@ pub(super) fn erase(path: &Path, registry: &str) -> Result<bool, CredentialError
 
 /// Changes `auths` of a file; `change` says whether it did anything.
 fn change(path: &Path, change: impl FnOnce(&mut Map<String, Value>) -> bool) -> Result<bool, CredentialError> {
+    let write_failed = |source| CredentialError::Write { path: path.to_owned(), source };
+    let file = followed(path);
+    let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(write_failed)?;
+    let changing = File::open(directory).map_err(write_failed)?;
+    // Whoever changes the file at the same time would undo this. Not every file system has locks; then it is as before.
+    let _ = changing.lock();
     let mut document = match read(path)? {
         Some(bytes) => parse(path, &bytes)?,
         None => Map::new(),
@@ -147,21 +155,29 @@ fn change(path: &Path, change: impl FnOnce(&mut Map<String, Value>) -> bool) -> 
         return Ok(false);
     }
     let text = format!("{:#}\n", Value::Object(document));
-    replace(path, text.as_bytes()).map_err(|source| CredentialError::Write { path: path.to_owned(), source })?;
+    replace(&file, directory, text.as_bytes()).map_err(write_failed)?;
     Ok(true)
 }
 
-/// Replaces a file at once, readable by its owner only. Behind a symbolic link it is the file that is replaced.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+/// The file behind symbolic links: it is to be replaced, and they stay. It need not be there.
+fn followed(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| match (fs::read_link(path), path.parent()) {
+        (Ok(link), Some(parent)) => parent.join(link),
+        _ => path.to_owned(),
+    })
+}
+
+/// Replaces a file of `directory` at once, readable by its owner only.
+fn replace(path: &Path, directory: &Path, bytes: &[u8]) -> io::Result<()> {
+    if fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
     let make = || tempfile::Builder::new().prefix(".ocify").tempfile_in(directory);
     let (mut file, _listed) = Scratch::listed(make, tempfile::NamedTempFile::path)?;
     file.as_file().set_permissions(fs::Permissions::from_mode(0o600))?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
-    file.persist(&path)?;
+    file.persist(path)?;
     Ok(())
 }
 
@@ -178,22 +194,18 @@ fn normalised(key: &str) -> &str {
 
 fn read(path: &Path) -> Result<Option<Vec<u8>>, CredentialError> {
     let fail = |source| CredentialError::Read { path: path.to_owned(), source };
-    let file = match File::open(path) {
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Ok(None);
-        }
+    if path == Path::new("/dev/null") {
+        // That is how people say that there are none.
+        return Ok(None);
+    }
+    match small_file::read(path, LARGEST) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
         // A home directory that this user may not look into, as after `su` without a login, is somebody else's.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied && fs::symlink_metadata(path).is_err() => {
-            return Ok(None);
+            Ok(None)
         }
-        file => file.map_err(fail)?,
-    };
-    let mut bytes = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(fail)?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(invalid(path, format!("it is larger than {LARGEST} bytes")));
+        bytes => bytes.map(Some).map_err(fail),
     }
-    Ok(Some(bytes))
 }
 
 /// The parser's own message may quote a value, so only the place is told. An empty file is an empty document.

@@ -10,11 +10,13 @@ use crate::digest::Digest;
 use crate::http::{self, Again, Refusal};
 use crate::image::document::DocumentError;
 use crate::oci::ReferenceError;
+use crate::oci::Repository;
 use crate::store::StoreError;
 
 use super::credentials::CredentialError;
 use super::hosts::HostError;
-use super::secret::one_line;
+use super::manifest::ManifestName;
+use super::secret::{Secret, one_line};
 
 /// Why a request failed. `request` is method and URL, without query; no credential is in any of it.
 #[derive(Debug, thiserror::Error)]
@@ -85,13 +87,32 @@ pub enum Proof {
     /// Where the credentials come from.
     #[error("with the credentials of {0}")]
     Found(String),
-    #[error("without credentials: those of {0} are not sent in the clear")]
-    Withheld(String),
+    /// Where the credentials come from, and why they were not sent.
+    #[error("without credentials: those of {0} are not sent {1}")]
+    Withheld(String, Withheld),
     #[error("and did not ask for credentials")]
     NotAsked,
 }
 
+/// Why credentials are not sent that are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Withheld {
+    /// They could be read on the way, and only the workspace says that this is fine.
+    #[error("in the clear")]
+    InTheClear,
+    /// Certificate authorities of the workspace say who the registry is.
+    #[error("to a registry that only certificates of the workspace vouch for")]
+    Unproven,
+}
+
 impl RegistryError {
+    /// That there is no such manifest.
+    pub fn not_found(repository: &Repository, name: &ManifestName) -> Self {
+        let separator = if matches!(name, ManifestName::Tag(_)) { ':' } else { '@' };
+        let what = format!("{}{separator}{name}", repository.path);
+        RegistryError::NotFound { registry: repository.registry.clone(), what }
+    }
+
     /// What a person can do about it, if that is more than the message says.
     pub fn help(&self) -> Option<String> {
         match self {
@@ -136,9 +157,13 @@ impl Denied {
     fn help(&self) -> String {
         let registry = &self.registry;
         match &self.proof {
-            Proof::Withheld(_) => format!(
+            Proof::Withheld(_, Withheld::InTheClear) => format!(
                 "credentials go over plain http only where your own `~/.config/ocify/config.toml` says so: \
                  `[registry.\"{registry}\"]`, `insecure = true`"
+            ),
+            Proof::Withheld(_, Withheld::Unproven) => format!(
+                "if you trust this `ca`, say so in your own `~/.config/ocify/config.toml`: \
+                 `[registry.\"{registry}\"]`, `ca = \"FILE\"`"
             ),
             Proof::Found(_) => format!("these credentials may not do this; `ocify login {registry}` stores others"),
             Proof::NotFound(_) | Proof::NotAsked => format!("`ocify login {registry}` stores credentials"),
@@ -182,8 +207,9 @@ impl<E: Into<RegistryError>> From<E> for Failed {
     }
 }
 
-/// What the body of an error says (distribution-spec, "Error Codes"; token servers say `details`, or what OAuth2 has).
-pub(super) fn said(body: &[u8]) -> Option<String> {
+/// What the body of an error says (distribution-spec, "Error Codes"; token servers say `details`, or what OAuth2 has),
+/// without what it was sent with.
+pub(super) fn said(body: &[u8], secrets: &[Secret]) -> Option<String> {
     #[derive(Deserialize)]
     struct Body {
         #[serde(default)]
@@ -206,7 +232,9 @@ pub(super) fn said(body: &[u8]) -> Option<String> {
     let listed = entries.filter(|text| !text.is_empty()).take(3).collect::<Vec<_>>().join("; ");
     let said =
         Some(listed).filter(|text| !text.is_empty()).or(body.details).or(body.error_description).or(body.message);
-    said.map(|text| one_line(&text)).filter(|text| !text.is_empty())
+    // First the secrets, then the length: of one at the end half would be left otherwise.
+    let without = |text| secrets.iter().fold(text, |text: String, secret| secret.redacted(&text));
+    said.map(|text| one_line(&without(text))).filter(|text| !text.is_empty())
 }
 
 fn after_colon(said: Option<&str>) -> String {
@@ -229,10 +257,22 @@ mod tests {
     fn what_registries_say_is_one_line() {
         let body =
             br#"{"errors": [{"code": "DENIED", "message": "not\n\u001b[31myours", "detail": {}}, {"code": "X"}]}"#;
-        assert_eq!(said(body).as_deref(), Some("DENIED: not [31myours; X"));
-        assert_eq!(said(br#"{"details": "incorrect username"}"#).as_deref(), Some("incorrect username"));
-        assert_eq!(said(b"<html>"), None);
-        assert_eq!(said(b"{}"), None);
+        assert_eq!(said(body, &[]).as_deref(), Some("DENIED: not [31myours; X"));
+        assert_eq!(said(br#"{"details": "incorrect username"}"#, &[]).as_deref(), Some("incorrect username"));
+        assert_eq!(said(b"<html>", &[]), None);
+        assert_eq!(said(b"{}", &[]), None);
+    }
+
+    #[test]
+    fn a_secret_that_is_too_far_behind_to_be_shown_is_not_shown_in_part() {
+        let secret = Secret::new("hun ter2/x");
+        for form in ["hun ter2/x", "hun%20ter2/x", "aHVuIHRlcjIveA=="] {
+            for before in 380..=400 {
+                let body = format!(r#"{{"message": "{}{form}"}}"#, "x".repeat(before));
+                let said = said(body.as_bytes(), std::slice::from_ref(&secret)).unwrap();
+                assert!(said.trim_matches(['x', '.']).is_empty(), "{said}");
+            }
+        }
     }
 
     #[test]

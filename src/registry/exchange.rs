@@ -12,10 +12,10 @@ use crate::store::StoreError;
 
 use super::challenge::{self, Challenge};
 use super::client::Client;
-use super::error::{Denied, Failed, Proof, RegistryError};
+use super::error::{Denied, Failed, Proof, RegistryError, said};
 use super::hosts::Endpoint;
-use super::secret::Secret;
-use super::token::{Grant, said_without};
+use super::secret::{Secret, one_line};
+use super::token::Grant;
 
 /// The most of an error's body that is read, in bytes.
 const LARGEST_ERROR: u64 = 64 << 10;
@@ -63,7 +63,8 @@ impl Request<'_> {
     }
 
     pub fn malformed(&self, reason: impl Into<String>) -> RegistryError {
-        RegistryError::Malformed { request: self.line(), reason: reason.into() }
+        // It may quote what the registry sent.
+        RegistryError::Malformed { request: self.line(), reason: one_line(&reason.into()) }
     }
 }
 
@@ -179,7 +180,7 @@ impl Exchange<'_> {
     pub fn said(&self, request: &Request, response: Response<Body>, secrets: &[Secret]) -> Option<String> {
         let deadline = Instant::now() + self.client.options.http.idle;
         let bytes = self.body(request, response, LARGEST_ERROR, deadline).ok()?;
-        said_without(&bytes, secrets)
+        said(&bytes, secrets)
     }
 
     /// The whole body.

@@ -68,11 +68,14 @@ struct Answer {
 }
 
 impl Answer {
-    /// What a helper that failed says: on stderr, or as many do on stdout, where no JSON begins then.
+    /// What a helper that failed says: on stderr, or as many do on stdout. Where JSON may begin, or the word is of a
+    /// secret, it may be one.
     fn problem(&self, secret: Option<&Secret>) -> String {
-        let stdout = if self.stdout.trim_ascii_start().starts_with(b"{") { &[][..] } else { &self.stdout };
-        let said = if self.stderr.trim_ascii().is_empty() { stdout } else { &self.stderr };
+        let said = if self.stderr.trim_ascii().is_empty() { &self.stdout } else { &self.stderr };
         let said = String::from_utf8_lossy(said);
+        if said.contains(['{', '"']) || said.to_ascii_lowercase().contains("secret") {
+            return "it failed, and what it says may be a secret".into();
+        }
         let said = secret.map_or_else(|| said.clone().into_owned(), |secret| secret.redacted(&said));
         match one_line(&said) {
             line if line.is_empty() => "it failed without a word".into(),
@@ -156,7 +159,10 @@ mod tests {
         let secret = Secret::new("hunter2");
         let said = answer(b"", b"cannot keep\nhunter2 (aHVudGVyMg==)").problem(Some(&secret));
         assert_eq!(said, "cannot keep ... (...)");
-        assert_eq!(answer(br#"{"Secret": "x"}"#, b"").problem(None), "it failed without a word");
+        for (stdout, stderr) in [(r#"{"Secret": "x"}"#, ""), ("", r#"got {"Secret": "x"}"#), ("", "secret: x")] {
+            let said = answer(stdout.as_bytes(), stderr.as_bytes()).problem(None);
+            assert_eq!(said, "it failed, and what it says may be a secret");
+        }
         assert_eq!(answer(b"locked\n", b" ").problem(None), "locked");
     }
 }

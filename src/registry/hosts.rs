@@ -9,6 +9,8 @@ use crate::http::{is_loopback, parse_url};
 use crate::oci::Reference;
 use crate::target::RegistrySettings;
 
+use super::error::Withheld;
+
 /// Docker's registry in names, and the host that serves it.
 pub(super) const DOCKER_HUB: &str = "docker.io";
 const DOCKER_HUB_HOST: &str = "registry-1.docker.io";
@@ -21,11 +23,16 @@ pub struct Hosts {
 
 #[derive(Clone, Debug, Default)]
 struct Host {
-    insecure: Option<bool>,
-    /// The user said so, not only the workspace: then credentials may travel in the clear.
-    trusted: bool,
+    insecure: Option<Said<bool>>,
     mirrors: Vec<String>,
-    authorities: Option<PathBuf>,
+    authorities: Option<Said<PathBuf>>,
+}
+
+#[derive(Clone, Debug)]
+struct Said<T> {
+    value: T,
+    /// By the user, not only by the workspace: credentials rely on it.
+    trusted: bool,
 }
 
 /// A place that speaks the distribution API for a registry: the registry itself, or a mirror of it.
@@ -37,8 +44,8 @@ pub(super) struct Endpoint {
     pub origin: Uri,
     /// Path that a mirror puts before those of repositories; empty, or ends with `/`.
     pub prefix: String,
-    /// False if credentials would travel in the clear without the user's word.
-    pub takes_credentials: bool,
+    /// Why no credentials are sent here, if that is so.
+    pub withheld: Option<Withheld>,
     /// File of certificate authorities beside the system's.
     pub authorities: Option<PathBuf>,
 }
@@ -55,7 +62,8 @@ pub enum HostError {
 impl Hosts {
     /// Adds settings to those that are there; of each key the one that is there stays, so the user's settings come
     /// first. Relative paths are below `directory`. Settings of which `trusted` is false cannot have credentials travel
-    /// in the clear.
+    /// in the clear, or to whoever has a certificate of their authorities; nor do they call a registry insecure for which
+    /// there are authorities.
     ///
     /// # Errors
     /// The name of a registry or of a mirror that is none.
@@ -71,14 +79,14 @@ impl Hosts {
                 return Err(HostError::Mirror { registry, mirror: mirror.clone() });
             }
             let host = self.hosts.entry(registry).or_default();
-            if host.insecure.is_none() && added.insecure.is_some() {
-                (host.insecure, host.trusted) = (added.insecure, trusted);
+            if host.insecure.is_none() && (trusted || host.authorities.is_none()) {
+                host.insecure = added.insecure.map(|value| Said { value, trusted });
             }
             if host.mirrors.is_empty() {
                 host.mirrors.clone_from(&added.mirrors);
             }
             if host.authorities.is_none() {
-                host.authorities = added.ca.as_ref().map(|path| directory.join(path));
+                host.authorities = added.ca.as_ref().map(|path| Said { value: directory.join(path), trusted });
             }
         }
         Ok(())
@@ -114,10 +122,17 @@ impl Hosts {
         let loopback = is_loopback(&encrypted);
         // Docker tries both on loopback, which costs a request and a guess; a registry there that has a certificate has
         // one of a private authority, which must be named anyway.
-        let plain = host.insecure.unwrap_or(loopback && host.authorities.is_none());
+        let insecure = host.insecure.as_ref().map(|said| said.value);
+        let plain = insecure.unwrap_or(loopback && host.authorities.is_none());
         let origin = if plain { parse_url(&format!("http://{authority}/")).map_err(fail)? } else { encrypted };
-        let takes_credentials = !plain || loopback || (host.insecure == Some(true) && host.trusted);
-        Ok(Endpoint { name: name.to_owned(), origin, prefix, takes_credentials, authorities: host.authorities.clone() })
+        let untrusted = |is_trusted: Option<bool>| is_trusted == Some(false);
+        let withheld = if plain {
+            (!loopback && untrusted(host.insecure.as_ref().map(|said| said.trusted))).then_some(Withheld::InTheClear)
+        } else {
+            untrusted(host.authorities.as_ref().map(|said| said.trusted)).then_some(Withheld::Unproven)
+        };
+        let authorities = host.authorities.as_ref().map(|said| said.value.clone());
+        Ok(Endpoint { name: name.to_owned(), origin, prefix, withheld, authorities })
     }
 }
 
@@ -176,7 +191,7 @@ mod tests {
     #[test]
     fn only_loopback_is_plain_unless_the_settings_say_so() {
         let mut hosts = Hosts::default();
-        hosts.add(&settings("localhost:5001", None, &[], Some("ca.pem")), Path::new("/w"), false).unwrap();
+        hosts.add(&settings("localhost:5001", None, &[], Some("ca.pem")), Path::new("/w"), true).unwrap();
         hosts.add(&settings("127.0.0.2", Some(false), &[], None), Path::new("/w"), false).unwrap();
         hosts.add(&settings("lan.example:5000", Some(true), &[], None), Path::new("/w"), true).unwrap();
         for (name, origin) in [
@@ -190,7 +205,7 @@ mod tests {
         ] {
             let endpoint = hosts.endpoint(name).unwrap();
             assert_eq!(endpoint.origin.to_string(), origin);
-            assert!(endpoint.takes_credentials, "{name}");
+            assert_eq!(endpoint.withheld, None, "{name}");
         }
         let authorities = hosts.endpoint("localhost:5001").unwrap().authorities;
         assert_eq!(authorities.as_deref(), Some(Path::new("/w/ca.pem")));
@@ -201,13 +216,30 @@ mod tests {
         let mut hosts = Hosts::default();
         hosts.add(&settings("ghcr.io", Some(true), &[], None), Path::new("/w"), false).unwrap();
         let endpoint = hosts.endpoint("ghcr.io").unwrap();
-        assert!(endpoint.is_plain() && !endpoint.takes_credentials);
+        assert_eq!((endpoint.is_plain(), endpoint.withheld), (true, Some(Withheld::InTheClear)));
 
         let mut hosts = Hosts::default();
         hosts.add(&settings("ghcr.io", Some(false), &[], None), Path::new("/u"), true).unwrap();
         hosts.add(&settings("ghcr.io", Some(true), &["m.example"], None), Path::new("/w"), false).unwrap();
         assert!(!hosts.endpoint("ghcr.io").unwrap().is_plain());
         assert_eq!(hosts.readable("ghcr.io").unwrap()[0].name, "m.example");
+    }
+
+    #[test]
+    fn the_authorities_of_a_workspace_do_not_get_credentials() {
+        let of = |user: Option<RegistrySettings>| {
+            let mut hosts = Hosts::default();
+            let user = user.map(|user| BTreeMap::from([("a.example".to_owned(), user)]));
+            hosts.add(&user.unwrap_or_default(), Path::new("/u"), true).unwrap();
+            hosts.add(&settings("a.example", Some(true), &[], Some("ca.pem")), Path::new("/w"), false).unwrap();
+            hosts.endpoint("a.example").unwrap()
+        };
+        assert_eq!(of(None).withheld, Some(Withheld::InTheClear));
+        let encrypted = RegistrySettings { insecure: Some(false), ..RegistrySettings::default() };
+        assert_eq!(of(Some(encrypted)).withheld, Some(Withheld::Unproven));
+        // Nor does a workspace do away with those of the user.
+        let own = of(Some(RegistrySettings { ca: Some("ca.pem".into()), ..RegistrySettings::default() }));
+        assert_eq!((own.is_plain(), own.withheld, own.authorities), (false, None, Some("/u/ca.pem".into())));
     }
 
     #[test]

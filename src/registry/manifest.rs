@@ -6,11 +6,12 @@ use ureq::{Body, http};
 
 use crate::digest::Digest;
 use crate::image::document::{self, MAX_MANIFEST};
-use crate::oci::{Descriptor, MediaType, Reference, Repository};
+use crate::oci::{Descriptor, MediaType, Reference, ReferenceError, Repository};
 
 use super::client::{Action, Client};
 use super::error::{Failed, RegistryError};
 use super::exchange::{Exchange, Payload, Request, length, text};
+use super::referrers::SUBJECT;
 
 /// What a manifest is asked for by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,7 +86,8 @@ impl Client {
         self.reading(repository, |exchange| get(exchange, repository, name))
     }
 
-    /// Stores a manifest or an index under a tag or its digest, and returns the digest.
+    /// Stores a manifest or an index under a tag or its digest, and returns the digest. If it has a `subject`, it is among
+    /// the referrers of that afterwards.
     ///
     /// # Errors
     /// As registries have them: the blobs that it names must be there. The registry computed another digest.
@@ -108,7 +110,7 @@ impl Client {
         let value = value.map_err(|_| request.malformed("the media type is no header"))?;
         request.headers.push((CONTENT_TYPE, value));
         let request = Request { payload: Payload::Bytes(bytes), ..request };
-        exchange.attempts(|_| {
+        let is_listed = exchange.attempts(|_| {
             let response = exchange.send(&request)?;
             if !response.status().is_success() {
                 return Err(exchange.unexpected(&request, response));
@@ -117,9 +119,13 @@ impl Client {
                 Some(found) if found != digest => {
                     Err(RegistryError::WrongDigest { request: request.line(), expected: digest, found }.into())
                 }
-                _ => Ok(digest),
+                _ => Ok(response.headers().contains_key(SUBJECT)),
             }
-        })
+        })?;
+        if !is_listed {
+            self.list_referrer(&exchange, repository, media_type, bytes)?;
+        }
+        Ok(digest)
     }
 
     /// Deletes a manifest or an index, or a tag. Its blobs stay until the registry collects garbage.
@@ -133,7 +139,7 @@ impl Client {
             let response = exchange.send(&request)?;
             match response.status() {
                 status if status.is_success() => Ok(()),
-                http::StatusCode::NOT_FOUND => Err(missing(repository, name).into()),
+                http::StatusCode::NOT_FOUND => Err(RegistryError::not_found(repository, name).into()),
                 _ => Err(exchange.unexpected(&request, response)),
             }
         })
@@ -148,20 +154,13 @@ enum Head {
     Found(Box<Descriptor>),
 }
 
-/// That there is no such manifest.
-fn missing(repository: &Repository, name: &ManifestName) -> RegistryError {
-    let separator = if matches!(name, ManifestName::Tag(_)) { ':' } else { '@' };
-    RegistryError::NotFound {
-        registry: repository.registry.clone(),
-        what: format!("{}{separator}{name}", repository.path),
-    }
-}
-
 /// The URL of a manifest.
 fn url(exchange: &Exchange, repository: &Repository, name: &ManifestName) -> Result<String, RegistryError> {
-    if let ManifestName::Tag(tag) = name {
-        // Anyone can make one of any text.
-        Reference { tag: Some(tag.clone()), ..repository.reference() }.to_string().parse::<Reference>()?;
+    // Anyone can make one of any text.
+    if let ManifestName::Tag(tag) = name
+        && !Reference::is_tag(tag)
+    {
+        return Err(ReferenceError::tag(format!("{repository}:{tag}")).into());
     }
     Ok(exchange.endpoint.url(&repository.path, &format!("manifests/{name}")))
 }

@@ -28,6 +28,7 @@ mod push;
 mod query;
 mod referrers;
 mod secret;
+mod small_file;
 mod supply;
 mod tags;
 mod token;
@@ -36,7 +37,7 @@ mod upload;
 
 pub use client::Client;
 pub use credentials::{Credential, CredentialError, Credentials, FoundCredential};
-pub use error::{Denied, Proof, RegistryError};
+pub use error::{Denied, Proof, RegistryError, Withheld};
 pub use hosts::{HostError, Hosts, registry_name};
 pub use manifest::ManifestName;
 pub use options::Options;

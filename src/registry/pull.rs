@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
-use crate::image::{self, ImageError, ImageOrIndex, Registry};
+use crate::image::{self, ImageError, ImageOrIndex, Registry, document};
 use crate::oci::{Descriptor, Reference, Repository};
 use crate::platform::Platform;
 use crate::store::Store;
 
-use super::Client;
 use super::transfer::{Progress, Transferred, each};
+use super::{Client, ManifestName, RegistryError};
 
 /// What of a name is copied.
 #[derive(Clone, Copy, Debug)]
@@ -36,12 +36,13 @@ pub fn pull_documents(
     let digest = match reference.digest.filter(|digest| store.contains(digest).is_some()) {
         Some(digest) => digest,
         None => {
-            let (_, bytes) = registry.manifest(reference)?.ok_or_else(|| {
-                let (name, repository) = (reference, Repository::of(reference));
-                Diagnostic::failure(format!("the registry has no image `{name}`"))
-                    .help(format!("see whether name and tag are right, and whether you may read `{repository}`"))
-            })?;
-            store.put_blob(&bytes)?
+            let missing = || RegistryError::not_found(&Repository::of(reference), &ManifestName::of(reference));
+            let (_, bytes) = registry.manifest(reference)?.ok_or_else(|| Diagnostic::from(missing()))?;
+            let digest = Digest::of(&bytes);
+            // What is refused leaves nothing behind.
+            document::parse(&bytes).map_err(|problem| ImageError::Document { digest, problem })?;
+            store.put_hashed(&digest, &bytes)?;
+            digest
         }
     };
     match which {

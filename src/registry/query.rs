@@ -20,7 +20,7 @@ pub(super) fn form<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> S
 
 /// All but RFC 3986's unreserved characters in percent encoding, and but `:` and `/`, which a query may hold: some
 /// servers compare scopes and digests before they decode them.
-fn encoded(text: &str) -> String {
+pub(super) fn encoded(text: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~:/".contains(&b);
     text.bytes().fold(String::with_capacity(text.len()), |mut encoded, b| {
         if plain(b) {

@@ -6,6 +6,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
+use super::query;
+
 /// A password or a token. Formatted it is `...`, whatever it holds.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
@@ -25,13 +27,15 @@ impl Secret {
         self.0.is_empty()
     }
 
-    /// `text` without the secret, as it is or in base64: servers and helpers may repeat what they were told.
+    /// `text` without the secret, as it is, in base64 or as a form has it: servers and helpers may repeat what they were
+    /// told.
     pub(super) fn redacted(&self, text: &str) -> String {
         if self.is_empty() {
             return text.to_owned();
         }
         let encoded = STANDARD.encode(&self.0);
-        text.replace(&self.0, "...").replace(&encoded, "...").replace(encoded.trim_end_matches('='), "...")
+        let forms = [&self.0, encoded.as_str(), encoded.trim_end_matches('='), &query::encoded(&self.0)];
+        forms.into_iter().fold(text.to_owned(), |text, form| text.replace(form, "..."))
     }
 }
 

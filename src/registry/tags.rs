@@ -1,6 +1,7 @@
 //! Lists of tags (distribution-spec, "Listing Tags"), and the pages of lists.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use serde::Deserialize;
 use ureq::Body;
@@ -11,10 +12,13 @@ use crate::oci::{Reference, Repository};
 
 use super::client::{Action, Client};
 use super::error::RegistryError;
-use super::exchange::{Exchange, Request, text};
+use super::exchange::{Exchange, Request, in_time, text};
 
 /// The largest page, in bytes.
 const LARGEST_PAGE: u64 = 4 << 20;
+
+/// The largest list, in bytes; what is kept of it is in memory.
+const LARGEST_LIST: u64 = 64 << 20;
 
 /// The most pages of a list.
 const MOST_PAGES: usize = 1000;
@@ -42,7 +46,7 @@ impl Client {
                 .map_err(|error| request.malformed(format!("the list of tags is not valid: {error}")))?;
             for tag in page.tags.into_iter().flatten() {
                 // A tag is shown to people and put into URLs.
-                if format!("x:{tag}").parse::<Reference>().is_err() {
+                if !Reference::is_tag(&tag) {
                     return Err(request.malformed(format!("{tag:?} is not a tag")));
                 }
                 tags.insert(tag);
@@ -61,12 +65,14 @@ impl Client {
 }
 
 impl Exchange<'_> {
-    /// Reads a list page by page; false if there is none.
+    /// Reads a list page by page; false if there is none. The time for a document is for all of it.
     pub(super) fn pages(
         &self,
         url: &str,
         mut page: impl FnMut(&Request, &[u8]) -> Result<(), RegistryError>,
     ) -> Result<bool, RegistryError> {
+        let deadline = Instant::now() + self.client.options.http.total;
+        let mut left = LARGEST_LIST;
         let mut request = Request::new(Method::GET, url)?;
         for _ in 0..MOST_PAGES {
             let read = self.attempts(|attempts| {
@@ -77,9 +83,12 @@ impl Exchange<'_> {
                     _ => return Err(self.unexpected(&request, response)),
                 }
                 let next = next_page(&request, &response)?;
-                Ok(Some((self.body(&request, response, LARGEST_PAGE, attempts.deadline())?, next)))
+                Ok(Some((self.body(&request, response, LARGEST_PAGE, attempts.deadline().min(deadline))?, next)))
             })?;
+            in_time(&request, deadline).map_err(|failed| failed.error)?;
             let Some((bytes, next)) = read else { return Ok(false) };
+            let too_large = || RegistryError::TooLarge { request: request.line(), limit: LARGEST_LIST };
+            left = left.checked_sub(bytes.len() as u64).ok_or_else(too_large)?;
             page(&request, &bytes)?;
             match next {
                 Some(next) => request = Request::new(Method::GET, &next.to_string())?,
@@ -98,17 +107,42 @@ fn next_page(request: &Request, response: &Response<Body>) -> Result<Option<Uri>
     if is_same_origin(&next, &request.url) { Ok(Some(next)) } else { Err(fail("that is another host")) }
 }
 
-fn next_link(link: &str) -> Option<&str> {
-    let (reference, parameters) = link.trim_start().strip_prefix('<')?.split_once('>')?;
+/// The target of the first link to the next page, of the links of one header.
+fn next_link(header: &str) -> Option<&str> {
     let is_next = |parameter: &str| {
         let (name, value) = parameter.split_once('=').unwrap_or_default();
-        name.trim().eq_ignore_ascii_case("rel") && value.trim().trim_matches('"').eq_ignore_ascii_case("next")
+        let mut relations = value.trim().trim_matches('"').split_whitespace();
+        name.trim().eq_ignore_ascii_case("rel") && relations.any(|relation| relation.eq_ignore_ascii_case("next"))
     };
-    parameters.split(';').any(is_next).then_some(reference)
+    let mut others = header;
+    loop {
+        let (reference, rest) = others.trim_start_matches([' ', '\t', ',']).strip_prefix('<')?.split_once('>')?;
+        let (mut parameters, next) = cut(rest, ',');
+        while !parameters.is_empty() {
+            let (parameter, further) = cut(parameters, ';');
+            if is_next(parameter) {
+                return Some(reference);
+            }
+            parameters = further;
+        }
+        others = next;
+    }
+}
+
+/// What is before the first `separator` that is not in quotes, and what is behind it.
+fn cut(text: &str, separator: char) -> (&str, &str) {
+    let mut quoted = false;
+    let at = text.find(|c| {
+        quoted ^= c == '"';
+        c == separator && !quoted
+    });
+    at.map_or((text, ""), |at| (&text[..at], &text[at + separator.len_utf8()..]))
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -119,8 +153,27 @@ mod tests {
             (r#"<x>; rel="prev""#, None),
             ("x; rel=next", None),
             ("<x", None),
+            ("<a>; rel=prev, <b>; rel=\"last next\"", Some("b")),
+            ("<a>; title=\"x, <b>; rel=next\"", None),
+            (&",<".repeat(10_000), None),
+            (&"<>,".repeat(10_000), None),
         ] {
             assert_eq!(next_link(link), expected, "{link}");
+        }
+    }
+
+    fn pieces() -> impl Strategy<Value = String> {
+        let piece =
+            prop::sample::select(&["<", ">", ";", ",", "\"", "rel=next", "rel=\"", "next", " ", "/v2", "é"][..]);
+        prop::collection::vec(piece, 0..20).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn any_header_of_links_is_read(header in prop_oneof![pieces(), any::<String>()]) {
+            let found = next_link(&header);
+            let is_in_brackets = |found: &str| header.contains(&["<", found, ">"].concat());
+            prop_assert!(found.is_none_or(is_in_brackets));
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::http::{Attempts, is_hidden, is_loopback, parse_url, shown};
 
 use super::challenge::Challenge;
 use super::credentials::Credential;
-use super::error::{Denied, Failed, Proof, RegistryError, said};
+use super::error::{Denied, Failed, Proof, RegistryError};
 use super::exchange::{Exchange, Payload, Request};
 use super::query::{form, with_query};
 use super::secret::Secret;
@@ -130,8 +130,10 @@ impl Exchange<'_> {
         let credentials = &self.client.credentials;
         let found = credentials.find(registry, &self.repository).map_err(RegistryError::from)?;
         let (credential, proof) = match found {
-            Some(found) if self.endpoint.takes_credentials => (Some(found.credential), Proof::Found(found.source)),
-            Some(found) => (None, Proof::Withheld(found.source)),
+            Some(found) => match self.endpoint.withheld {
+                None => (Some(found.credential), Proof::Found(found.source)),
+                Some(why) => (None, Proof::Withheld(found.source, why)),
+            },
             None => (None, Proof::NotFound(credentials.places())),
         };
         match (challenge, credential) {
@@ -265,16 +267,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What a request's error says, without what it was sent with.
-pub(super) fn said_without(body: &[u8], secrets: &[Secret]) -> Option<String> {
-    said(body).map(|text| secrets.iter().fold(text, |text, secret| secret.redacted(&text)))
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
     use std::path::Path;
 
+    use super::super::error::Withheld;
     use super::super::{Client, Credentials, Hosts, Options};
     use super::*;
     use crate::target::RegistrySettings;
@@ -295,7 +293,7 @@ mod tests {
     fn credentials_travel_in_the_clear_only_where_the_user_says_so() {
         let withheld = asked(Challenge::Basic, false).unwrap();
         assert_eq!((withheld.header, withheld.secrets), (None, Vec::new()));
-        assert!(matches!(withheld.proof, Proof::Withheld(_)));
+        assert!(matches!(withheld.proof, Proof::Withheld(_, Withheld::InTheClear)));
         assert!(asked(Challenge::Basic, true).unwrap().header.is_some());
     }
 

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::{self, Read};
+use std::time::Instant;
 
 use ureq::Body;
 use ureq::http::header::{CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE};
@@ -14,7 +15,7 @@ use crate::store::{BlobReader, Store};
 
 use super::client::{Action, Client, check, scope};
 use super::error::{Failed, RegistryError};
-use super::exchange::{Exchange, Payload, Request, text};
+use super::exchange::{Exchange, Payload, Request, in_time, text};
 use super::manifest::DIGEST;
 use super::query::with_query;
 
@@ -72,7 +73,7 @@ impl Client {
         let exchange = self.writing(repository, Action::Push)?;
         let source = Source { blob, store, progress, open: RefCell::new(None), told: RefCell::new(0) };
         let whole = blob.size <= self.options.whole;
-        exchange.attempts(|_| {
+        exchange.attempts(|attempts| {
             let mut current = match session.take() {
                 Some(begun) if begun.cut => match exchange.resumed(&begun, blob.size)? {
                     Some(resumed) => resumed,
@@ -84,7 +85,7 @@ impl Client {
             if whole {
                 return exchange.send_whole(&current, &source);
             }
-            let result = exchange.send_chunks(&mut current, &source);
+            let result = exchange.send_chunks(&mut current, &source, attempts.deadline());
             if result.is_err() {
                 session = Some(Session { cut: true, ..current });
             }
@@ -150,7 +151,7 @@ impl Exchange<'_> {
         )
     }
 
-    fn send_chunks(&self, session: &mut Session, source: &Source) -> Result<(), Failed> {
+    fn send_chunks(&self, session: &mut Session, source: &Source, deadline: Instant) -> Result<(), Failed> {
         let size = source.blob.size;
         while session.offset < size {
             let at = session.offset;
@@ -161,6 +162,8 @@ impl Exchange<'_> {
             request.headers.push((CONTENT_RANGE, range.map_err(|_| request.malformed("the range is no header"))?));
             let request =
                 Request { payload: Payload::Stream { size: length, open: &|| source.read(at, length) }, ..request };
+            // A registry may take a byte at a time.
+            in_time(&request, deadline)?;
             let response = self.send(&request)?;
             match response.status().as_u16() {
                 202 => {}

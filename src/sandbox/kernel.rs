@@ -125,6 +125,13 @@ pub(super) fn install_filter(program: &[libc::sock_filter], listen: bool) -> io:
     Ok(Some(unsafe { OwnedFd::from_raw_fd(listener as RawFd) }))
 }
 
+/// Has the kernel go straight to whoever listens and back, on one processor. It is faster, and Linux has it since 6.6.
+pub(super) fn wake_at_once(listener: &OwnedFd) {
+    const SYNC_WAKE_UP: u64 = 1;
+    // SAFETY: the argument is a number. Without it, all is as before.
+    unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS as _, SYNC_WAKE_UP) };
+}
+
 /// The next notification; `None` if its process is gone meanwhile.
 pub(super) fn receive(listener: &OwnedFd) -> io::Result<Option<libc::seccomp_notif>> {
     // SAFETY: the kernel wants a zeroed structure and fills it in.

@@ -11,6 +11,8 @@ use std::thread;
 
 use rustix::thread::{CpuSet, sched_getaffinity};
 
+use crate::tree::{Tree, TreeError};
+
 use super::error::SandboxError;
 use super::request::{Ending, Found, LOWER, Message, ROOT, Request, STUBS, UPPER, WORK};
 use super::{HELPER, Tier};
@@ -49,7 +51,9 @@ pub(super) fn choose_cpus(wanted: usize) -> Vec<usize> {
     let Ok(allowed) = sched_getaffinity(None) else { return vec![0] };
     let allowed: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu)).collect();
     let first = NEXT.fetch_add(wanted, Ordering::Relaxed);
-    (0..wanted.min(allowed.len())).map(|at| allowed[(first + at) % allowed.len()]).collect()
+    // Another build at the same time begins elsewhere, most likely.
+    let first = first.wrapping_add(std::process::id() as usize);
+    (0..wanted.min(allowed.len())).map(|at| allowed[first.wrapping_add(at) % allowed.len()]).collect()
 }
 
 /// Has the helper run a step, and returns what it found in the upper directory. `output` gets what the step writes, as it
@@ -110,6 +114,9 @@ fn ask(request: &Request, socket: &mut UnixStream) -> Result<(Option<Ending>, Ve
                 return Err(SandboxError::Refused { stage, source: io::Error::from_raw_os_error(errno) });
             }
             Message::Ended(how) => ending = Some(how),
+            Message::Found(found) if files.len() >= Tree::MAX_ENTRIES => {
+                return Err(TreeError::TooLarge { path: found.path }.into());
+            }
             Message::Found(found) => files.push(*found),
             Message::Complete => return Ok((ending, files)),
         }

@@ -25,6 +25,9 @@ pub struct ActionRecord<P, R> {
     pub result: R,
     /// The blobs that the result is about: as long as a reference needs one of them, the record is worth its room.
     pub outputs: Vec<Digest>,
+    /// Small blobs that stay as long as the record is worth its room, which it is not without them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub documents: Vec<Digest>,
 }
 
 impl Store {
@@ -111,7 +114,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path().join("store")).unwrap();
         let key = CacheKey(Digest::of(b"key"));
-        let record = Record { preimage: "why".into(), result: 7, outputs: Vec::new() };
+        let record = Record { preimage: "why".into(), result: 7, outputs: Vec::new(), documents: Vec::new() };
         assert_eq!(store.action::<String, u32>(&key).unwrap(), None);
         store.put_action(&key, &record).unwrap();
         assert_eq!(store.action(&key).unwrap(), Some(record.clone()));

@@ -59,6 +59,7 @@ impl Drop for Claim {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
     use std::thread;
 
     use super::*;
@@ -93,14 +94,12 @@ mod tests {
         let store = Store::open(directory.path()).unwrap();
         let key = CacheKey(Digest::of(b"key"));
         fs::write(directory.path().join(format!("ingest/claim-{}", key.0.hex())), "").unwrap();
-        let _claim = store.claim(&key, || panic!("nobody holds it")).unwrap();
-        let mut waited = false;
+        let claim = store.claim(&key, || panic!("nobody holds it")).unwrap();
+        let (told, waiting) = mpsc::channel();
         thread::scope(|scope| {
-            let handle = scope.spawn(|| drop(store.claim(&key, || waited = true)));
-            thread::sleep(std::time::Duration::from_millis(20));
-            drop(_claim);
-            handle.join().unwrap();
+            scope.spawn(|| drop(store.claim(&key, || told.send(()).unwrap())));
+            waiting.recv().unwrap();
+            drop(claim);
         });
-        assert!(waited);
     }
 }

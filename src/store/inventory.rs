@@ -37,7 +37,7 @@ pub struct StoredFile {
     pub size: u64,
     /// When it was used for the last time, to about an hour.
     pub used: SystemTime,
-    /// Of an action record or a chunk table: the blobs that it is about.
+    /// Of an action record or a chunk table: the blobs that it is about. Of a blob: those of the records that need it.
     about: Vec<Digest>,
 }
 
@@ -75,9 +75,12 @@ impl StoredFile {
     /// True if an image that a reference names needs it, or is made again sooner with it.
     pub(super) fn is_needed(&self, reachable: &Reachable) -> bool {
         match self.kind {
-            Kind::Blob | Kind::Sources => reachable.needs_blob(&self.name),
+            Kind::Sources => reachable.needs_blob(&self.name),
             Kind::LayerIndex => reachable.needs_layer(&self.name),
-            Kind::ActionRecord | Kind::ChunkTable => self.about.iter().any(|digest| reachable.needs_blob(digest)),
+            Kind::Blob | Kind::ActionRecord | Kind::ChunkTable => {
+                let itself = (self.kind == Kind::Blob).then_some(&self.name);
+                itself.into_iter().chain(&self.about).any(|digest| reachable.needs_blob(digest))
+            }
             Kind::FileDigests | Kind::Quarantined => false,
         }
     }
@@ -102,6 +105,7 @@ impl StoredFile {
 /// gives is not ours.
 pub(super) fn inventory(store: &Store) -> Result<Vec<StoredFile>, StoreError> {
     let mut files: BTreeMap<(Kind, Digest), StoredFile> = BTreeMap::new();
+    let mut records = Vec::new();
     for kind in Kind::ALL {
         let directory = store.path(kind.directory());
         let entries = match fs::read_dir(&directory) {
@@ -119,7 +123,11 @@ pub(super) fn inventory(store: &Store) -> Result<Vec<StoredFile>, StoreError> {
                 let mut file =
                     StoredFile { kind, name, size: metadata.len(), used: last_use(&metadata), about: Vec::new() };
                 match kind {
-                    Kind::ActionRecord => file.about = outputs(store, &name),
+                    Kind::ActionRecord => {
+                        let record = record(store, &name);
+                        file.about.clone_from(&record.outputs);
+                        records.push(record);
+                    }
                     Kind::ChunkTable => {
                         // It has several names, and takes its room once.
                         file.size /= metadata.nlink().max(1);
@@ -133,16 +141,27 @@ pub(super) fn inventory(store: &Store) -> Result<Vec<StoredFile>, StoreError> {
             }
         }
     }
+    for Record { outputs, documents } in records {
+        for document in documents {
+            if let Some(blob) = files.get_mut(&(Kind::Blob, document)) {
+                blob.about.extend(&outputs);
+            }
+        }
+    }
     Ok(files.into_values().collect())
 }
 
-/// The blobs that the record of an action is about; none if it is damaged.
-fn outputs(store: &Store, key: &Digest) -> Vec<Digest> {
-    #[derive(Deserialize)]
-    struct Record {
-        outputs: Vec<Digest>,
-    }
+/// What matters here of an action's record.
+#[derive(Default, Deserialize)]
+struct Record {
+    outputs: Vec<Digest>,
+    #[serde(default)]
+    documents: Vec<Digest>,
+}
+
+/// The record of an action; an empty one if it is damaged.
+fn record(store: &Store, key: &Digest) -> Record {
     let bytes = fs::read(store.path(layout::ACTIONS).join(key.hex())).unwrap_or_default();
     let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
-    serde_json::from_slice::<Record>(line).map(|record| record.outputs).unwrap_or_default()
+    serde_json::from_slice(line).unwrap_or_default()
 }

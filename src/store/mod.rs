@@ -12,7 +12,8 @@
 //! ├── sources/HEX          repositories that have the blob with this SHA-256; may be missing, see `sources`
 //! ├── stat/HEX              file digests of the workspace whose root has this SHA-256; may be missing, see `stat_file`
 //! ├── unflushed/BOOT        large blobs that may not be on the disk since the boot with this ID, see `unflushed`
-//! ├── ingest/               what is being written or made; each file is locked (flock) by the process that does it
+//! ├── ingest/               what is being written or made; each file and directory is locked (flock) by the process that
+//! │                         does it
 //! ├── locks/index.lock      held while index.json is replaced
 //! ├── locks/quarantine.lock held while a damaged blob is moved
 //! ├── locks/prune.lock      held while files are removed that nobody needs, see `lease`

@@ -247,6 +247,8 @@ struct NameOnly<'a> {
 struct Entry<'a> {
     annotations: BTreeMap<&'a str, &'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    artifact_type: &'a Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     data: &'a Option<String>,
     digest: &'a Digest,
     media_type: &'a MediaType,
@@ -259,11 +261,11 @@ struct Entry<'a> {
 
 impl<'a> Entry<'a> {
     fn new(name: &'a str, descriptor: &'a Descriptor) -> Self {
-        let Descriptor { media_type, digest, size, urls, data, platform, annotations } = descriptor;
+        let Descriptor { media_type, digest, size, urls, data, platform, artifact_type, annotations } = descriptor;
         let mut annotations: BTreeMap<&str, &str> =
             annotations.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         annotations.insert(REF_NAME, name);
-        Entry { annotations, data, digest, media_type, platform, size: *size, urls }
+        Entry { annotations, artifact_type, data, digest, media_type, platform, size: *size, urls }
     }
 }
 

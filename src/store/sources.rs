@@ -7,7 +7,7 @@
 use std::error::Error;
 use std::fmt;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -55,11 +55,14 @@ impl Store {
 
     /// The repositories in which a blob was seen, the latest first.
     pub fn sources(&self, blob: &Digest) -> Vec<Repository> {
-        let mut text = String::new();
-        let read = File::open(self.sources_path(blob)).map(|file| file.take(MAX_BYTES).read_to_string(&mut text));
-        if !matches!(read, Ok(Ok(_))) {
-            return Vec::new();
-        }
+        let path = self.sources_path(blob);
+        let read = || {
+            let file = File::open(&path)?;
+            let (metadata, mut text) = (file.metadata()?, String::new());
+            file.take(MAX_BYTES).read_to_string(&mut text)?;
+            io::Result::Ok(if self.is_kept(&path, &metadata) { text } else { String::new() })
+        };
+        let text = read().unwrap_or_default();
         let repository = |line: &str| line.parse::<Reference>().ok().map(|reference| Repository::of(&reference));
         text.lines().rev().filter_map(repository).collect()
     }

@@ -56,6 +56,7 @@ pub fn node(builtin: &'static str, arguments: Spanned<Value>, package: &Workspac
         "copy" => Node::Layer(LayerSpec::Copy(decode(arguments, package)?)),
         "run" => Node::Layer(LayerSpec::Run(decode(arguments, package)?)),
         "fetch" => Node::Fetch(decode(arguments, package)?),
+        "git" => Node::Git(decode(arguments, package)?),
         other => return Err(Diagnostic::spec(format!("there is no builtin `{other}`"))),
     })
 }

@@ -10,10 +10,11 @@ use crate::path::WorkspacePath;
 
 use super::base::{Base, DockerArchive, OciArchive, OciLayout, OciReference};
 use super::decode::{HELP, NODE, package, suggestion, take_node};
+use super::git::Git;
 use super::label::Label;
 use super::layer::{Accounts, Archive, Copy, Dir, Files, LayerSpec, Symlink, Write};
 use super::run::Run;
-use super::source::{Fetch, FileSource};
+use super::source::{ArchiveSource, Fetch, FileSource};
 use super::value::Node;
 
 /// A type that another builtin's value, a text, or a table with one key (the builtin's name) can stand for.
@@ -101,7 +102,7 @@ macro_rules! deserialize_node {
     };
 }
 
-deserialize_node!(Base, LayerSpec, FileSource, Label);
+deserialize_node!(Base, LayerSpec, FileSource, ArchiveSource, Label);
 
 impl FromNode for Base {
     const EXPECTED: &'static str = "an image, its name or a label";
@@ -149,6 +150,7 @@ impl FromNode for LayerSpec {
     fn instead(builtin: &str) -> Option<&'static str> {
         Some(match builtin {
             "fetch" => "give it to `files(srcs = [...])`, or to `archive(src = ...)` to unpack it",
+            "git" => "give it to `archive(src = ...)`",
             _ => "to stand on an image, give it as `base`; to take files out of it, use `copy(image = ...)`",
         })
     }
@@ -182,12 +184,40 @@ impl FromNode for FileSource {
         }
     }
 
+    fn instead(builtin: &str) -> Option<&'static str> {
+        (builtin == "git").then_some("a commit has many files: give it to `archive(src = ...)`")
+    }
+
     fn from_text(text: &str) -> Result<Self, String> {
         WorkspacePath::parse(text).map(FileSource::Path).map_err(|error| error.to_string())
     }
 
     fn from_table<'de, A: MapAccess<'de>>(_: &str, table: &mut A) -> Result<Self, A::Error> {
         Ok(FileSource::Fetch(table.next_value::<Fetch>()?))
+    }
+}
+
+impl FromNode for ArchiveSource {
+    const EXPECTED: &'static str = "a path, `fetch(...)` or `git(...)`";
+    const BUILTINS: &'static [&'static str] = &["fetch", "git"];
+
+    fn from_node(node: Node) -> Option<Self> {
+        match node {
+            Node::Fetch(fetch) => Some(ArchiveSource::Fetch(fetch)),
+            Node::Git(git) => Some(ArchiveSource::Git(git)),
+            _ => None,
+        }
+    }
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        WorkspacePath::parse(text).map(ArchiveSource::Path).map_err(|error| error.to_string())
+    }
+
+    fn from_table<'de, A: MapAccess<'de>>(builtin: &str, table: &mut A) -> Result<Self, A::Error> {
+        Ok(match builtin {
+            "fetch" => ArchiveSource::Fetch(table.next_value::<Fetch>()?),
+            _ => ArchiveSource::Git(table.next_value::<Git>()?),
+        })
     }
 }
 

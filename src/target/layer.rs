@@ -11,7 +11,7 @@ use super::decode;
 use super::field::{Mode, Owner};
 use super::place::Place;
 use super::run::Run;
-use super::source::{FileSource, Sources};
+use super::source::{ArchiveSource, FileSource, Sources};
 
 /// One layer of an image. Each layer of the spec becomes one layer of the image.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -169,8 +169,8 @@ pub struct Archive {
     #[serde(skip_deserializing, default = "decode::package")]
     #[schemars(skip)]
     pub package: WorkspacePath,
-    /// A path relative to the package, or `fetch(...)`.
-    pub src: Spanned<FileSource>,
+    /// A path relative to the package, `fetch(...)`, or `git(...)`.
+    pub src: Spanned<ArchiveSource>,
     /// The directory in the image into which the archive is extracted.
     #[serde(default = "ImagePath::root")]
     #[schemars(with = "String")]

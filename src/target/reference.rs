@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use super::builtin::positional;
 use super::field_names::field_names;
 use super::{
-    Accounts, Archive, Copy, Dir, DockerArchive, Fetch, Files, Glob, Group, Healthcheck, HistoryEntry, ImageSpec,
+    Accounts, Archive, Copy, Dir, DockerArchive, Fetch, Files, Git, Glob, Group, Healthcheck, HistoryEntry, ImageSpec,
     IndexSpec, OciArchive, OciLayout, OciReference, RegistrySettings, Run, Settings, Symlink, User, Write,
 };
 
@@ -44,6 +44,7 @@ pub fn reference() -> String {
     section::<Run>(&mut page, "###", "`run`", Some("run"));
     page.push_str("\n## Sources\n");
     section::<Fetch>(&mut page, "###", "`fetch`", Some("fetch"));
+    section::<Git>(&mut page, "###", "`git`", Some("git"));
     section::<Glob>(&mut page, "###", "`glob` in TOML", None);
     page.push_str(SELECT);
     page.push_str(STARLARK);
@@ -244,6 +245,7 @@ fn defined(name: &str) -> &str {
         "Base" => "base",
         "Layer" => "layer",
         "FileSource" => "source",
+        "ArchiveSource" => "source",
         "FileSources" => "list of sources, or map to sources",
         "Paths" => "list of strings, or map to strings",
         "OneOrMany" => "string or list of strings",

@@ -21,7 +21,7 @@ pub struct Run {
     /// A list of the program and its arguments, or a string, which `/bin/sh -c` of the image runs.
     pub command: Command,
     /// Environment variables, as a map; one that is set here replaces the sandbox's own.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "environment")]
     pub env: BTreeMap<String, String>,
     /// The directory in which the command starts; it must exist.
     #[serde(default = "ImagePath::root")]
@@ -99,6 +99,16 @@ impl<'de> Deserialize<'de> for Command {
         }
 
         deserializer.deserialize_any(CommandVisitor)
+    }
+}
+
+fn environment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let variables = BTreeMap::<String, String>::deserialize(deserializer)?;
+    let is_bad =
+        |(name, value): &(&String, &String)| name.is_empty() || name.contains(['=', '\0']) || value.contains('\0');
+    match variables.iter().find(is_bad) {
+        None => Ok(variables),
+        Some((name, _)) => Err(D::Error::custom(format!("`{name}` cannot be an environment variable"))),
     }
 }
 

@@ -10,11 +10,12 @@ use crate::diagnostic::Spanned;
 
 use super::base::{Base, DockerArchive, OciArchive, OciLayout, OciReference};
 use super::field_names::field_names;
+use super::git::Git;
 use super::layer::{Accounts, Archive, Copy, Dir, Files, LayerSpec, Symlink, Write};
 use super::rule::OF_THE_WHOLE;
 use super::run::Run;
 use super::settings::Settings;
-use super::source::{Fetch, FileSource, Glob, Sources};
+use super::source::{ArchiveSource, Fetch, FileSource, Glob, Sources};
 use super::{ImageSpec, IndexSpec};
 
 /// The JSON Schema (draft 2020-12) of `ocify.toml`.
@@ -151,6 +152,23 @@ impl JsonSchema for FileSource {
         json_schema!({
             "description": "A path relative to the package, or a file from elsewhere.",
             "anyOf": [{ "type": "string" }, one_key("fetch", generator.subschema_for::<Fetch>())],
+        })
+    }
+}
+
+impl JsonSchema for ArchiveSource {
+    fn schema_name() -> Cow<'static, str> {
+        "ArchiveSource".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A path relative to the package, a file from elsewhere, or a commit.",
+            "anyOf": [
+                { "type": "string" },
+                one_key("fetch", generator.subschema_for::<Fetch>()),
+                one_key("git", generator.subschema_for::<Git>()),
+            ],
         })
     }
 }

@@ -8,6 +8,7 @@ use crate::digest::Digest;
 use crate::path::WorkspacePath;
 
 use super::decode;
+use super::git::Git;
 use super::schema::OneOrMany;
 
 /// One file, or a directory with all that is in it.
@@ -18,6 +19,18 @@ pub enum FileSource {
     Path(WorkspacePath),
     /// A file from elsewhere.
     Fetch(Fetch),
+}
+
+/// An archive, or what can be read as one.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum ArchiveSource {
+    /// A path relative to the package.
+    Path(WorkspacePath),
+    /// A file from elsewhere.
+    Fetch(Fetch),
+    /// A commit.
+    Git(Git),
 }
 
 /// A list of sources, or a map from the path in the image to the source.
@@ -113,7 +126,7 @@ impl Fetch {
 }
 
 /// A digest without its algorithm, as people paste it from a checksum file.
-mod hex {
+pub(super) mod hex {
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
     use crate::digest::Digest;

@@ -4,8 +4,9 @@ use crate::diagnostic::Spanned;
 use crate::oci::Reference;
 
 use super::base::{Base, OciReference};
-use super::layer::LayerSpec;
-use super::source::{Fetch, FileSource, Sources};
+use super::git::Git;
+use super::layer::{Archive, LayerSpec};
+use super::source::{ArchiveSource, Fetch, FileSource, Sources};
 
 impl Base {
     /// The base in a few words.
@@ -48,16 +49,27 @@ impl LayerSpec {
 
     /// The fetches among the layer's sources, in the order of their appearance, each with its place.
     pub fn fetches(&self) -> Vec<Spanned<Fetch>> {
-        let sources: Vec<&Spanned<FileSource>> = match self {
-            LayerSpec::Files(files) => files.srcs.iter().collect(),
-            LayerSpec::Archive(archive) => vec![&archive.src],
-            _ => Vec::new(),
-        };
         let fetch = |source: &Spanned<FileSource>| match &source.value {
             FileSource::Path(_) => None,
             FileSource::Fetch(fetch) => Some(Spanned { value: fetch.clone(), span: source.span.clone() }),
         };
-        sources.into_iter().filter_map(fetch).collect()
+        match self {
+            LayerSpec::Files(files) => files.srcs.iter().filter_map(fetch).collect(),
+            LayerSpec::Archive(Archive { src: Spanned { value: ArchiveSource::Fetch(fetch), span }, .. }) => {
+                vec![Spanned { value: fetch.clone(), span: span.clone() }]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The commit whose files the layer unpacks, with its place.
+    pub fn git(&self) -> Option<Spanned<Git>> {
+        match self {
+            LayerSpec::Archive(Archive { src: Spanned { value: ArchiveSource::Git(git), span }, .. }) => {
+                Some(Spanned { value: git.clone(), span: span.clone() })
+            }
+            _ => None,
+        }
     }
 }
 
@@ -68,6 +80,24 @@ impl FileSource {
             FileSource::Path(path) => path.to_string(),
             FileSource::Fetch(fetch) => fetch.title(),
         }
+    }
+}
+
+impl ArchiveSource {
+    /// The source in a few words.
+    pub fn title(&self) -> String {
+        match self {
+            ArchiveSource::Path(path) => path.to_string(),
+            ArchiveSource::Fetch(fetch) => fetch.title(),
+            ArchiveSource::Git(git) => git.title(),
+        }
+    }
+}
+
+impl Git {
+    /// The commit in a few words: its repository's own name, and the ref.
+    pub fn title(&self) -> String {
+        format!("{}#{}", self.url.title(), self.name)
     }
 }
 

@@ -7,6 +7,7 @@ use serde::ser::{Serialize, Serializer};
 use crate::diagnostic::Spanned;
 
 use super::base::Base;
+use super::git::Git;
 use super::layer::LayerSpec;
 use super::select::{Call, Select, Sum};
 use super::source::Fetch;
@@ -36,6 +37,7 @@ pub enum Node {
     Base(Base),
     Layer(LayerSpec),
     Fetch(Fetch),
+    Git(Git),
     /// What another builtin will return once its arguments are chosen.
     Call(Arc<Call>),
 }
@@ -60,6 +62,7 @@ impl Node {
             Node::Layer(LayerSpec::Run(_)) => "run",
             Node::Layer(LayerSpec::Place(_)) => "place",
             Node::Fetch(_) => "fetch",
+            Node::Git(_) => "git",
             Node::Call(call) => call.builtin,
         }
     }
@@ -105,6 +108,7 @@ impl Serialize for Node {
             Node::Base(base) => base.serialize(serializer),
             Node::Layer(layer) => layer.serialize(serializer),
             Node::Fetch(fetch) => serializer.collect_map([("fetch", fetch)]),
+            Node::Git(git) => serializer.collect_map([("git", git)]),
             Node::Call(call) => serializer.collect_map([(call.builtin, &call.arguments)]),
         }
     }

@@ -118,6 +118,26 @@ fn layers_are_brought_only_for_who_reads_them() {
 }
 
 #[test]
+fn what_prune_leaves_is_enough_to_build_again_without_network() {
+    let server = Server::start(Options::default());
+    publish(&server, BASES);
+    let workspace = on_base(&server);
+    workspace.ok(&["lock"]);
+    let built = workspace.build("//:web");
+    // What was locked and is not built on goes.
+    let pruned = workspace.ok(&["prune"]);
+    assert!(pruned.contains("removed blobs/"), "{pruned}");
+    server.clear();
+    assert_eq!(digest(&workspace.ok(&["build", "//:web", "--offline"])), built);
+    assert_eq!(server.requests().len(), 0);
+    assert!(!workspace.ok(&["prune"]).contains("removed blobs/"));
+    // With the image its base goes.
+    workspace.ok(&["rmi", "//:web"]);
+    workspace.ok(&["prune"]);
+    assert_eq!(fs::read_dir(workspace.store().join("blobs/sha256")).unwrap().count(), 0);
+}
+
+#[test]
 fn what_is_neither_in_the_store_nor_to_be_had_is_named_with_what_to_do() {
     let server = Server::start(Options::default());
     let base = publish(&server, BASE);

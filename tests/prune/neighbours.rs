@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use ocify::digest::Digest;
 use ocify::format::{Compression, MediaTypes};
-use ocify::oci::{Descriptor, Manifest, MediaType, canonical_json};
+use ocify::oci::{Descriptor, Manifest, MediaType, Repository, canonical_json};
 use ocify::store::{PruneOptions, Store};
 
 use super::{DAY, files, prune, set_age, with_garbage};
@@ -67,6 +67,22 @@ fn a_lease_keeps_what_was_used_in_the_hour_before_it() {
     assert!(leased.contains(&digest).is_some());
     assert_eq!(fs::metadata(blob_path(&store, &digest)).unwrap().modified().unwrap(), before, "no write is needed");
     assert_eq!(store.prune(&ALL).unwrap().removed, []);
+}
+
+#[test]
+fn whoever_found_where_a_layer_can_be_had_finds_it_there_later() {
+    let (_directory, store) = new_store();
+    let [relied_on, forgotten] = [&b"a layer"[..], b"another"].map(Digest::of);
+    let repository = Repository::of(&"r.example/a".parse().unwrap());
+    for digest in [relied_on, forgotten] {
+        store.add_source(&digest, &repository).unwrap();
+        set_age(&store.root().join("sources").join(digest.hex()), 10 * DAY);
+    }
+    let leased = store.leased().unwrap();
+    assert_eq!(leased.sources(&relied_on).len(), 1);
+    let removed = store.prune(&ALL).unwrap().removed;
+    assert_eq!(removed.iter().map(|file| file.name).collect::<Vec<_>>(), [forgotten]);
+    assert_eq!(leased.sources(&relied_on).len(), 1);
 }
 
 /// A generator of xorshift64*, so that a failure can be run again.

@@ -164,6 +164,19 @@ fn a_realm_that_is_nobodys_business_is_not_asked() {
 }
 
 #[test]
+fn a_token_server_cannot_send_credentials_on() {
+    for identity in [false, true] {
+        let (server, other) = (guarded(Auth::token("me", PASSWORD)), Server::start(Options::default()));
+        let user = if identity { "<token>" } else { "me" };
+        let mut place = Place::new();
+        place.credentials = Credentials::given(&server.host(), Credential::of(user.into(), Secret::new(PASSWORD)));
+        server.tokens().fault(Fault::new("", "token", What::Redirect(format!("http://{}", other.host()))));
+        let error = place.client().tags(&repository(&server.host(), "a")).unwrap_err();
+        assert!(shown(&error).contains("307") && other.requests().is_empty(), "{error}");
+    }
+}
+
+#[test]
 fn a_registry_with_tls_does_not_send_to_a_token_server_without() {
     let server = Server::start(Options { auth: Auth::token("me", PASSWORD), tls: true, ..Options::default() });
     image(&server, "a", "1");

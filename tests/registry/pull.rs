@@ -51,6 +51,14 @@ fn a_rest_that_is_not_the_rest_is_not_appended() {
     let place = Place::new();
     place.download(&place.client(), &repository(&server.host(), "a"), &described(&blob)).unwrap();
     assert_eq!(server.requests().len(), 3);
+
+    // The rest of something else, which only the digest shows.
+    server.clear();
+    server.fault(Fault::new("GET", "blobs", What::Cut { after: 50_000 }).times(1));
+    server.fault(Fault::new("GET", "blobs", What::Flip { at: 1 }).times(1));
+    let place = Place::new();
+    place.download(&place.client(), &repository(&server.host(), "a"), &described(&blob)).unwrap();
+    assert_eq!(server.requests().iter().map(|exchange| exchange.status).collect::<Vec<_>>(), [200, 206, 200]);
 }
 
 #[test]
@@ -99,7 +107,16 @@ fn an_overloaded_registry_is_asked_again() {
 fn names_that_lead_elsewhere_are_not_asked_for() {
     let server = Server::start(Options::default());
     let client = Place::new().client();
-    for (path, name) in [("a", "../../x"), ("a", "1?x"), ("../a", "1"), ("a?b", "1"), ("a/../b", "1"), ("a", "")] {
+    for (path, name) in [
+        ("a", "../../x"),
+        ("a", "1?x"),
+        ("../a", "1"),
+        ("a?b", "1"),
+        ("a/../b", "1"),
+        ("a", ""),
+        ("a", "1@x"),
+        ("a", "5/b:c"),
+    ] {
         let error = client.manifest(&repository(&server.host(), path), &tag(name)).unwrap_err();
         assert!(matches!(error, RegistryError::Name(_)), "{path}:{name}: {error}");
     }

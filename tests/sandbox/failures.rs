@@ -107,6 +107,7 @@ fn a_command_must_be_one() {
         ("run('x', cpus = 0)", "a number from 1 to 65535"),
         ("run('x', network = 'host')", "unknown key `network`"),
         ("run()", "`command` is missing"),
+        ("run('x', env = {'A=B': 'c'})", "`A=B` cannot be an environment variable"),
     ] {
         workspace.write("BUILD.star", format!("image(name = 'x', layers = [{call}])"));
         let error = workspace.fails(2, &["build", "//:x"]);
@@ -115,8 +116,54 @@ fn a_command_must_be_one() {
 }
 
 #[test]
+fn a_path_that_no_layer_can_hold_is_an_error_and_is_removed() {
+    for error in fails(&Story::new("must ; deep 4000")) {
+        assert!(error.contains("reading the changes failed") && error.contains("name too long"), "{error}");
+    }
+}
+
+#[test]
 fn a_name_that_no_layer_can_hold_is_an_error() {
     for error in fails(&Story::new("must ; write /.wh.a x")) {
         assert!(error.contains("cannot be run") && error.contains(".wh.a"), "{error}");
+    }
+}
+
+/// The processes of this machine whose arguments have `marker` in them.
+fn processes(marker: &str) -> usize {
+    let all = fs::read_dir("/proc").unwrap().flatten();
+    let has_marker = |entry: &fs::DirEntry| {
+        let arguments = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&arguments).contains(marker)
+    };
+    all.filter(has_marker).count()
+}
+
+#[test]
+fn a_build_that_is_interrupted_takes_its_step_along() {
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+
+    let marker = format!("marker-{}", std::process::id());
+    for signal in [rustix::process::Signal::INT, rustix::process::Signal::KILL] {
+        let workspace = Story::new(&format!("leave /x ; ignore ; say ready ; say {marker} ; sleep")).workspace();
+        if !super::is_allowed() {
+            return;
+        }
+        let mut build = workspace.command(&["build", "//:x"]).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(build.stderr.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap().contains(&marker)));
+        assert!(processes(&marker) > 0);
+        let pid = rustix::process::Pid::from_raw(build.id() as i32).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+        build.wait().unwrap();
+        let begun = Instant::now();
+        while processes(&marker) > 0 {
+            assert!(begun.elapsed() < Duration::from_secs(30), "the step goes on");
+            std::thread::yield_now();
+        }
+        // What a killed process leaves, the next one removes.
+        workspace.ok(&["images"]);
+        assert_eq!(fs::read_dir(workspace.store().join("ingest")).unwrap().count(), 0);
     }
 }

@@ -156,13 +156,15 @@ fn give(path: &Path) {
 pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
-        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("step-{}", std::process::id()));
-        fs::create_dir_all(&directory).unwrap();
-        let program = directory.join("step");
+        // Other runs of the tests may use it at the same time.
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let made = directory.join(format!("step-{}", std::process::id()));
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sandbox/step.c");
-        let compiled = Command::new("cc").args(["-static", "-O1", "-w", "-o"]).arg(&program).arg(source).status();
+        let compiled = Command::new("cc").args(["-static", "-O1", "-w", "-o"]).arg(&made).arg(source).status();
         assert!(compiled.unwrap().success(), "the steps of tests need a C compiler and a static C library");
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(&made, fs::Permissions::from_mode(0o755)).unwrap();
+        let program = directory.join("step");
+        fs::rename(made, &program).unwrap();
         program
     })
 }

@@ -145,7 +145,12 @@ static void obey(int given, char **a) {
         said(order, path, utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW));
     } else if (ORDER("chroot", 1)) said(order, path, chroot(path));
     else if (ORDER("cd", 1)) said(order, path, chdir(path));
-    else if (ORDER("pwd", 0)) printf("%s\n", getcwd(NULL, 0));
+    else if (ORDER("deep", 1)) {
+        for (int level = number(path); level > 0; level--) {
+            said(order, "mkdir", mkdir("d", 0777));
+            said(order, "chdir", chdir("d"));
+        }
+    } else if (ORDER("pwd", 0)) printf("%s\n", getcwd(NULL, 0));
     else if (ORDER("stat", 1)) said(order, path, status(path));
     else if (ORDER("cat", 1)) said(order, path, show(path));
     else if (ORDER("ls", 1)) said(order, path, list(path));

@@ -77,6 +77,32 @@ fn a_fetch_where_a_layer_belongs() {
 }
 
 #[test]
+fn a_commit_that_is_named_wrong() {
+    let archive = |git: &str| {
+        Spec::build(&format!("image(\n    name = \"web\",\n    layers = [archive(src = git({git}))],\n)\n")).error()
+    };
+    let mut reports = String::new();
+    for url in [
+        "git@example.com:lib.git",
+        "ext::sh -c id",
+        "https://me:password@example.com/lib.git",
+        "https://example.com/lib.git#v1",
+        "file://../lib",
+    ] {
+        reports.push_str(&archive(&format!("url = \"{url}\"")));
+    }
+    reports.push_str(&archive("url = \"https://example.com/lib.git\", ref = \"--upload-pack=x\""));
+    reports.push_str(&archive("url = \"https://example.com/lib.git\", commit = \"v1.4\""));
+    reports.push_str(&archive("ref = \"v1\""));
+    let lib = "lib = git(url = \"https://example.com/lib.git\")\n";
+    reports.push_str(&Spec::build(&format!("{lib}image(name = \"web\", layers = [lib])\n")).error());
+    reports.push_str(&Spec::build(&format!("{lib}image(name = \"web\", layers = [files(srcs = [lib])])\n")).error());
+    let toml = "[image.web]\nlayers = [{ archive = { src = { git = { url = \"https://example.com/lib\", tag = \"v1\" } } } }]\n";
+    reports.push_str(&Spec::toml(toml).toml_error());
+    check("git", &reports);
+}
+
+#[test]
 fn duplicate_target() {
     check("duplicate_target", &Spec::build("image(name = \"web\")\n\nindex(name = \"web\", images = [])\n").error());
 }

@@ -1,8 +1,11 @@
 //! `archive`: the contents of a tar or zip file.
 
+use std::collections::BTreeSet;
+
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::diagnostic::Diagnostic;
+use crate::entry::Entry;
 use crate::path::ImagePath;
 use crate::target::Archive;
 use crate::tree::{Changeset, Tree};
@@ -21,10 +24,18 @@ pub(super) fn compose(archive: &Archive, composition: &Composition) -> Result<Ch
     let mut tree = Tree::new();
     tree.apply(&changes).map_err(|error| unreadable().caused_by(error))?;
 
+    // A commit has no directories at all, and many an archive leaves some out.
+    let listed = listing.entries.iter().filter(|entry| entry.kind.is_directory()).map(|entry| &entry.path);
+    let listed: BTreeSet<&ImagePath> = listed.collect();
+    let is_below = |place: &ImagePath| composition.below.tree.get(place).is_some_and(|node| node.kind.is_directory());
+
     let mut selection = Selection::of(&tree);
-    for path in tree.below(&ImagePath::root(), |_| true).map(|entry| entry.path) {
-        if let Some(rest) = filter.rest(&path) {
-            selection.take(path, join(&archive.dest, &rest)?);
+    for Entry { path, kind, .. } in tree.below(&ImagePath::root(), |_| true) {
+        let Some(rest) = filter.rest(&path) else { continue };
+        let place = join(&archive.dest, &rest)?;
+        // One that is only on the way to others says nothing about how a directory of the image below looks.
+        if !(kind.is_directory() && !listed.contains(&path) && is_below(&place)) {
+            selection.take(path, place);
         }
     }
     layer_of(selection.entries(archive.owner.as_ref(), None, composition)?)

@@ -36,7 +36,7 @@ pub trait Registry: Sync {
 pub struct Resolved {
     /// Of the index or manifest.
     pub digest: Digest,
-    /// The manifest for each platform that has exactly one.
+    /// The manifest for each platform that has exactly one, and can be asked for by name.
     pub platforms: BTreeMap<Platform, Digest>,
 }
 
@@ -104,7 +104,7 @@ pub fn resolve(registry: &dyn Registry, reference: &Reference, store: &Store) ->
     let (digest, remote) = (Digest::of(&bytes), Remote { registry, reference, store });
     let document = remote.keep(&descriptor, &bytes).map_err(ImageError::document(digest))?;
     store.put_hashed(&digest, &bytes)?;
-    let platforms = match document {
+    let mut platforms = match document {
         Document::Manifest(manifest) => {
             let image = load::read_image(&remote, digest, bytes, &manifest)?;
             BTreeMap::from([(image.platform(), digest)])
@@ -121,6 +121,7 @@ pub fn resolve(registry: &dyn Registry, reference: &Reference, store: &Store) ->
             platforms
         }
     };
+    platforms.retain(|platform, _| platform.to_string().parse().as_ref() == Ok(platform));
     Ok(Some(Resolved { digest, platforms }))
 }
 

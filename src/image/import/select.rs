@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::digest::Digest;
 use crate::image::document::{Document, DocumentError, MAX_DEPTH};
-use crate::image::load::{Documents, MAX_DOCUMENTS, read_document, read_image};
+use crate::image::load::{Budget, Documents, read_document, read_image};
 use crate::image::{ImageError, document};
 use crate::oci::{Descriptor, Index, MediaType};
 use crate::platform::Platform;
@@ -38,7 +38,8 @@ pub fn in_index(documents: &impl Documents, index: &Index, platform: &Platform) 
 
 /// The images of `index`, and of the indexes in it, in their order.
 pub fn candidates(documents: &impl Documents, index: &Index) -> Result<Vec<Candidate>, ImageError> {
-    let mut search = Search { documents, seen: BTreeSet::new(), candidates: Vec::new() };
+    let budget = Budget::default();
+    let mut search = Search { documents, seen: BTreeSet::new(), candidates: Vec::new(), budget };
     search.index(index, 1)?;
     Ok(search.candidates)
 }
@@ -47,6 +48,7 @@ struct Search<'a, D> {
     documents: &'a D,
     seen: BTreeSet<Digest>,
     candidates: Vec<Candidate>,
+    budget: Budget,
 }
 
 impl<D: Documents> Search<'_, D> {
@@ -58,13 +60,14 @@ impl<D: Documents> Search<'_, D> {
                 continue;
             }
             let refuse = |problem| Err(ImageError::Document { digest, problem });
-            if self.seen.len() > MAX_DOCUMENTS {
-                return refuse(DocumentError::TooMany { limit: MAX_DOCUMENTS });
-            }
+            self.budget.take_document().or_else(refuse)?;
             match &entry.media_type {
                 MediaType::Index(_) if depth == MAX_DEPTH => return refuse(DocumentError::TooDeep),
                 MediaType::Index(_) => match read_document(self.documents, &digest, Some(entry))? {
-                    (_, Document::Index(index)) => self.index(&index, depth + 1)?,
+                    (bytes, Document::Index(index)) => {
+                        self.budget.take_bytes(bytes.len()).or_else(refuse)?;
+                        self.index(&index, depth + 1)?;
+                    }
                     (_, Document::Manifest(manifest)) => {
                         let (expected, found) = (entry.media_type.clone(), document::manifest_type(&manifest));
                         return refuse(DocumentError::MediaType { expected, found });
@@ -84,7 +87,10 @@ impl<D: Documents> Search<'_, D> {
             Some(platform) => platform.platform(),
             None => match read_document(self.documents, &digest, Some(entry)) {
                 Ok((bytes, Document::Manifest(manifest))) => {
-                    read_image(self.documents, digest, bytes, &manifest)?.platform()
+                    let image = read_image(self.documents, digest, bytes, &manifest)?;
+                    let size = image.manifest_bytes().len() + image.config_bytes().len();
+                    self.budget.take_bytes(size).map_err(|problem| ImageError::Document { digest, problem })?;
+                    image.platform()
                 }
                 // A signature or the like, which is a manifest too.
                 Err(ImageError::Document { problem: DocumentError::NotAnImage { .. }, .. }) => return Ok(()),

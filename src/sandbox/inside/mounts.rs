@@ -72,6 +72,8 @@ fn overlay() -> io::Result<OwnedFd> {
         fsconfig_set_string(&context, key, value)?;
     }
     fsconfig_set_flag(&context, "userxattr")?;
+    // What a step flushes to the disk is read back right away, or thrown away. Package managers flush every file.
+    fsconfig_set_flag(&context, "volatile")?;
     fsconfig_create(&context)?;
     let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
     let root = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;

@@ -49,10 +49,14 @@ pub(super) fn drop_capabilities() -> io::Result<()> {
 }
 
 /// Sets limits that are the same on every machine, as far as it allows them.
-pub(super) fn limit(cpus: &[usize]) -> io::Result<()> {
+pub(super) fn limit() -> io::Result<()> {
     set(Resource::Core, 0, 0)?;
     set(Resource::Nproc, PROCESSES, PROCESSES)?;
-    set(Resource::Nofile, OPEN_FILES.0, OPEN_FILES.1)?;
+    set(Resource::Nofile, OPEN_FILES.0, OPEN_FILES.1)
+}
+
+/// Stays on these processors, with all that is started from now on.
+pub(super) fn stay_on(cpus: &[usize]) -> io::Result<()> {
     let mut set = CpuSet::new();
     cpus.iter().for_each(|&cpu| set.set(cpu));
     Ok(sched_setaffinity(None, &set)?)

@@ -50,7 +50,7 @@ fn try_become(request: &Request, command: &Command, status: &UnixStream) -> Resu
     rustix::process::umask(Mode::from_raw_mode(0o022));
     kernel::fix_memory_layout().during(Stage::Limits)?;
     let programs = Programs::new(command).during(Stage::Program)?;
-    rights::limit(&request.cpus).during(Stage::Limits)?;
+    rights::limit().during(Stage::Limits)?;
     rights::drop_capabilities().during(Stage::Limits)?;
     // With no more rights than the program has.
     enter(&command.workdir).during(Stage::Workdir)?;
@@ -63,7 +63,7 @@ fn try_become(request: &Request, command: &Command, status: &UnixStream) -> Resu
 
 /// Gives up what a step has not, to see whether that is possible.
 pub(super) fn restrict(request: &Request) -> io::Result<()> {
-    rights::limit(&request.cpus)?;
+    rights::limit()?;
     rights::drop_capabilities()?;
     install_filter(request.tier).map(drop)
 }

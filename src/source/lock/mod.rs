@@ -16,6 +16,12 @@
 //! [[fetch]]
 //! url = "https://example.com/tool.tar.gz"
 //! sha256 = "..."
+//!
+//! [[git]]
+//! url = "https://example.com/lib.git"
+//! ref = "v1.4"
+//! commit = "..."                     # what the ref named
+//! sha256 = "..."                     # the tar of the commit's files
 //! ```
 //!
 //! One table an entry, sorted, without counts or times: two branches that add entries touch different lines, and what a
@@ -28,6 +34,7 @@ use std::collections::BTreeMap;
 
 use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
+use crate::git::{Pin, RemoteRef};
 use crate::oci::Reference;
 use crate::path::WorkspacePath;
 use crate::platform::Platform;
@@ -41,6 +48,8 @@ pub struct Lock {
     pub images: BTreeMap<Reference, ImagePin>,
     /// SHA-256 of files, by URL; one of the workspace is `file://` and its path from the root.
     pub fetches: BTreeMap<String, Digest>,
+    /// Commits, by ref.
+    pub commits: BTreeMap<RemoteRef, Pin>,
 }
 
 /// What the name of an image stood for.

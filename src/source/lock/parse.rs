@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -9,6 +10,7 @@ use toml::Spanned;
 
 use crate::diagnostic::{Diagnostic, SourceText, Span};
 use crate::digest::Digest;
+use crate::git::{NameError, Pin, RemoteRef};
 use crate::oci::Reference;
 use crate::platform::Platform;
 
@@ -42,6 +44,16 @@ pub(super) fn parse(source: &Arc<SourceText>) -> Result<Lock, Diagnostic> {
             return Err(reader.twice("the URL", place));
         }
     }
+    for GitEntry { url, name, commit, sha256 } in file.git {
+        let place = url.span();
+        let remote = RemoteRef { url: reader.parsed(&url)?, name: reader.parsed(&name)? };
+        let sha256 = Digest::from_hex(sha256.get_ref())
+            .map_err(|error| reader.wrong(error.to_string(), sha256.span()).help(REWRITE))?;
+        let pin = Pin { commit: reader.parsed(&commit)?, sha256 };
+        if lock.commits.insert(remote, pin).is_some() {
+            return Err(reader.twice("the ref", place));
+        }
+    }
     Ok(lock)
 }
 
@@ -62,6 +74,8 @@ struct File {
     image: Vec<Spanned<ImageEntry>>,
     #[serde(default)]
     fetch: Vec<FetchEntry>,
+    #[serde(default)]
+    git: Vec<GitEntry>,
 }
 
 #[derive(Deserialize)]
@@ -76,6 +90,16 @@ struct ImageEntry {
 #[serde(deny_unknown_fields)]
 struct FetchEntry {
     url: Spanned<String>,
+    sha256: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GitEntry {
+    url: Spanned<String>,
+    #[serde(rename = "ref")]
+    name: Spanned<String>,
+    commit: Spanned<String>,
     sha256: Spanned<String>,
 }
 
@@ -140,6 +164,10 @@ impl Reader<'_> {
             platforms.insert(platform, *digest);
         }
         Ok((reference, ImagePin { digest: *digest, platforms }))
+    }
+
+    fn parsed<T: FromStr<Err = NameError>>(&self, text: &Spanned<String>) -> Result<T, Diagnostic> {
+        text.get_ref().parse().map_err(|error: NameError| self.wrong(error.to_string(), text.span()).help(REWRITE))
     }
 
     fn twice(&self, what: &str, place: Range<usize>) -> Diagnostic {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use proptest::prelude::*;
+
 use crate::diagnostic::{Class, SourceText};
 
 use super::*;
@@ -16,6 +18,10 @@ fn lock() -> Lock {
     let pin = |name: &str, names: &[&str]| {
         (name.parse().unwrap(), ImagePin { digest: digest(name), platforms: platforms(names) })
     };
+    let commit = |url: &str, name: &str, commit: &str| {
+        let remote = RemoteRef { url: url.parse().unwrap(), name: name.parse().unwrap() };
+        (remote, Pin { commit: commit.parse().unwrap(), sha256: digest("tar") })
+    };
     Lock {
         images: BTreeMap::from([
             pin("registry.example.com:5000/shop/base:1", &["linux/arm/v7"]),
@@ -25,6 +31,11 @@ fn lock() -> Lock {
         fetches: BTreeMap::from([
             ("https://example.com/tool?a=\"b\"\\".to_owned(), digest("tool")),
             ("file://vendor/a".to_owned(), digest("a")),
+        ]),
+        commits: BTreeMap::from([
+            commit("https://example.com/lib.git", "v1.4", &"0123456789".repeat(4)),
+            commit("https://example.com/lib.git", "main", &digest("lib").hex()),
+            commit("file://vendor/lib", "HEAD", &"f".repeat(40)),
         ]),
     }
 }
@@ -58,6 +69,24 @@ sha256 = "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
 [[fetch]]
 url = "https://example.com/tool?a=\"b\"\\"
 sha256 = "7c9bbe5ec9b3fb774e8fa0f54247e93c34ddf8e5d16fe3073420de0ae81a262d"
+
+[[git]]
+url = "file://vendor/lib"
+ref = "HEAD"
+commit = "ffffffffffffffffffffffffffffffffffffffff"
+sha256 = "90aebae315675cbf04612de4f7d5874850f48e0b8dd82becbeaa47ca93f5ebfb"
+
+[[git]]
+url = "https://example.com/lib.git"
+ref = "main"
+commit = "76b5a357391276b282a516f54f48ef3c207f46d8192dc58c208d5183d38415f8"
+sha256 = "90aebae315675cbf04612de4f7d5874850f48e0b8dd82becbeaa47ca93f5ebfb"
+
+[[git]]
+url = "https://example.com/lib.git"
+ref = "v1.4"
+commit = "0123456789012345678901234567890123456789"
+sha256 = "90aebae315675cbf04612de4f7d5874850f48e0b8dd82becbeaa47ca93f5ebfb"
 "#;
 
 #[test]
@@ -72,6 +101,9 @@ fn the_text_is_golden_and_read_back() {
 fn what_is_no_lock_is_refused_at_its_place() {
     let image = "[[image]]\nreference = \"a.b/c:1\"\ndigest = \"sha256:DIGEST\"\n[image.platforms]\n\"linux/amd64\" = \"sha256:DIGEST\"\n";
     let fetch = "[[fetch]]\nurl = \"https://a.b/c\"\nsha256 = \"DIGEST\"\n";
+    let git = "[[git]]\nurl = \"https://a.b/c\"\nref = \"v1\"\ncommit = \"COMMIT\"\nsha256 = \"DIGEST\"\n";
+    let git = git.replace("COMMIT", &"0".repeat(40));
+    let commit = |from: &str, to: &str| format!("version = 1\n{git}").replacen(from, to, 1);
     let with = |from: &str, to: &str| format!("version = 1\n{image}{fetch}").replacen(from, to, 1);
     for (text, message, place) in [
         ("".to_owned(), "`version` is missing", ""),
@@ -95,6 +127,11 @@ fn what_is_no_lock_is_refused_at_its_place() {
         (with("sha256 = \"DIGEST\"", "sha256 = \"DIGES\""), "", "\"DIGES\""),
         (format!("version = 1\n{image}{image}"), "the image is pinned twice", "\"a.b/c:1\""),
         (format!("version = 1\n{fetch}{fetch}"), "the URL is pinned twice", "\"https://a.b/c\""),
+        (format!("version = 1\n{git}{git}"), "the ref is pinned twice", "\"https://a.b/c\""),
+        (commit("https://a.b", "ext::sh"), "begins with none of `https://`", "\"ext::sh/c\""),
+        (commit("\"v1\"", "\"--upload-pack=x\""), "begins with `-`", "\"--upload-pack=x\""),
+        (commit("\"00", "\"0"), "is not the ID of a commit", ""),
+        (commit("\"DIGEST", "\"x"), "", "\"x\""),
         (with("\"linux/amd64\"", "\"linux/amd64\" = 1\n\"linux/amd64\""), "duplicate key", "\"linux/amd64\""),
         (format!("version = {}\n", "[".repeat(10_000)), "", ""),
     ] {
@@ -116,4 +153,55 @@ fn the_order_of_a_merged_lock_does_not_matter() {
     entries.reverse();
     let merged = parse(&format!("{head}\n\n{}\n", entries.join("\n\n"))).unwrap();
     assert_eq!(merged.text(), text);
+}
+
+#[test]
+fn a_lock_nested_without_end_is_refused() {
+    for text in ["[".repeat(100_000), format!("a = {}", "[".repeat(100_000)), format!("a = {}", "{b = ".repeat(50_000))]
+    {
+        assert!(parse(&format!("version = 1\n{text}")).is_err());
+    }
+}
+
+#[test]
+fn a_platform_of_any_fields_pins_nothing_else() {
+    let mut made = lock();
+    let before = made.images.len();
+    let pin = made.images.values_mut().next().unwrap();
+    let evil = "amd64\" = \"\"\n[[image]]\nreference = \"docker.io/library/debian:12\"\n";
+    pin.platforms.insert(Platform::new("linux", evil, None), pin.digest);
+    assert!(parse(&made.text()).is_err());
+    pin_only_sound(&mut made);
+    assert_eq!(parse(&made.text()).unwrap().images.len(), before);
+}
+
+fn pin_only_sound(lock: &mut Lock) {
+    for pin in lock.images.values_mut() {
+        pin.platforms.retain(|platform, _| platform.to_string().parse().as_ref() == Ok(platform));
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_lock_that_was_tampered_with_is_a_lock_or_refused(
+        at in 0..GOLDEN.len(),
+        length in 0..80_usize,
+        put in prop_oneof![any::<String>(), "[\\[\\]\"=.a-z0-9:/\n\\\\]{0,30}"],
+    ) {
+        let end = (at + length).min(GOLDEN.len());
+        let text = [&GOLDEN[..at], &put, &GOLDEN[end..]].concat();
+        if let Ok(lock) = parse(&text) {
+            prop_assert_eq!(parse(&lock.text()).unwrap(), lock);
+        }
+    }
+
+    #[test]
+    fn any_url_is_read_back(url in any::<String>()) {
+        let mut made = lock();
+        made.fetches.insert(url.clone(), Digest::of(b""));
+        match parse(&made.text()) {
+            Ok(lock) => prop_assert_eq!(lock, made),
+            Err(_) => prop_assert!(url.contains(char::is_control)),
+        }
+    }
 }

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::Value as Json;
 
+use crate::git::{Pin, RemoteRef};
+
 use super::{ImagePin, Lock};
 
 /// The whole file. The bytes are part of what people commit, so a test holds them fast.
@@ -16,13 +18,25 @@ pub(super) fn text(lock: &Lock) -> String {
             format_args!("\n[[image]]\nreference = \"{reference}\"\ndigest = \"{digest}\"\n[image.platforms]\n"),
         );
         for (platform, digest) in platforms {
-            put(&mut text, format_args!("\"{platform}\" = \"{digest}\"\n"));
+            // A platform of any fields can be made; its text is a key of TOML if it is one of JSON.
+            let platform = Json::from(platform.to_string());
+            put(&mut text, format_args!("{platform} = \"{digest}\"\n"));
         }
     }
     for (url, sha256) in &lock.fetches {
         // Every escape of a JSON string means the same in a basic string of TOML.
         let url = Json::from(url.as_str());
         put(&mut text, format_args!("\n[[fetch]]\nurl = {url}\nsha256 = \"{}\"\n", sha256.hex()));
+    }
+    for (RemoteRef { url, name }, Pin { commit, sha256 }) in &lock.commits {
+        let [url, name] = [url.to_string(), name.to_string()].map(Json::from);
+        put(
+            &mut text,
+            format_args!(
+                "\n[[git]]\nurl = {url}\nref = {name}\ncommit = \"{commit}\"\nsha256 = \"{}\"\n",
+                sha256.hex()
+            ),
+        );
     }
     text
 }

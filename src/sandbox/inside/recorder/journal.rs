@@ -91,7 +91,10 @@ impl Journal {
         if (stat.stx_dev_major, stat.stx_dev_minor) != self.overlay {
             return Ok(None);
         }
-        let recorded = self.in_upper(file).map_or(Ok(None), |copy| self.of_upper(&copy))?;
+        let recorded = match self.recorded.is_empty() {
+            true => None,
+            false => self.in_upper(file).map_or(Ok(None), |copy| self.of_upper(&copy))?,
+        };
         Ok(recorded.or_else(|| self.below.get(&stat.stx_ino).copied()))
     }
 

@@ -38,6 +38,7 @@ pub(super) struct Recorder {
 impl Recorder {
     /// A recorder that writes into `journal`; without a listener it is never asked.
     pub(super) fn new(listener: Option<OwnedFd>, journal: Journal) -> Self {
+        listener.iter().for_each(kernel::wake_at_once);
         Recorder { listener, journal, users: Users::default() }
     }
 

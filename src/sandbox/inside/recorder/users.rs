@@ -5,7 +5,7 @@ use std::io;
 
 use libc::c_long;
 
-use super::super::super::kernel::Answer;
+use super::super::super::kernel::{self, Answer};
 use super::calls::give;
 use super::tracee::Tracee;
 
@@ -93,7 +93,7 @@ impl Users {
             libc::SYS_setgroups if arguments[0] > MAX_GROUPS => return Ok(Answer::Error(libc::EINVAL)),
             libc::SYS_setgroups => {
                 let mut bytes = vec![0; arguments[0] as usize * 4];
-                let read = super::super::super::kernel::read_memory(tracee.pid(), arguments[1], &mut bytes);
+                let read = kernel::read_memory(tracee.pid(), arguments[1], &mut bytes);
                 if !bytes.is_empty() && read? != bytes.len() {
                     return Ok(Answer::Error(libc::EFAULT));
                 }
