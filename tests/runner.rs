@@ -6,6 +6,7 @@ mod cache;
 mod certificate;
 mod chunks;
 mod crashes;
+mod dockerfile;
 mod examples;
 mod fetch;
 mod git;

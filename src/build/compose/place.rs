@@ -73,7 +73,10 @@ impl<'a> Placing<'a> {
     fn new(place: &'a Place, exclude: &'a IgnorePatterns, composition: &Composition<'a>) -> Result<Self, Diagnostic> {
         let below = &composition.below.tree;
         let dest = image_path(&clamped(place.dest.as_bytes()))?;
-        let unusable = |error| Diagnostic::failure(format!("`{dest}` cannot be a destination")).caused_by(error);
+        let unusable = |error| {
+            let error = Diagnostic::spec(format!("`{dest}` cannot be a destination")).caused_by(error);
+            error.help("name another destination")
+        };
         let found = if place.follow { below.follow(&dest) } else { below.locate(&dest) };
         let dest = found.map_err(unusable)?;
         let owner = place.owner.as_ref().map(|owner| {

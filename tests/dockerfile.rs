@@ -1,0 +1,8 @@
+//! Dockerfiles: small ones with a context each, and the tree and config that come of them.
+
+mod case;
+mod config;
+mod copy;
+mod failures;
+mod language;
+mod stories;
