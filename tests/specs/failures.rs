@@ -26,7 +26,7 @@ fn unknown_function() {
 
 #[test]
 fn builtin_of_a_later_version() {
-    check("unknown_builtin", &Spec::build("image(name = \"web\", layers = [git(\"make\")])\n").error());
+    check("unknown_builtin", &Spec::build("image(name = \"web\", layers = [rpm(\"make\")])\n").error());
 }
 
 #[test]
