@@ -13,7 +13,7 @@ use crate::target::{self, Base, Chmod, ImageSpec, Label, LayerSpec, Owner, Place
 use super::config::{healthcheck, ports, truth, value};
 use super::instruction::{Body, Command, Copy, Instruction};
 use super::lower::{Bases, Options, image};
-use super::scope::{PROXIES, Scope};
+use super::scope::Scope;
 use super::stage::{From, Stage, from};
 use super::word::Word;
 
@@ -387,12 +387,8 @@ impl<'a> StageBuild<'a> {
         }
         let workdir =
             ImagePath::parse(absolute("/", &self.workdir)).map_err(|error| Diagnostic::spec(error.to_string()))?;
-        let proxies =
-            self.options.args.iter().filter(|(name, _)| PROXIES.contains(&name.to_ascii_lowercase().as_str()));
-        let proxies = proxies.filter(|(name, _)| self.args.contains_key(*name));
         let mut env = self.env.clone();
         env.extend(self.args.clone());
-        env.extend(proxies.map(|(name, value)| (name.clone(), value.clone())));
         let run = Run { command, env, workdir, cpus: NonZeroU16::MIN, timeout: TIMEOUT };
         self.spec.layers.push(Spanned { value: LayerSpec::Run(run), span: Some(instruction.span.clone()) });
         Ok(())

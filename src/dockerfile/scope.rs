@@ -71,5 +71,5 @@ pub(super) fn of_platform(prefix: &str, platform: &Platform) -> [(String, String
     parts.map(|(part, value)| (format!("{prefix}{part}"), value))
 }
 
-/// Arguments that need no ARG to be in the environment of commands, in either case.
+/// Arguments that need no ARG, in either case. Commands have no network for which they would be needed.
 pub(super) const PROXIES: [&str; 5] = ["all_proxy", "ftp_proxy", "http_proxy", "https_proxy", "no_proxy"];

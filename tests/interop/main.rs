@@ -11,6 +11,7 @@ mod bases;
 mod certificate;
 mod client;
 mod distribution;
+mod dockerfiles;
 mod images;
 mod journey;
 mod registries;
