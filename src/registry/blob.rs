@@ -1,4 +1,4 @@
-//! Reading blobs: into the store, or small ones into memory.
+//! Reading blobs: whether they are there, and into the store.
 
 use std::io::{self, Read, Write};
 
@@ -59,34 +59,6 @@ impl Client {
             let mut download = Download { blob, store, progress, arrived: None, told: 0 };
             let url = url(exchange, repository, &blob.digest);
             exchange.attempts(|attempts| download.attempt(exchange, &url, attempts))
-        })?;
-        found.ok_or_else(|| missing(repository, &blob.digest))
-    }
-
-    /// A small blob, verified.
-    ///
-    /// # Errors
-    /// It has more than `limit` bytes, or another size or digest; nobody has it.
-    pub fn read_blob(&self, repository: &Repository, blob: &Descriptor, limit: u64) -> Result<Vec<u8>, RegistryError> {
-        let found = self.reading(repository, |exchange| {
-            let request = Request::new(Method::GET, &url(exchange, repository, &blob.digest))?;
-            if blob.size > limit {
-                return Err(RegistryError::TooLarge { request: request.line(), limit });
-            }
-            exchange.attempts(|attempts| {
-                let response = exchange.send(&request)?;
-                match response.status().as_u16() {
-                    200 => {}
-                    404 => return Ok(None),
-                    _ => return Err(exchange.unexpected(&request, response)),
-                }
-                let bytes = exchange.body(&request, response, blob.size, attempts.deadline())?;
-                check_size(&request, blob, bytes.len() as u64)?;
-                match Digest::of(&bytes) {
-                    found if found == blob.digest => Ok(Some(bytes)),
-                    found => Err(wrong_digest(&request, blob, found).into()),
-                }
-            })
         })?;
         found.ok_or_else(|| missing(repository, &blob.digest))
     }

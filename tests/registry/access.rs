@@ -194,7 +194,7 @@ fn a_registry_with_tls_does_not_send_to_a_token_server_without() {
     // Nor does it send anything else out of TLS.
     let other = Server::start(Options::default());
     server.fault(Fault::new("GET", "blobs", What::Redirect(format!("http://{}", other.host()))));
-    let error = place.client().read_blob(&name, &described(b"{}"), 100).unwrap_err();
+    let error = place.download(&place.client(), &name, &described(b"{}")).unwrap_err();
     assert!(shown(&error).contains("it leaves TLS"), "{error}");
     server.fault(Fault::new("POST", "uploads", What::Header("Location", format!("http://{}/x", other.host()))));
     let error = place.client().upload(&name, &place.blob(b"x"), &place.store, &[], &|_| ()).unwrap_err();

@@ -142,20 +142,24 @@ fn slow_and_silent_registries_do_not_hold_a_pull() {
 }
 
 #[test]
-fn small_blobs_are_read_within_their_limit() {
+fn a_blob_is_taken_in_the_size_of_its_descriptor_only() {
     let server = Server::start(Options::default());
     server.put_blob("a", b"a config");
-    let (client, name) = (Place::new().client(), repository(&server.host(), "a"));
+    let place = Place::new();
+    let (client, name) = (place.client(), repository(&server.host(), "a"));
     let blob = described(b"a config");
-    assert_eq!(client.read_blob(&name, &blob, 100).unwrap(), b"a config");
-    assert!(matches!(client.read_blob(&name, &blob, 7), Err(RegistryError::TooLarge { .. })));
     let longer = Descriptor { size: 9, ..blob.clone() };
-    assert!(matches!(client.read_blob(&name, &longer, 100), Err(RegistryError::WrongSize { .. })));
     let shorter = Descriptor { size: 7, ..blob.clone() };
-    assert!(matches!(client.read_blob(&name, &shorter, 100), Err(RegistryError::TooLarge { .. })));
-    assert!(!client.has_blob(&name, &longer).unwrap() && client.has_blob(&name, &blob).unwrap());
-    let error = client.read_blob(&name, &described(b"other"), 100).unwrap_err();
+    for other in [&longer, &shorter] {
+        let error = place.download(&client, &name, other).unwrap_err();
+        assert!(matches!(error, RegistryError::WrongSize { .. }), "{error}");
+        assert!(!client.has_blob(&name, other).unwrap());
+    }
+    let error = place.download(&client, &name, &described(b"other")).unwrap_err();
     assert!(matches!(error, RegistryError::NotFound { .. }), "{error}");
+    place.assert_nothing_stored();
+    assert!(client.has_blob(&name, &blob).unwrap());
+    place.download(&client, &name, &blob).unwrap();
 }
 
 #[test]
