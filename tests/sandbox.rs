@@ -3,6 +3,7 @@
 mod changes;
 mod failures;
 mod isolation;
+mod mounts;
 mod program;
 
 pub use program::{is_allowed, program};

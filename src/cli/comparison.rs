@@ -6,6 +6,7 @@ use crate::build::{Context, StepNode, steps};
 use crate::diagnostic::Diagnostic;
 use crate::plan::Plan;
 
+use super::lent::Lent;
 use super::progress::Reporter;
 use super::registries::{Supplied, supplied};
 use super::selection::{Selected, Selection};
@@ -16,6 +17,8 @@ use super::{environment, record};
 pub(super) struct Comparison {
     #[command(flatten)]
     selection: Selection,
+    #[command(flatten)]
+    lent: Lent,
     /// Compare with this build instead of the last one: a file of `ocify build --record`, or an image in the store
     #[arg(long, value_name = "BUILD|FILE")]
     against: Option<String>,
@@ -38,6 +41,7 @@ impl Comparison {
             registry: &*registry,
             client: &environment::fetcher(self.offline),
             progress: &Reporter::new(0, true),
+            secrets: &self.lent.secrets()?,
             clock: &|| begun.elapsed(),
             against: against.as_deref(),
         };

@@ -389,7 +389,8 @@ impl<'a> StageBuild<'a> {
             ImagePath::parse(absolute("/", &self.workdir)).map_err(|error| Diagnostic::spec(error.to_string()))?;
         let mut env = self.env.clone();
         env.extend(self.args.clone());
-        let run = Run { command, env, workdir, cpus: NonZeroU16::MIN, timeout: TIMEOUT };
+        let (mounts, inputs, outputs) = (Vec::new(), BTreeMap::new(), Vec::new());
+        let run = Run { command, env, workdir, mounts, inputs, outputs, cpus: NonZeroU16::MIN, timeout: TIMEOUT };
         self.spec.layers.push(Spanned { value: LayerSpec::Run(run), span: Some(instruction.span.clone()) });
         Ok(())
     }
