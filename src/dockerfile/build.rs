@@ -8,7 +8,7 @@ use crate::diagnostic::{At, Diagnostic, SourceText, Spanned};
 use crate::oci::ImageConfig;
 use crate::path::ImagePath;
 use crate::platform::Platform;
-use crate::target::{self, Base, Chmod, ImageSpec, Label, LayerSpec, Owner, Place, Run};
+use crate::target::{self, Base, Chmod, ImageSpec, Label, LayerSpec, Owner, Place, Run, Scrub};
 
 use super::config::{healthcheck, ports, truth, value};
 use super::instruction::{Body, Command, Copy, Instruction};
@@ -393,7 +393,8 @@ impl<'a> StageBuild<'a> {
             ImagePath::parse(absolute("/", &self.workdir)).map_err(|error| Diagnostic::spec(error.to_string()))?;
         let mut env = self.env.clone();
         env.extend(self.args.clone());
-        let run = Run { command, env, workdir, user, cpus: NonZeroU16::MIN, timeout: TIMEOUT };
+        let (cpus, scrub) = (NonZeroU16::MIN, Scrub::default());
+        let run = Run { command, env, workdir, user, cpus, scrub, timeout: TIMEOUT };
         self.spec.layers.push(Spanned { value: LayerSpec::Run(run), span: Some(instruction.span.clone()) });
         Ok(())
     }
