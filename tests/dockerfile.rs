@@ -2,6 +2,7 @@
 
 mod case;
 mod config;
+mod contexts;
 mod copy;
 mod explain;
 mod failures;

@@ -2,18 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::diagnostic::{Diagnostic, Spanned};
+use crate::diagnostic::{Diagnostic, Span, Spanned};
 use crate::oci::ImageConfig;
 use crate::path::WorkspacePath;
 use crate::platform::Platform;
-use crate::target::{Base, ImageSpec, Label, OciReference, Rule, Target};
+use crate::target::{Base, ImageSpec, Label, LayerSpec, OciReference, Place, Rule, Target};
 
 use super::build::StageBuild;
 use super::config::value;
 use super::instruction::{Body, Instruction};
 use super::scope::{PROXIES, Scope, of_platform};
 use super::stage::{Stage, needed, stages, wanted};
-use super::{Dockerfile, Word};
+use super::{Dockerfile, NamedContext, NamedContexts, Word};
 
 /// What a Dockerfile is built with.
 #[derive(Clone, Debug)]
@@ -28,17 +28,19 @@ pub struct Options {
     /// Labels that win over those of the Dockerfile.
     pub labels: Vec<(String, String)>,
     pub tags: Vec<String>,
+    /// What stands in the place of stages and images.
+    pub contexts: NamedContexts,
     /// Patterns of what COPY and ADD do not see ([`IgnorePatterns`](crate::source::IgnorePatterns)).
     pub ignore: Vec<String>,
 }
 
 /// Who knows the configs of images on which stages stand.
 pub trait Bases {
-    /// The config of an image of a registry.
+    /// The config of an image of a registry or of a layout.
     ///
     /// # Errors
     /// It cannot be had.
-    fn config(&mut self, image: &Spanned<OciReference>, platform: &Platform) -> Result<ImageConfig, Diagnostic>;
+    fn config(&mut self, image: &Spanned<Base>, platform: &Platform) -> Result<ImageConfig, Diagnostic>;
 }
 
 /// What a Dockerfile amounts to.
@@ -59,9 +61,9 @@ pub struct Lowered {
 pub fn lower(dockerfile: &Dockerfile, options: &Options, bases: &mut dyn Bases) -> Result<Lowered, Diagnostic> {
     let mut used = BTreeSet::new();
     let declare = |instructions| declare(dockerfile, instructions, options, &mut used);
-    let (global, stages) = stages(&dockerfile.instructions, declare)?;
+    let (global, stages) = stages(&dockerfile.instructions, &options.contexts, declare)?;
     let wanted = wanted(&stages, options.target.as_deref())?;
-    let needed = needed(&stages, wanted)?;
+    let needed = needed(&stages, wanted, &options.contexts)?;
     let mut builds: Vec<Option<StageBuild>> = Vec::new();
     for (at, stage) in stages.iter().enumerate() {
         if !needed.contains(&at) {
@@ -160,21 +162,36 @@ fn begin<'a>(
         let spec = ImageSpec { base: Some(Spanned { value: base, span }), ..ImageSpec::default() };
         return Ok(below.on_top(at, label, spec, global.clone()));
     }
-    let (base, config) = match stage.image.value.as_str() {
-        "scratch" => (Base::Scratch, None),
-        name => {
-            let image = image(name, &stage.image)?;
-            let config = bases.config(&image, &platform)?;
-            (Base::Oci(image.value), Some(config))
-        }
+    let (base, layers) = match (stage.context, stage.image.value.as_str()) {
+        (Some(context), _) => of_context(context, &stage.image, stage.span),
+        (None, "scratch") => (Base::Scratch, Vec::new()),
+        (None, name) => (image(name, &stage.image)?, Vec::new()),
     };
-    let platform = Some(platform);
-    let spec = ImageSpec { base: Some(Spanned { value: base, span }), platform, ..ImageSpec::default() };
+    let base = Spanned { value: base, span };
+    let config = match base.value {
+        Base::Scratch => None,
+        _ => Some(bases.config(&base, &platform)?),
+    };
+    let spec = ImageSpec { base: Some(base), layers, platform: Some(platform), ..ImageSpec::default() };
     Ok(StageBuild::new(at, label, spec, config, global.clone(), options))
 }
 
 /// An image of a registry by its name.
-pub(super) fn image(name: &str, word: &Word) -> Result<Spanned<OciReference>, Diagnostic> {
-    let reference = OciReference::parse(name).map_err(|error| error.at(word.span.clone()))?;
-    Ok(Spanned { value: reference, span: word.span.clone() })
+pub(super) fn image(name: &str, word: &Word) -> Result<Base, Diagnostic> {
+    OciReference::parse(name).map(Base::Oci).map_err(|error| error.at(word.span.clone()))
+}
+
+/// The image below a stage on a named context, and its first layers.
+fn of_context(context: &NamedContext, name: &Word, from: &Span) -> (Base, Vec<Spanned<LayerSpec>>) {
+    match context {
+        NamedContext::Registry(image) => (Base::Oci(image.clone()), Vec::new()),
+        NamedContext::Layout(layout) => (Base::OciLayout(layout.clone()), Vec::new()),
+        NamedContext::Directory { directory, ignore } => {
+            let srcs = vec![Spanned { value: "/".to_owned(), span: name.span.clone() }];
+            let all =
+                Place { srcs, directory: Some(directory.clone()), ignore: ignore.clone(), ..Place::at("/".to_owned()) };
+            let all = Place { instruction: format!("FROM {}", directory.name), ..all };
+            (Base::Scratch, vec![Spanned { value: LayerSpec::Place(Box::new(all)), span: Some(from.clone()) }])
+        }
+    }
 }

@@ -1,12 +1,13 @@
 //! Commands with `-f`: a Dockerfile instead of targets.
 
 mod bases;
+mod named_context;
 mod text;
 
 use std::path::{Path, PathBuf};
 
 use crate::diagnostic::Diagnostic;
-use crate::dockerfile::{self, Lowered, Options};
+use crate::dockerfile::{self, Lowered, NamedContexts, Options};
 use crate::plan::{Names, TargetGraph};
 use crate::source::{Lock, Workspace};
 use crate::tomlspec;
@@ -19,6 +20,7 @@ use super::selection::{Selected, Selection, key_value};
 use super::unpinned::Unpinned;
 
 use bases::Pinned;
+use named_context::named_contexts;
 
 pub(super) use text::home;
 
@@ -34,6 +36,9 @@ pub(super) struct Dockerfile {
     /// Label of the image of a Dockerfile; it wins over one of LABEL
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = key_value, requires = "file")]
     labels: Vec<(String, String)>,
+    /// What a stage or image of this name is: a directory, oci-layout://DIR[:TAG|@DIGEST] or docker-image://NAME
+    #[arg(long = "build-context", value_name = "NAME=PLACE", value_parser = key_value, requires = "file")]
+    contexts: Vec<(String, String)>,
 }
 
 /// With what a Dockerfile is read.
@@ -100,6 +105,7 @@ impl Dockerfile {
             platform: platform.clone(),
             labels: self.labels.clone(),
             tags: tags.to_vec(),
+            contexts: NamedContexts::default(),
             ignore: text::ignore(file, &workspace)?,
         };
         let settings = match options.args.get("SOURCE_DATE_EPOCH") {
@@ -114,6 +120,7 @@ impl Dockerfile {
         };
 
         let Supplied { registry, store, .. } = supplied(environment, &settings, offline)?;
+        let options = Options { contexts: named_contexts(&self.contexts, &store)?, ..options };
         let client = environment::fetcher(offline);
         let resolver = Resolver { registry: &*registry, client: &client, workspace: &workspace, store: &store };
         let mut bases = Pinned { resolver, lock: Lock::load(&home)?, locked, added: Vec::new() };
