@@ -7,4 +7,5 @@ mod copy;
 mod explain;
 mod failures;
 mod language;
+mod platforms;
 mod stories;

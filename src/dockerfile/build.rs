@@ -49,9 +49,9 @@ type Builds<'a> = [Option<StageBuild<'a>>];
 impl<'a> StageBuild<'a> {
     /// A stage on an image of a registry, or on nothing.
     pub(super) fn new(
-        at: usize,
-        label: Label,
+        (at, label): (usize, Label),
         mut spec: ImageSpec,
+        platform: Platform,
         config: Option<ImageConfig>,
         global: Scope,
         options: &'a Options,
@@ -77,7 +77,6 @@ impl<'a> StageBuild<'a> {
         let workdir = if container.working_dir.is_empty() { "/".to_owned() } else { container.working_dir };
         let shell = container.shell.unwrap_or_else(|| vec!["/bin/sh".into(), "-c".into()]);
         let (user, args) = (container.user, BTreeMap::new());
-        let platform = spec.platform.clone().unwrap_or_else(|| options.platform.clone());
         StageBuild { label, spec, triggers, at, platform, options, global, scope, env, args, workdir, user, shell }
     }
 

@@ -121,7 +121,7 @@ fn lower(text: &str) -> Result<usize, Diagnostic> {
         contexts: NamedContexts::default(),
         args: BTreeMap::from([("a".to_owned(), "é".to_owned())]),
         target: None,
-        platform: Platform::default_target(),
+        platforms: vec![Platform::default_target()],
         build_platform: Platform::default_target(),
         labels: Vec::new(),
         tags: Vec::new(),

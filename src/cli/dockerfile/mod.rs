@@ -90,19 +90,16 @@ impl Dockerfile {
         let file = self.file.as_deref().unwrap_or(Path::new("Dockerfile"));
         let (source, home) = text::read(file, &workspace)?;
         let (settings, _) = tomlspec::load(&workspace)?;
-        let platform = match selection.platforms.as_slice() {
-            [] => settings.platform.clone(),
-            [one] => one.clone(),
-            several => {
-                let error = Diagnostic::spec(format!("a Dockerfile is built for one platform, not {}", several.len()));
-                return Err(error.help("build it once for each, and list the images with `ocify index`"));
-            }
+        let platforms = match selection.distinct_platforms() {
+            none if none.is_empty() && settings.platforms.is_empty() => vec![settings.platform.clone()],
+            none if none.is_empty() => settings.platforms.iter().map(|platform| platform.value.clone()).collect(),
+            some => some,
         };
         let options = Options {
             args: selection.args.iter().cloned().collect(),
             target: self.target.clone(),
             build_platform: settings.platform.clone(),
-            platform: platform.clone(),
+            platforms,
             labels: self.labels.clone(),
             tags: tags.to_vec(),
             contexts: NamedContexts::default(),
@@ -129,7 +126,7 @@ impl Dockerfile {
         for name in unused.iter().filter(|name| *name != "SOURCE_DATE_EPOCH") {
             eprintln!("warning: the Dockerfile has no ARG `{name}`");
         }
-        let targets = TargetGraph::of(&workspace, settings, targets, &root, &platform)?;
+        let targets = TargetGraph::of(&workspace, settings, targets, &root)?;
         let Pinned { resolver, mut lock, added: mut pinned, .. } = bases;
         let names = Names::of(&targets, std::slice::from_ref(&root));
         let unpinned = Unpinned::of(&names, &lock);
