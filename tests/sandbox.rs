@@ -5,5 +5,7 @@ mod failures;
 mod isolation;
 mod mounts;
 mod program;
+mod scrub;
+mod users;
 
 pub use program::{is_allowed, program};

@@ -19,6 +19,8 @@
 //! | run: a command in a root to the entries that it changes | version of the sandbox | `sandbox` |
 //! | | of each entry of the root: as of a layer | `root` |
 //! | | the command, its environment and working directory; the number of processors | `argv`, `env`, `workdir`, `cpus` |
+//! | | as whom it runs, as written: what a name stands for is in the root | `user` |
+//! | | which noise is kept out of the entries, and the version of what finds it | `scrub`, `scrubbers` |
 //! | | of each mount and input: its target, and which kind it is | `mounts` |
 //! | | of a bind: as of a layer, of each entry of its files; whether it can be written | `mounts` |
 //! | | of a cache: its name, mode and owner, whether it can be written, the files with which it begins | `mounts` |
@@ -61,7 +63,7 @@ use crate::format::{Compression, MediaTypes};
 use crate::oci::canonical_json;
 use crate::path::ImagePath;
 use crate::platform::Platform;
-use crate::target::{Base, ImageSpec, IndexSpec, Run, Settings};
+use crate::target::{Base, ImageSpec, IndexSpec, Run, Scrub, Settings};
 
 /// The version of the table above. Another version is another key.
 const VERSION: u32 = 2;
@@ -107,7 +109,12 @@ pub enum Inputs {
         argv: Vec<String>,
         env: BTreeMap<String, String>,
         workdir: ImagePath,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
         cpus: u16,
+        scrub: Scrub,
+        /// [`Scrub::VERSION`].
+        scrubbers: u32,
         /// By target; a secret that is a variable by its name with `$`.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         mounts: BTreeMap<String, MountInput>,
@@ -210,10 +217,26 @@ impl Preimage {
         platform: &Platform,
         sandbox: u32,
     ) -> Self {
-        let Run { command, env, workdir, mounts: _, inputs: _, mut outputs, cpus, timeout: _ } = run.clone();
+        let Run { command, env, workdir, user, mounts: _, inputs: _, mut outputs, cpus, scrub, timeout: _ } =
+            run.clone();
         outputs.sort();
-        let (root, argv, platform, cpus) = (digest_of(root), command.argv(), platform.clone(), cpus.get());
-        Preimage::of(Inputs::Run { sandbox, root, argv, env, workdir, cpus, mounts, outputs, epoch, platform })
+        let (root, argv, platform) = (digest_of(root), command.argv(), platform.clone());
+        let (user, cpus, scrubbers) = (user.map(|user| user.value.to_string()), cpus.get(), Scrub::VERSION);
+        Preimage::of(Inputs::Run {
+            sandbox,
+            root,
+            argv,
+            env,
+            workdir,
+            user,
+            cpus,
+            scrub,
+            scrubbers,
+            mounts,
+            outputs,
+            epoch,
+            platform,
+        })
     }
 
     /// The preimage of importing `base`; `content` is the digest of the archive, where that is what decides.

@@ -16,6 +16,7 @@ use crate::sandbox::{self, SandboxError, Step};
 use crate::target::Run;
 use crate::tree::{Changeset, Tree};
 
+use super::account::Account;
 use super::cache::unreadable;
 use super::encode::layer;
 use super::execute::{Executor, step, unwritable};
@@ -26,14 +27,11 @@ use super::mounts::Mounts;
 use super::output::{Done, Output};
 use super::outputs::kept;
 use super::schedule::How;
+use super::scrub::scrub;
 
 /// What the environment of a command has unless its spec says otherwise.
-const ENVIRONMENT: [(&str, &str); 4] = [
-    ("HOME", "/root"),
-    ("LANG", "C.UTF-8"),
-    ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
-    ("TZ", "UTC"),
-];
+const ENVIRONMENT: [(&str, &str); 3] =
+    [("LANG", "C.UTF-8"), ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("TZ", "UTC")];
 
 /// How many lines of a failed command's output its error shows.
 const SHOWN: usize = 20;
@@ -138,12 +136,16 @@ impl Executor<'_> {
         root.into_iter().try_for_each(|entry| files.insert(entry)).map_err(unfit)?;
         let tree = Tree::of([&files]).map_err(unfit)?;
 
+        let account = match &run.user {
+            None => Account::root(),
+            Some(user) => Account::of(&user.value, below, store).at(user.span.as_ref())?,
+        };
         let epoch = i64::from(self.context.settings.epoch);
         let place = store.workplace().map_err(|error| unwritable().caused_by(error))?;
         let title = action.title().unwrap_or_default();
         let secrets = self.context.secrets;
         let held = mounts.held(store, secrets, place.path(), &|| self.context.progress.waiting(&title))?;
-        let mut env = environment(run, epoch);
+        let mut env = environment(run, &account.home, epoch);
         env.extend(held.variables()?);
         let sandboxed = Step {
             below: &tree,
@@ -151,6 +153,7 @@ impl Executor<'_> {
             env,
             mounts: held.mounts(),
             workdir: run.workdir.to_string(),
+            user: account.user,
             cpus: run.cpus.get().into(),
             timeout: Duration::from_secs(run.timeout.into()),
             epoch,
@@ -161,7 +164,9 @@ impl Executor<'_> {
         let ran = sandbox::run(&sandboxed, place.path(), &mut wrote);
         lines.end(|line| self.context.progress.wrote(&title, &shown(line)));
         let changes = ran.map_err(|error| failed(&title, platform, error, shown))?;
-        let mut changes = kept(&tree, changes, &run.outputs)?;
+        let changes = kept(&tree, changes, &run.outputs)?;
+        let noisy = |error| Diagnostic::failure("what the step changed cannot be scrubbed").caused_by(error);
+        let mut changes = scrub(changes, &tree, &run.scrub, epoch).map_err(noisy)?;
         let misfit = |error| Diagnostic::failure("what the step changed cannot be in a layer").caused_by(error);
         changes.add_parents(&tree, epoch).map_err(misfit)?;
         Ok((changes.entries(epoch), place))
@@ -175,11 +180,11 @@ impl Ran {
     }
 }
 
-fn environment(run: &Run, epoch: i64) -> BTreeMap<String, String> {
-    let fixed = ENVIRONMENT.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let epoch = ("SOURCE_DATE_EPOCH".to_owned(), epoch.to_string());
-    let own = run.env.iter().map(|(name, value)| (name.clone(), value.clone()));
-    fixed.into_iter().chain([epoch]).chain(own).collect()
+fn environment(run: &Run, home: &str, epoch: i64) -> BTreeMap<String, String> {
+    let epoch = epoch.to_string();
+    let fixed = ENVIRONMENT.into_iter().chain([("HOME", home), ("SOURCE_DATE_EPOCH", epoch.as_str())]);
+    let own = run.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    fixed.chain(own).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// What a person is told of a step that failed.
