@@ -1,5 +1,6 @@
 //! Runs a plan: each action as soon as its inputs are there, in parallel, its result into the store.
 
+mod anew;
 mod assemble;
 mod baseline;
 mod cache;
@@ -17,6 +18,7 @@ mod rootfs;
 mod run;
 mod schedule;
 
+pub use anew::Anew;
 pub use baseline::{base_of, layer_steps};
 pub use execute::Context;
 pub use report::{Report, StepNode};

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -122,7 +123,12 @@ static void obey(int given, char **a) {
     if (ORDER("must", 0)) must = 1;
     else if (ORDER("say", 1)) printf("%s\n", path);
     else if (ORDER("write", 2)) said(order, path, put(path, a[2], O_TRUNC));
-    else if (ORDER("append", 2)) said(order, path, put(path, a[2], O_APPEND));
+    else if (ORDER("random", 1)) {
+        char text[17] = "", bytes[8];
+        said(order, path, getrandom(bytes, sizeof bytes, 0) != sizeof bytes);
+        for (int i = 0; i < 8; i++) snprintf(text + 2 * i, 3, "%02x", bytes[i] & 0xff);
+        said(order, path, put(path, text, O_TRUNC));
+    } else if (ORDER("append", 2)) said(order, path, put(path, a[2], O_APPEND));
     else if (ORDER("mkdir", 1)) said(order, path, mkdir(path, 0777));
     else if (ORDER("rmdir", 1)) said(order, path, rmdir(path));
     else if (ORDER("rm", 1)) said(order, path, unlink(path));
