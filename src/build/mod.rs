@@ -1,5 +1,6 @@
 //! Runs a plan: each action as soon as its inputs are there, in parallel, its result into the store.
 
+mod account;
 mod anew;
 mod assemble;
 mod baseline;
@@ -17,6 +18,7 @@ mod report;
 mod rootfs;
 mod run;
 mod schedule;
+mod scrub;
 
 pub use anew::Anew;
 pub use baseline::{base_of, layer_steps};

@@ -46,14 +46,14 @@ fn a_command_that_gives_something_else_each_time_is_warned_of_and_replaced() {
     if !sandbox::is_allowed() {
         return;
     }
-    let workspace = workspace("FROM scratch\nCOPY step /bin/step\nRUN [\"step\", \"random\", \"/r\"]\n", &[]);
+    let workspace = workspace("FROM scratch\nCOPY step /bin/step\nRUN [\"step\", \"noise\", \"/r\"]\n", &[]);
     fs::copy(sandbox::program(), workspace.path("c/step")).unwrap();
     let build = ["build", "-f", "Dockerfile", "c"];
     let first = workspace.ok(&build);
     assert_eq!(workspace.ok(&build), first);
     let anew = workspace.run(&[&build[..], &["--no-cache"]].concat());
     assert_ne!(anew.stdout, first);
-    assert!(anew.stderr.contains("step random /r` does not give the same each time"), "{}", anew.stderr);
+    assert!(anew.stderr.contains("step noise /r` does not give the same each time"), "{}", anew.stderr);
     assert!(anew.stderr.contains("COPY step /bin/step (made anew)"), "{}", anew.stderr);
     assert_eq!(workspace.ok(&build), anew.stdout);
 }
