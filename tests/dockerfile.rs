@@ -7,5 +7,6 @@ mod copy;
 mod explain;
 mod failures;
 mod language;
+mod no_cache;
 mod platforms;
 mod stories;
