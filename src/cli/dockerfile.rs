@@ -84,6 +84,7 @@ impl Dockerfile {
             labels: self.labels.clone(),
             tags: self.tags.clone(),
             ignore: ignore(file, &workspace)?,
+            whole: false,
         };
         let settings = match options.args.get("SOURCE_DATE_EPOCH") {
             None => settings,
@@ -102,7 +103,7 @@ impl Dockerfile {
         let lock = Lock::load(&home)?;
         let mut bases = Pinned { resolver, lock, locked, added: false };
         let parsed = dockerfile::parse(&source)?;
-        let Lowered { targets, root, unused } = dockerfile::lower(&parsed, &options, &mut bases)?;
+        let Lowered { targets, root, unused, .. } = dockerfile::lower(&parsed, &options, &mut bases)?;
         for name in unused.iter().filter(|name| *name != "SOURCE_DATE_EPOCH") {
             eprintln!("warning: the Dockerfile has no ARG `{name}`");
         }
@@ -116,7 +117,7 @@ impl Dockerfile {
 }
 
 /// The Dockerfile's text, and the directory in which its lock lies: its own, or the context's.
-fn read(file: &Path, context: &Workspace) -> Result<(Arc<SourceText>, Workspace), Diagnostic> {
+pub(super) fn read(file: &Path, context: &Workspace) -> Result<(Arc<SourceText>, Workspace), Diagnostic> {
     let unreadable = |error: io::Error| {
         let missing = error.kind() == io::ErrorKind::NotFound;
         let diagnostic = Diagnostic::spec(format!("`{}` cannot be read", file.display())).caused_by(error);
@@ -147,7 +148,7 @@ fn read(file: &Path, context: &Workspace) -> Result<(Arc<SourceText>, Workspace)
 }
 
 /// The patterns of `<Dockerfile>.dockerignore`, else of `.dockerignore` in the context.
-fn ignore(file: &Path, context: &Workspace) -> Result<Vec<String>, Diagnostic> {
+pub(super) fn ignore(file: &Path, context: &Workspace) -> Result<Vec<String>, Diagnostic> {
     let mut own = file.as_os_str().to_owned();
     own.push(".dockerignore");
     let text = match std::fs::read_to_string(&own) {
@@ -172,11 +173,12 @@ fn ignore(file: &Path, context: &Workspace) -> Result<Vec<String>, Diagnostic> {
 }
 
 /// Images of registries as the lock has them; what it lacks is looked up.
-struct Pinned<'a> {
-    resolver: Resolver<'a>,
-    lock: Lock,
-    locked: &'a Locked,
-    added: bool,
+pub(super) struct Pinned<'a> {
+    pub(super) resolver: Resolver<'a>,
+    pub(super) lock: Lock,
+    pub(super) locked: &'a Locked,
+    /// Something was pinned.
+    pub(super) added: bool,
 }
 
 impl Bases for Pinned<'_> {

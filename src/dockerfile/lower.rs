@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::diagnostic::{Diagnostic, Spanned};
+use crate::diagnostic::{Diagnostic, Span, Spanned};
 use crate::oci::ImageConfig;
 use crate::path::WorkspacePath;
 use crate::platform::Platform;
@@ -30,6 +30,8 @@ pub struct Options {
     pub tags: Vec<String>,
     /// Patterns of what COPY and ADD do not see ([`IgnorePatterns`](crate::source::IgnorePatterns)).
     pub ignore: Vec<String>,
+    /// Every stage is wanted, not only those that `target` needs.
+    pub whole: bool,
 }
 
 /// Who knows the configs of images on which stages stand.
@@ -50,6 +52,18 @@ pub struct Lowered {
     pub root: Label,
     /// Names of `args` for which there is no ARG.
     pub unused: Vec<String>,
+    /// What ARGs say, those of an instruction in its order: first the ones before FROM, then those of each stage.
+    pub arguments: Vec<Argument>,
+}
+
+/// One name of an ARG.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Argument {
+    pub name: String,
+    /// With its variables expanded.
+    pub default: Option<String>,
+    /// The name in the Dockerfile.
+    pub span: Option<Span>,
 }
 
 /// The stages that are needed, as targets of the root package, which is the context.
@@ -57,11 +71,11 @@ pub struct Lowered {
 /// # Errors
 /// What is wrong with an instruction, at its place; a base whose config cannot be had.
 pub fn lower(dockerfile: &Dockerfile, options: &Options, bases: &mut dyn Bases) -> Result<Lowered, Diagnostic> {
-    let mut used = BTreeSet::new();
-    let declare = |instructions| declare(dockerfile, instructions, options, &mut used);
+    let (mut used, mut arguments) = (BTreeSet::new(), Vec::new());
+    let declare = |instructions| declare(dockerfile, instructions, options, &mut used, &mut arguments);
     let (global, stages) = stages(&dockerfile.instructions, declare)?;
     let wanted = wanted(&stages, options.target.as_deref())?;
-    let needed = needed(&stages, wanted)?;
+    let needed = if options.whole { (0..stages.len()).collect() } else { needed(&stages, wanted)? };
     let mut builds: Vec<Option<StageBuild>> = Vec::new();
     for (at, stage) in stages.iter().enumerate() {
         if !needed.contains(&at) {
@@ -76,6 +90,7 @@ pub fn lower(dockerfile: &Dockerfile, options: &Options, bases: &mut dyn Bases) 
         }
         builds.push(Some(build));
     }
+    arguments.extend(builds.iter_mut().flatten().flat_map(|build| std::mem::take(&mut build.arguments)));
     let root = label(&stages, wanted)?;
     if let Some(build) = builds[wanted].as_mut() {
         build.spec.tags.clone_from(&options.tags);
@@ -92,7 +107,7 @@ pub fn lower(dockerfile: &Dockerfile, options: &Options, bases: &mut dyn Bases) 
     let targets = builds.into_iter().enumerate().filter_map(target).collect();
     let is_known = |name: &String| used.contains(name) || PROXIES.contains(&name.to_ascii_lowercase().as_str());
     let unused = options.args.keys().filter(|name| !is_known(name)).cloned().collect();
-    Ok(Lowered { targets, root, unused })
+    Ok(Lowered { targets, root, unused, arguments })
 }
 
 /// The ARGs before the first FROM, and what has a value without one.
@@ -101,6 +116,7 @@ fn declare(
     instructions: &[Instruction],
     options: &Options,
     used: &mut BTreeSet<String>,
+    declared: &mut Vec<Argument>,
 ) -> Result<Scope, Diagnostic> {
     let mut scope = Scope::new(dockerfile.directives.escape);
     let platforms =
@@ -115,10 +131,11 @@ fn declare(
     for instruction in instructions {
         let Body::Arg(arguments) = &instruction.body else { continue };
         let before = scope.clone();
-        for (name, default) in arguments {
-            let name = before.expand(name)?;
+        for (word, default) in arguments {
+            let name = before.expand(word)?;
             let default = default.as_ref().map(|word| before.expand(word)).transpose()?;
             used.insert(name.clone());
+            declared.push(Argument { name: name.clone(), default: default.clone(), span: word.span.clone() });
             if let Some(value) = options.args.get(&name).cloned().or(default) {
                 scope.set(name, value);
             }
