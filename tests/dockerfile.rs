@@ -2,7 +2,10 @@
 
 mod case;
 mod config;
+mod contexts;
 mod copy;
+mod explain;
 mod failures;
 mod language;
+mod platforms;
 mod stories;

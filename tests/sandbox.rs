@@ -4,5 +4,7 @@ mod changes;
 mod failures;
 mod isolation;
 mod program;
+mod scrub;
+mod users;
 
 pub use program::{is_allowed, program};

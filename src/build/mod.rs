@@ -1,5 +1,6 @@
 //! Runs a plan: each action as soon as its inputs are there, in parallel, its result into the store.
 
+mod account;
 mod assemble;
 mod baseline;
 mod cache;
@@ -16,6 +17,7 @@ mod report;
 mod rootfs;
 mod run;
 mod schedule;
+mod scrub;
 
 pub use baseline::{base_of, layer_steps};
 pub use execute::Context;

@@ -22,6 +22,11 @@ impl Locked {
         Locked { locked }
     }
 
+    /// Of a command that changes nothing.
+    pub(super) fn always() -> Self {
+        Locked { locked: Some(true) }
+    }
+
     /// Allows a change, or says that this one would have to be made.
     ///
     /// # Errors

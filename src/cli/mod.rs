@@ -56,6 +56,7 @@ mod tag;
 mod tags;
 mod template;
 mod transfer;
+mod unpinned;
 mod update;
 mod user_config;
 

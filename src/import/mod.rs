@@ -186,7 +186,8 @@ impl Importer<'_> {
             });
             let name = self.names.target(&wanted);
             let variable = self.names.variable(&name);
-            let platform = spec.platform.as_ref().filter(|platform| **platform != self.options.build.platform);
+            let platform =
+                spec.platform.as_ref().filter(|platform| Some(*platform) != self.options.build.platforms.first());
             let platform = platform.map(|platform| self.variables.plain(&platform.to_string()));
             Stage { spec, name, variable, instructions: part[1..].to_vec(), comments, platform }
         };

@@ -105,7 +105,7 @@ pub(super) fn new_variable(
 
 /// The call.
 pub(super) fn call(run: &Run, written: Option<&Span>, environments: &Environments, variables: &Variables) -> Call {
-    let Run { command, env, workdir, cpus: _, timeout: _ } = run;
+    let Run { command, env, workdir, user, cpus: _, timeout: _, scrub: _ } = run;
     let command = match command {
         Command::Argv(argv) => match argv.as_slice() {
             [shell, option, script] if shell == "/bin/sh" && option == "-c" => self::script(script, written),
@@ -128,7 +128,8 @@ pub(super) fn call(run: &Run, written: Option<&Span>, environments: &Environment
     };
     let path = workdir.to_string();
     let workdir = (!workdir.is_root()).then(|| variables.text(&path));
-    Call::new("run").with(command).optional("env", env).optional("workdir", workdir)
+    let user = user.as_ref().map(|user| variables.text(&user.value.to_string()));
+    Call::new("run").with(command).optional("env", env).optional("workdir", workdir).optional("user", user)
 }
 
 /// A map of names to strings.

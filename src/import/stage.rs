@@ -1,7 +1,9 @@
 //! One stage: a call of `image`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use crate::diagnostic::Spanned;
 use crate::dockerfile::{Body, Command, Instruction};
 use crate::target::{Base, Healthcheck, ImageSpec, LayerSpec, Place, Run};
 
@@ -12,6 +14,7 @@ use super::known::Known;
 use super::place::{Layer, Placing};
 use super::run::{self, Environments};
 use super::tidy::tidy;
+use super::variables::written;
 
 /// A stage that was written.
 #[derive(Clone)]
@@ -43,9 +46,8 @@ impl Importer<'_> {
         let mut waiting: Vec<String> = Vec::new();
         let mut left = stage.spec.layers.iter().peekable();
         // What the base's ONBUILD adds comes first; it stands in no file of ours.
-        let own = |layer: &crate::diagnostic::Spanned<LayerSpec>| {
-            layer.span.as_ref().is_some_and(|span| std::sync::Arc::ptr_eq(&span.source, self.source))
-        };
+        let own =
+            |layer: &Spanned<LayerSpec>| layer.span.as_ref().is_some_and(|span| Arc::ptr_eq(&span.source, self.source));
         let triggered: Vec<_> = std::iter::from_fn(|| left.next_if(|layer| !own(layer))).collect();
         for layer in triggered {
             let mut new = self.layer(&layer.value, None, stage, &mut known, &mut environments, &mut definitions);
@@ -61,7 +63,7 @@ impl Importer<'_> {
                 continue;
             }
             waiting.extend(comments);
-            let is_of = |layer: &&crate::diagnostic::Spanned<LayerSpec>| {
+            let is_of = |layer: &&Spanned<LayerSpec>| {
                 layer.span.as_ref().is_some_and(|span| span.start == instruction.span.start)
             };
             while let Some(layer) = left.next_if(is_of) {
@@ -88,17 +90,16 @@ impl Importer<'_> {
 
     /// What is known of the files below, and the environments that stand in variables.
     fn below(&mut self, stage: &Stage) -> (Known, Environments) {
-        let base = stage.spec.base.as_ref().map(|base| (&base.value, base.span.as_ref()));
-        match base {
-            Some((Base::Target(label), _)) => {
+        match &stage.spec.base {
+            Some(Spanned { value: Base::Target(label), .. }) => {
                 let below = self.written.get(&label.to_string());
                 below.map_or_else(
                     || (Known::nothing(), Environments::default()),
                     |below| (below.known.clone(), below.environments.clone()),
                 )
             }
-            Some((Base::Oci(image), span)) => {
-                let name = span.map_or_else(|| image.reference.to_string(), |span| span.text().to_owned());
+            Some(base @ Spanned { value: Base::Oci(_), .. }) => {
+                let name = written(base);
                 let Some(config) = self.configs.get(&name) else {
                     return (Known::nothing(), Environments::default());
                 };
@@ -241,14 +242,13 @@ impl Importer<'_> {
         let text = |text: &String| self.variables.text(text);
         let list = |texts: &Vec<String>| Code::list(texts.iter().map(text));
         let some = |texts: &Vec<String>| (!texts.is_empty()).then(|| list(texts));
-        let base = match base.as_ref().map(|base| (&base.value, base.span.as_ref())) {
-            Some((Base::Target(label), _)) => {
+        let base = match base {
+            Some(Spanned { value: Base::Target(label), .. }) => {
                 let written = self.written.get(&label.to_string());
                 written.map_or_else(|| Code::text(label.to_string()), |written| Code::Raw(written.variable.clone()))
             }
-            Some((Base::Oci(image), span)) => {
-                let name = span.map_or_else(|| image.reference.to_string(), |span| span.text().to_owned());
-                self.variables.text(&self.variables.image(&name))
+            Some(base @ Spanned { value: Base::Oci(_), .. }) => {
+                self.variables.text(&self.variables.image(&written(base)))
             }
             _ => Code::Call(Call::new("scratch")),
         };

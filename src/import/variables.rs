@@ -218,11 +218,12 @@ fn candidates(plain: &Lowered, source: &SourceText, options: &Options) -> (Vec<V
             .filter(|other| other.name == declared.name)
             .filter_map(|other| other.default.as_ref())
             .collect();
-        let platform = of_platform(&declared.name, &options.platform);
+        let own = &options.platforms[0];
+        let platform = of_platform(&declared.name, own);
         let (value, definition) = match (declared.name.as_str(), platform) {
             (_, Some(branches)) => {
-                let own = branches.iter().find(|(platform, _)| *platform == options.platform.to_string());
-                (own.map(|(_, value)| value.clone()).unwrap_or_default(), Definition::Select(branches))
+                let value = branches.iter().find(|(platform, _)| *platform == own.to_string());
+                (value.map(|(_, value)| value.clone()).unwrap_or_default(), Definition::Select(branches))
             }
             (name, None) if name.starts_with("BUILD") && name.len() > 5 && AUTOMATIC.contains(&&name[5..]) => continue,
             ("TARGETOS" | "TARGETVARIANT" | "TARGETSTAGE" | "SOURCE_DATE_EPOCH", None) => continue,
@@ -311,7 +312,7 @@ struct Recorded<'a> {
 }
 
 impl Bases for Recorded<'_> {
-    fn config(&mut self, image: &Spanned<OciReference>, platform: &Platform) -> Result<ImageConfig, Diagnostic> {
+    fn config(&mut self, image: &Spanned<Base>, platform: &Platform) -> Result<ImageConfig, Diagnostic> {
         let config = self.bases.config(image, platform)?;
         self.configs.insert(written(image), config.clone());
         Ok(config)
@@ -322,13 +323,17 @@ impl Bases for Recorded<'_> {
 struct Known<'a>(&'a BTreeMap<String, ImageConfig>);
 
 impl Bases for Known<'_> {
-    fn config(&mut self, image: &Spanned<OciReference>, _: &Platform) -> Result<ImageConfig, Diagnostic> {
-        let unknown = || Diagnostic::spec(format!("`{}` is not known", image.value.reference));
+    fn config(&mut self, image: &Spanned<Base>, _: &Platform) -> Result<ImageConfig, Diagnostic> {
+        let unknown = || Diagnostic::spec(format!("`{}` is not known", written(image)));
         self.0.get(&written(image)).cloned().ok_or_else(unknown)
     }
 }
 
-/// How the Dockerfile names an image.
-pub(super) fn written(image: &Spanned<OciReference>) -> String {
-    image.span.as_ref().map_or_else(|| image.value.reference.to_string(), |span| span.text().to_owned())
+/// How the Dockerfile names an image of a registry.
+pub(super) fn written(image: &Spanned<Base>) -> String {
+    match (&image.span, &image.value) {
+        (Some(span), _) => span.text().to_owned(),
+        (None, Base::Oci(image)) => image.reference.to_string(),
+        (None, _) => String::new(),
+    }
 }

@@ -19,7 +19,7 @@ mod step;
 
 pub use error::{SandboxError, Stage};
 pub use launch::check;
-pub use request::Ending;
+pub use request::{Ending, User};
 pub use step::{Step, run};
 
 use std::ffi::{OsStr, OsString};

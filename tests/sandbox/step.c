@@ -19,6 +19,7 @@
 #include <sys/un.h>
 #include <sys/utsname.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -38,6 +39,32 @@ static int put(const char *path, const char *text, int flags) {
     int file = open(path, O_WRONLY | O_CREAT | flags, 0666);
     if (file < 0) return -1;
     int written = (int)write(file, text, strlen(text));
+    close(file);
+    return written;
+}
+
+// What is another in each run: the time.
+static int noise(const char *path) {
+    char text[64];
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    snprintf(text, sizeof text, "%ld.%09ld\n", now.tv_sec, now.tv_nsec);
+    return put(path, text, O_TRUNC);
+}
+
+// Bytecode of Python: with time and size of the source, or with its hash.
+static int bytecode(const char *path, const char *source) {
+    struct stat s = {0};
+    unsigned header[4] = {0x0a0d0da7, 1, 0x12345678, 0x9abcdef0};
+    if (strcmp(source, "hash")) {
+        if (stat(source, &s) < 0) return -1;
+        header[1] = 0;
+        header[2] = (unsigned)s.st_mtime;
+        header[3] = (unsigned)s.st_size;
+    }
+    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    if (file < 0) return -1;
+    int written = (int)write(file, header, sizeof header);
     close(file);
     return written;
 }
@@ -103,6 +130,31 @@ static int leave_behind(const char *path) {
     }
 }
 
+// A process whose parent is gone makes a file; this one waits for it.
+static int write_orphaned(const char *path) {
+    int ends[2];
+    if (pipe(ends) < 0) return -1;
+    pid_t child = fork();
+    if (child < 0) return -1;
+    if (child == 0) {
+        pid_t parent = getpid();
+        if (fork() != 0) exit(0);
+        while (getppid() == parent) sched_yield();
+        exit(put(path, "x", O_TRUNC) < 0);
+    }
+    close(ends[1]);
+    char end;
+    return (int)read(ends[0], &end, 1);
+}
+
+static int groups(void) {
+    gid_t groups[100];
+    int count = getgroups(100, groups);
+    for (int i = 0; i < count; i++) printf("%d ", groups[i]);
+    if (count >= 0) printf("in %d groups\n", count);
+    return count;
+}
+
 static void fork_all(void) {
     long count = 0;
     for (; count < 100000; count++) {
@@ -123,6 +175,8 @@ static void obey(int given, char **a) {
     else if (ORDER("say", 1)) printf("%s\n", path);
     else if (ORDER("write", 2)) said(order, path, put(path, a[2], O_TRUNC));
     else if (ORDER("append", 2)) said(order, path, put(path, a[2], O_APPEND));
+    else if (ORDER("noise", 1)) said(order, path, noise(path));
+    else if (ORDER("pyc", 2)) said(order, path, bytecode(path, a[2]));
     else if (ORDER("mkdir", 1)) said(order, path, mkdir(path, 0777));
     else if (ORDER("rmdir", 1)) said(order, path, rmdir(path));
     else if (ORDER("rm", 1)) said(order, path, unlink(path));
@@ -155,6 +209,8 @@ static void obey(int given, char **a) {
     else if (ORDER("cat", 1)) said(order, path, show(path));
     else if (ORDER("ls", 1)) said(order, path, list(path));
     else if (ORDER("id", 0)) printf("%d %d %d %d\n", getuid(), geteuid(), getgid(), getegid());
+    else if (ORDER("groups", 0)) said(order, "all", groups());
+    else if (ORDER("orphan", 1)) said(order, path, write_orphaned(path));
     else if (ORDER("setuid", 1)) said(order, path, setuid((uid_t)number(path)));
     else if (ORDER("setgid", 1)) said(order, path, setgid((gid_t)number(path)));
     else if (ORDER("env", 0)) for (char **e = environ; *e; e++) printf("%s\n", *e);

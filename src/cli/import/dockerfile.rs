@@ -8,8 +8,7 @@ use std::time::Instant;
 
 use crate::build::{Built, Context, Options, build};
 use crate::diagnostic::Diagnostic;
-use crate::dockerfile::{self, Lowered};
-use crate::fetch;
+use crate::dockerfile::{self, Lowered, NamedContexts};
 use crate::image::{self, ImageOrIndex};
 use crate::import::{self, Imported};
 use crate::plan::{Plan, TargetGraph};
@@ -112,10 +111,10 @@ pub(super) fn run(file: &Path, arguments: &Arguments, environment: &environment:
     let (source, _) = read(file, &context)?;
     let (settings, _) = tomlspec::load(&workspace)?;
     let Supplied { registry, store, .. } = supplied(environment, &settings, arguments.offline)?;
-    let client = fetch::Client::new(fetch::Options { offline: arguments.offline, ..fetch::Options::default() });
+    let client = environment::fetcher(arguments.offline);
     let resolver = Resolver { registry: &*registry, client: &client, workspace: &workspace, store: &store };
     let locked = Locked::given(arguments.locked);
-    let mut bases = Pinned { resolver, lock: Lock::load(&workspace)?, locked: &locked, added: false };
+    let mut bases = Pinned { resolver, lock: Lock::load(&workspace)?, locked: &locked, added: Vec::new() };
     let mut own = vec![Workspace::SPEC.to_owned()];
     if package.is_root() {
         own.extend([Lock::FILE.to_owned(), Workspace::SETTINGS.to_owned()]);
@@ -127,7 +126,8 @@ pub(super) fn run(file: &Path, arguments: &Arguments, environment: &environment:
             args: BTreeMap::new(),
             target: None,
             build_platform: settings.platform.clone(),
-            platform: settings.platform.clone(),
+            platforms: vec![settings.platform.clone()],
+            contexts: NamedContexts::default(),
             labels: Vec::new(),
             tags: Vec::new(),
             ignore: ignore(file, &context)?,
@@ -153,7 +153,7 @@ pub(super) fn run(file: &Path, arguments: &Arguments, environment: &environment:
         write(&workspace.root().join(Workspace::SETTINGS), SETTINGS, false)?;
         eprintln!("{} is written: the workspace's root", beside(directory, Workspace::SETTINGS).display());
     }
-    if bases.added {
+    if !bases.added.is_empty() {
         locked::write(&bases.lock, &workspace)?;
     }
     if !arguments.check {
@@ -164,7 +164,7 @@ pub(super) fn run(file: &Path, arguments: &Arguments, environment: &environment:
     options.build.ignore.extend(options.own.iter().cloned());
     let parsed = dockerfile::parse(&source)?;
     let Lowered { targets, root, .. } = dockerfile::lower(&parsed, &options.build, &mut bases)?;
-    let theirs = TargetGraph::of(&context, settings.clone(), targets, &root, &settings.platform)?;
+    let theirs = TargetGraph::of(&context, settings.clone(), targets, &root)?;
     let lock = bases.lock;
     let make = |workspace: &Workspace, targets: &TargetGraph, label: &Label| -> Result<image::Image, Diagnostic> {
         let plan = Plan::new(targets, std::slice::from_ref(label), &lock)?;
