@@ -5,5 +5,6 @@ mod failures;
 mod isolation;
 mod program;
 mod scrub;
+mod shell;
 
 pub use program::{is_allowed, program};

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::action::Action;
 use crate::action::key::Preimage;
 use crate::action::record::StepResult;
+use crate::action::{Action, StepTarget};
 use crate::archive::write::EncodedLayer;
 use crate::diagnostic::{At, Diagnostic, Spanned};
 use crate::entry::Entry;
 use crate::format::Compression;
 use crate::image::Layer;
 use crate::platform::Platform;
-use crate::sandbox::{self, SandboxError, Step};
+use crate::sandbox::{self, Ending, LetIn, OnFailure, SandboxError, Step};
 use crate::target::Run;
 use crate::tree::{Changeset, Tree};
 
@@ -74,8 +74,7 @@ impl Executor<'_> {
         }
         let make = || {
             let encode = || {
-                let ran = self.execute(action, &run.value, root.clone(), below, platform);
-                let (entries, _place) = ran.at(run.span.as_ref())?;
+                let (entries, _place) = self.execute(action, run, root.clone(), below, platform)?;
                 write_layer(entries, &Layers::default(), compression, self.context.store)
             };
             let (encoded, micros) = self.cache.timed(encode)?;
@@ -120,11 +119,41 @@ impl Executor<'_> {
     fn execute(
         &self,
         action: &Action,
-        run: &Run,
-        mut root: Vec<Entry>,
+        Spanned { value: run, span }: &Spanned<Run>,
+        root: Vec<Entry>,
         below: &FileSystem,
         platform: &Platform,
     ) -> Result<(Vec<Entry>, crate::store::Workplace), Diagnostic> {
+        let tree = self.readable(root, below, platform).at(span.as_ref())?;
+        let epoch = i64::from(self.context.settings.epoch);
+        let place = self.context.store.workplace().map_err(|error| unwritable().caused_by(error))?;
+        let title = action.title().unwrap_or_default();
+        let mut lines = Lines(Vec::new());
+        let mut wrote = |bytes: &[u8]| lines.take(bytes, |line| self.context.progress.wrote(&title, line));
+        let shell = Some(self.context.shell);
+        let mut visitors = self.context.visitors.map(|visitors| {
+            move |ending: Ending, output: &str, let_in: LetIn| {
+                visitors(&ended(action, ending, output, shell).at(span.clone()), let_in);
+            }
+        });
+        let on_failure = visitors.as_mut().map(|visitors| visitors as OnFailure);
+        let ran = sandbox::run(&self.sandboxed(run, &tree, epoch), place.path(), &mut wrote, on_failure);
+        lines.end(|line| self.context.progress.wrote(&title, line));
+        let changes = ran.map_err(|error| failed(action, platform, error, shell)).at(span.as_ref())?;
+        let noisy = |error| Diagnostic::failure("what the step changed cannot be scrubbed").caused_by(error);
+        let mut changes = scrub(changes, &tree, &run.scrub, epoch).map_err(noisy).at(span.as_ref())?;
+        let misfit = |error| Diagnostic::failure("what the step changed cannot be in a layer").caused_by(error);
+        changes.add_parents(&tree, epoch).map_err(misfit).at(span.as_ref())?;
+        Ok((changes.entries(epoch), place))
+    }
+
+    /// The tree in which a command runs, with contents that can be read.
+    pub(super) fn readable(
+        &self,
+        mut root: Vec<Entry>,
+        below: &FileSystem,
+        platform: &Platform,
+    ) -> Result<Tree, Diagnostic> {
         let store = self.context.store;
         if platform.os != "linux" {
             let error = Diagnostic::spec(format!("a command cannot run in an image for {platform}"));
@@ -134,30 +163,20 @@ impl Executor<'_> {
         let unfit = |error| Diagnostic::failure("the image below the step cannot be put on disk").caused_by(error);
         let mut files = Changeset::new();
         root.into_iter().try_for_each(|entry| files.insert(entry)).map_err(unfit)?;
-        let tree = Tree::of([&files]).map_err(unfit)?;
+        Tree::of([&files]).map_err(unfit)
+    }
 
-        let epoch = i64::from(self.context.settings.epoch);
-        let place = store.workplace().map_err(|error| unwritable().caused_by(error))?;
-        let sandboxed = Step {
-            below: &tree,
+    /// The command as the sandbox runs it.
+    pub(super) fn sandboxed<'a>(&self, run: &Run, below: &'a Tree, epoch: i64) -> Step<'a> {
+        Step {
+            below,
             argv: run.command.argv(),
             env: environment(run, epoch),
             workdir: run.workdir.to_string(),
             cpus: run.cpus.get().into(),
             timeout: Duration::from_secs(run.timeout.into()),
             epoch,
-        };
-        let title = action.title().unwrap_or_default();
-        let mut lines = Lines(Vec::new());
-        let mut wrote = |bytes: &[u8]| lines.take(bytes, |line| self.context.progress.wrote(&title, line));
-        let ran = sandbox::run(&sandboxed, place.path(), &mut wrote);
-        lines.end(|line| self.context.progress.wrote(&title, line));
-        let changes = ran.map_err(|error| failed(&title, platform, error))?;
-        let noisy = |error| Diagnostic::failure("what the step changed cannot be scrubbed").caused_by(error);
-        let mut changes = scrub(changes, &tree, &run.scrub, epoch).map_err(noisy)?;
-        let misfit = |error| Diagnostic::failure("what the step changed cannot be in a layer").caused_by(error);
-        changes.add_parents(&tree, epoch).map_err(misfit)?;
-        Ok((changes.entries(epoch), place))
+        }
     }
 }
 
@@ -175,18 +194,19 @@ fn environment(run: &Run, epoch: i64) -> BTreeMap<String, String> {
     fixed.into_iter().chain([epoch]).chain(own).collect()
 }
 
-/// What a person is told of a step that failed.
-fn failed(title: &str, platform: &Platform, error: SandboxError) -> Diagnostic {
+/// The command line that leads into a layer's root.
+type ShellLine<'a> = &'a (dyn Fn(&StepTarget, usize) -> String + Sync);
+
+/// What a person is told of a step that failed or cannot be run.
+pub(super) fn failed(
+    action: &Action,
+    platform: &Platform,
+    error: SandboxError,
+    shell: Option<ShellLine>,
+) -> Diagnostic {
+    let title = action.title().unwrap_or_default();
     match error {
-        SandboxError::Failed { ending, output } => {
-            let error = Diagnostic::failure(format!("`{title}` {ending}"));
-            let lines: Vec<String> = output.lines().map(plain).collect();
-            let last = &lines[lines.len().saturating_sub(SHOWN)..];
-            error.help(match last {
-                [] => "it wrote nothing".to_owned(),
-                last => format!("the end of what it wrote:\n{}", last.join("\n")),
-            })
-        }
+        SandboxError::Failed { ending, output } => ended(action, ending, &output, shell),
         SandboxError::Refused { stage, source } => {
             let help = stage.help(&source);
             let error = Diagnostic::failure(format!("`{title}` cannot be run for {platform}: {stage} failed"));
@@ -194,6 +214,22 @@ fn failed(title: &str, platform: &Platform, error: SandboxError) -> Diagnostic {
         }
         error => Diagnostic::failure(format!("`{title}` cannot be run")).caused_by(error),
     }
+}
+
+/// What a person is told of a step that failed; with `shell`, also how to look around there.
+fn ended(action: &Action, ending: Ending, output: &str, shell: Option<ShellLine>) -> Diagnostic {
+    let error = Diagnostic::failure(format!("`{}` {ending}", action.title().unwrap_or_default()));
+    let lines: Vec<String> = output.lines().map(plain).collect();
+    let wrote = match &lines[lines.len().saturating_sub(SHOWN)..] {
+        [] => "it wrote nothing".to_owned(),
+        last => format!("the end of what it wrote:\n{}", last.join("\n")),
+    };
+    error.help(match (shell, action) {
+        (Some(shell), Action::Run { target, number, .. }) => {
+            format!("{wrote}\n\nto look around where it ran:\n{}", shell(target, *number))
+        }
+        _ => wrote,
+    })
 }
 
 /// What a step writes, cut into lines.

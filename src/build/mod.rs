@@ -17,6 +17,7 @@ mod rootfs;
 mod run;
 mod schedule;
 mod scrub;
+mod shell;
 
 pub use baseline::{base_of, layer_steps};
 pub use execute::Context;
@@ -24,3 +25,4 @@ pub use report::{Report, StepNode};
 pub use rootfs::import_rootfs;
 pub use run::{Built, Options, build, complete, records_of, steps};
 pub use schedule::{How, Progress};
+pub use shell::shell;

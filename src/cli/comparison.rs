@@ -11,7 +11,7 @@ use super::locked::Locked;
 use super::progress::Reporter;
 use super::registries::{Supplied, supplied};
 use super::selection::{Selected, Selection};
-use super::{environment, record};
+use super::{environment, record, shell};
 
 /// Arguments of commands that compare builds.
 #[derive(clap::Args)]
@@ -50,6 +50,8 @@ impl Comparison {
             client: &environment::fetcher(self.offline),
             progress: &Reporter::new(0, true),
             clock: &|| begun.elapsed(),
+            shell: &|target, number| shell::line(&self.dockerfile, &self.selection, target, number),
+            visitors: None,
             against: against.as_deref(),
         };
         steps(&Plan::new(&targets, &roots, &lock)?, &context)

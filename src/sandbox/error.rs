@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 
 use serde::{Deserialize, Serialize};
+use signal_hook::low_level::signal_name;
 
 use crate::tree::{ExtractError, TreeError};
 
@@ -116,7 +117,10 @@ impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Ending::Exited(code) => write!(f, "ended with exit code {code}"),
-            Ending::Killed(signal) => write!(f, "was ended by signal {signal}"),
+            Ending::Killed(signal) => match signal_name(*signal) {
+                Some(name) => write!(f, "was ended by signal {signal} ({name})"),
+                None => write!(f, "was ended by signal {signal}"),
+            },
             Ending::TimedOut => f.write_str("took longer than its `timeout`"),
         }
     }

@@ -42,6 +42,14 @@ pub struct Run {
     pub scrub: Scrub,
 }
 
+impl Run {
+    /// A command with nothing else said about it.
+    pub fn new(command: Command) -> Self {
+        let (env, workdir, scrub) = (BTreeMap::new(), ImagePath::root(), Scrub::default());
+        Run { command, env, workdir, cpus: one(), timeout: hour(), scrub }
+    }
+}
+
 /// What is run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]

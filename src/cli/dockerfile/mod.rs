@@ -69,6 +69,11 @@ impl Dockerfile {
         self.file.is_some()
     }
 
+    /// The Dockerfile, as it was named.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
     /// Reads the Dockerfile. Names in it that nothing pins are pinned, in the lock beside it.
     pub(super) fn load(&self, reading: &Reading) -> Result<Loaded, Diagnostic> {
         let Reading { selection, locked, environment, offline, tags } = *reading;
