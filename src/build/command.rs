@@ -1,6 +1,7 @@
 //! Commands that run in the image below.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::action::key::Preimage;
@@ -16,23 +17,22 @@ use crate::sandbox::{self, Ending, LetIn, OnFailure, SandboxError, Step};
 use crate::target::Run;
 use crate::tree::{Changeset, Tree};
 
+use super::account::Account;
 use super::cache::unreadable;
 use super::encode::layer;
-use super::execute::{Executor, step, unwritable};
+use super::execute::{Context, Executor, step, unwritable};
 use super::filesystem::{FileSystem, Layers};
 use super::layer::write_layer;
 use super::listing::content;
+use super::mounts::Mounts;
 use super::output::{Done, Output};
+use super::outputs::kept;
 use super::schedule::How;
 use super::scrub::scrub;
 
 /// What the environment of a command has unless its spec says otherwise.
-const ENVIRONMENT: [(&str, &str); 4] = [
-    ("HOME", "/root"),
-    ("LANG", "C.UTF-8"),
-    ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
-    ("TZ", "UTC"),
-];
+const ENVIRONMENT: [(&str, &str); 3] =
+    [("LANG", "C.UTF-8"), ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("TZ", "UTC")];
 
 /// How many lines of a failed command's output its error shows.
 const SHOWN: usize = 20;
@@ -51,14 +51,15 @@ impl Executor<'_> {
     pub(super) fn run_command(
         &self,
         action: &Action,
-        run: &Spanned<Run>,
+        (run, mounts): (&Spanned<Run>, &Mounts),
         below: &FileSystem,
         platform: &Platform,
         compression: Compression,
     ) -> Result<(Done, How), Diagnostic> {
         let epoch = self.context.settings.epoch;
         let root: Vec<Entry> = below.tree.entries().collect();
-        let preimage = Preimage::run(&root, &run.value, epoch, platform, sandbox::VERSION);
+        let inputs = mounts.inputs(self.context.secrets);
+        let preimage = Preimage::run(&root, &run.value, inputs, epoch, platform, sandbox::VERSION);
         let find = || self.ran_before(&preimage, compression);
         if self.explaining {
             return Ok(match find()? {
@@ -74,15 +75,17 @@ impl Executor<'_> {
         }
         let make = || {
             let encode = || {
-                let (entries, _place) = self.execute(action, run, root.clone(), below, platform)?;
+                let (entries, _place) = self.execute(action, (run, mounts), root.clone(), below, platform)?;
                 write_layer(entries, &Layers::default(), compression, self.context.store)
             };
             let (encoded, micros) = self.cache.timed(encode)?;
             self.keep(&preimage, &encoded, compression, micros)?;
             self.ran_before(&preimage, compression)?.ok_or_else(unwritable)
         };
+        let old = self.replaced(action, || Ok(find()?.map(|ran| ran.result)))?;
         let (ran, miss) = self.found_or_made(action, &preimage, None, find, make)?;
         let result = ran.result;
+        self.compare_with_replaced(action, old, &result);
         Ok(self.done(action, ran.output(), preimage, Some(result), miss))
     }
 
@@ -119,27 +122,31 @@ impl Executor<'_> {
     fn execute(
         &self,
         action: &Action,
-        Spanned { value: run, span }: &Spanned<Run>,
+        (run, mounts): (&Spanned<Run>, &Mounts),
         root: Vec<Entry>,
         below: &FileSystem,
         platform: &Platform,
     ) -> Result<(Vec<Entry>, crate::store::Workplace), Diagnostic> {
+        let Spanned { value: run, span } = run;
         let tree = self.readable(root, below, platform).at(span.as_ref())?;
         let epoch = i64::from(self.context.settings.epoch);
         let place = self.context.store.workplace().map_err(|error| unwritable().caused_by(error))?;
         let title = action.title().unwrap_or_default();
+        let shown = |text: &str| self.context.secrets.hidden(mounts.secrets(), text);
         let mut lines = Lines(Vec::new());
-        let mut wrote = |bytes: &[u8]| lines.take(bytes, |line| self.context.progress.wrote(&title, line));
+        let mut wrote = |bytes: &[u8]| lines.take(bytes, |line| self.context.progress.wrote(&title, &shown(line)));
         let shell = Some(self.context.shell);
         let mut visitors = self.context.visitors.map(|visitors| {
             move |ending: Ending, output: &str, let_in: LetIn| {
-                visitors(&ended(action, ending, output, shell).at(span.clone()), let_in);
+                visitors(&ended(action, ending, &shown(output), shell).at(span.clone()), let_in);
             }
         });
         let on_failure = visitors.as_mut().map(|visitors| visitors as OnFailure);
-        let ran = sandbox::run(&self.sandboxed(run, &tree, epoch), place.path(), &mut wrote, on_failure);
-        lines.end(|line| self.context.progress.wrote(&title, line));
-        let changes = ran.map_err(|error| failed(action, platform, error, shell)).at(span.as_ref())?;
+        let step = |step: &Step| sandbox::run(step, place.path(), &mut wrote, on_failure);
+        let ran = self.with_step((action, run, mounts), (&tree, below), place.path(), step).at(span.as_ref())?;
+        lines.end(|line| self.context.progress.wrote(&title, &shown(line)));
+        let changes = ran.map_err(|error| failed(action, platform, error.shown(shown), shell)).at(span.as_ref())?;
+        let changes = kept(&tree, changes, &run.outputs).at(span.as_ref())?;
         let noisy = |error| Diagnostic::failure("what the step changed cannot be scrubbed").caused_by(error);
         let mut changes = scrub(changes, &tree, &run.scrub, epoch).map_err(noisy).at(span.as_ref())?;
         let misfit = |error| Diagnostic::failure("what the step changed cannot be in a layer").caused_by(error);
@@ -166,17 +173,36 @@ impl Executor<'_> {
         Tree::of([&files]).map_err(unfit)
     }
 
-    /// The command as the sandbox runs it.
-    pub(super) fn sandboxed<'a>(&self, run: &Run, below: &'a Tree, epoch: i64) -> Step<'a> {
-        Step {
-            below,
+    /// Puts a command together as the sandbox runs it in the tree, and does something with it; all that it needs is there
+    /// meanwhile, some of it in `place`.
+    pub(super) fn with_step<T>(
+        &self,
+        (action, run, mounts): (&Action, &Run, &Mounts),
+        (tree, below): (&Tree, &FileSystem),
+        place: &Path,
+        work: impl FnOnce(&Step) -> T,
+    ) -> Result<T, Diagnostic> {
+        let Context { store, secrets, progress, settings, .. } = *self.context;
+        let account = match &run.user {
+            None => Account::root(),
+            Some(user) => Account::of(&user.value, below, store).at(user.span.as_ref())?,
+        };
+        let epoch = i64::from(settings.epoch);
+        let title = action.title().unwrap_or_default();
+        let held = mounts.held(store, secrets, place, &|| progress.waiting(&title))?;
+        let mut env = environment(run, &account.home, epoch);
+        env.extend(held.variables()?);
+        Ok(work(&Step {
+            below: tree,
             argv: run.command.argv(),
-            env: environment(run, epoch),
+            env,
+            mounts: held.mounts(),
             workdir: run.workdir.to_string(),
+            user: account.user,
             cpus: run.cpus.get().into(),
             timeout: Duration::from_secs(run.timeout.into()),
             epoch,
-        }
+        }))
     }
 }
 
@@ -187,11 +213,11 @@ impl Ran {
     }
 }
 
-fn environment(run: &Run, epoch: i64) -> BTreeMap<String, String> {
-    let fixed = ENVIRONMENT.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let epoch = ("SOURCE_DATE_EPOCH".to_owned(), epoch.to_string());
-    let own = run.env.iter().map(|(name, value)| (name.clone(), value.clone()));
-    fixed.into_iter().chain([epoch]).chain(own).collect()
+fn environment(run: &Run, home: &str, epoch: i64) -> BTreeMap<String, String> {
+    let epoch = epoch.to_string();
+    let fixed = ENVIRONMENT.into_iter().chain([("HOME", home), ("SOURCE_DATE_EPOCH", epoch.as_str())]);
+    let own = run.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    fixed.chain(own).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// The command line that leads into a layer's root.
@@ -211,6 +237,10 @@ pub(super) fn failed(
             let help = stage.help(&source);
             let error = Diagnostic::failure(format!("`{title}` cannot be run for {platform}: {stage} failed"));
             error.caused_by(source).help(help)
+        }
+        SandboxError::Target { target, reason } => {
+            let error = Diagnostic::spec(format!("nothing can be mounted on `{target}`: {reason}"));
+            error.help("choose another `target`, or make what it needs in a layer below")
         }
         error => Diagnostic::failure(format!("`{title}` cannot be run")).caused_by(error),
     }

@@ -13,6 +13,7 @@ use crate::sandbox::{Ending, SandboxError};
 use super::dockerfile::{Dockerfile, Reading};
 use super::environment;
 use super::guest::Guest;
+use super::lent::Lent;
 use super::locked::Locked;
 use super::progress::Reporter;
 use super::registries::{Supplied, supplied};
@@ -25,6 +26,7 @@ use super::selection::{Selected, Selection};
 /// it, or a part of its title. What lies below is built first. Without a terminal, commands are read from stdin. The exit code is
 /// that of the command.
 #[derive(clap::Args)]
+#[command(override_usage = "ocify shell [OPTIONS] [TARGET[@STEP]] [-- COMMAND...]")]
 #[command(after_help = "Examples:
   ocify shell //shop:web
   ocify shell //shop:web@3
@@ -36,6 +38,8 @@ pub(super) struct Arguments {
     selection: Selection,
     #[command(flatten)]
     dockerfile: Dockerfile,
+    #[command(flatten)]
+    lent: Lent,
     #[command(flatten)]
     locked: Locked,
     /// Do not use the network: what the store lacks is not to be had
@@ -50,7 +54,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -> Result<ExitCode, Diagnostic> {
-    let Arguments { selection, dockerfile, locked, offline, quiet, command } = arguments;
+    let Arguments { selection, dockerfile, lent, locked, offline, quiet, command } = arguments;
     let guest = Guest::new(command).map_err(|error| Diagnostic::failure("stdin cannot be read").caused_by(error))?;
     let Some(mut guest) = guest else {
         let error = Diagnostic::spec("there is no terminal, and nothing to read on stdin");
@@ -86,8 +90,9 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         registry: &*registry,
         client: &environment::fetcher(*offline),
         progress: &Reporter::new(steps, *quiet),
+        secrets: &lent.secrets()?,
         clock: &|| begun.elapsed(),
-        shell: &|target, number| line(dockerfile, &selection, target, number),
+        shell: &|target, number| line((dockerfile, &selection, lent), target, number),
         visitors: None,
         against: None,
     };
@@ -101,21 +106,24 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
 }
 
 /// The command line that leads into the root of a layer, with the same arguments.
-pub(super) fn line(dockerfile: &Dockerfile, selection: &Selection, target: &StepTarget, number: usize) -> String {
+pub(super) fn line(
+    (dockerfile, selection, lent): (&Dockerfile, &Selection, &Lent),
+    target: &StepTarget,
+    number: usize,
+) -> String {
     let mut words = vec!["ocify".to_owned(), "shell".to_owned()];
     let mut option = |name: &str, value: String| words.extend([name.to_owned(), quoted(&value)]);
     selection.args.iter().for_each(|(key, value)| option("--arg", format!("{key}={value}")));
+    lent.words().for_each(|(name, value)| option(name, value.to_owned()));
+    let platforms: Vec<String> = match &target.platform {
+        Some(platform) => vec![platform.to_string()],
+        None => selection.platforms.iter().map(ToString::to_string).collect(),
+    };
+    platforms.into_iter().for_each(|platform| option("--platform", platform));
     match dockerfile.file() {
-        None => {
-            let platforms: Vec<String> = match &target.platform {
-                Some(platform) => vec![platform.to_string()],
-                None => selection.platforms.iter().map(ToString::to_string).collect(),
-            };
-            platforms.into_iter().for_each(|platform| option("--platform", platform));
-            words.push(format!("{}@{number}", target.label));
-        }
+        None => words.push(format!("{}@{number}", target.label)),
         Some(file) => {
-            selection.platforms.iter().for_each(|platform| option("--platform", platform.to_string()));
+            dockerfile.contexts().for_each(|context| option("--build-context", context));
             option("-f", file.display().to_string());
             option("--target", target.label.name.clone());
             let context = selection.targets.first().filter(|context| *context != ":all").map_or(".", String::as_str);

@@ -38,6 +38,7 @@ impl ShellPlan {
             title,
             run: Spanned { value: Run::new(Command::Argv(Vec::new())), span: None },
             below,
+            sources: Vec::new(),
             platform: platform.clone(),
             compression: Default::default(),
         };

@@ -15,7 +15,7 @@ use rustix::thread::{CpuSet, sched_getaffinity};
 use crate::tree::{Tree, TreeError};
 
 use super::error::SandboxError;
-use super::request::{Command, Ending, Found, LOWER, Message, ROOT, Request, STUBS, UPPER, WORK};
+use super::request::{Command, Ending, FILES, Found, LOWER, Message, ROOT, Request, STUBS, UPPER, User, WORK};
 use super::visit::{Guests, receive};
 use super::{HELPER, Tier};
 
@@ -34,15 +34,25 @@ pub fn check(tier: Tier, place: &Path) -> Result<(), SandboxError> {
         std::fs::create_dir(place.join(name)).map_err(SandboxError::Place)?;
     }
     prepare(place)?;
-    let request = Request { tier, command: None, cpus: choose_cpus(1), timeout: 0, facts: Vec::new(), desk: false };
-    let nothing = Command { argv: Vec::new(), env: BTreeMap::new(), workdir: String::new() };
+    let (facts, mounts) = (Vec::new(), Vec::new());
+    let request = Request { tier, command: None, cpus: choose_cpus(1), timeout: 0, facts, mounts, desk: false };
+    let (env, workdir, user) = (BTreeMap::new(), String::new(), User::default());
+    let nothing = Command { argv: Vec::new(), env, workdir, user };
     launch(request, place, &mut |_| (), (&nothing, Guests::Nobody)).map(drop)
 }
 
 /// Makes the directories that do not depend on the step: those of overlayfs, and of what is mounted.
 pub(super) fn prepare(place: &Path) -> Result<(), SandboxError> {
     let stubs = Path::new(STUBS);
-    for name in [Path::new(WORK), Path::new(ROOT), stubs, &stubs.join("dev"), &stubs.join("proc"), &stubs.join("sys")] {
+    for name in [
+        Path::new(WORK),
+        Path::new(ROOT),
+        Path::new(FILES),
+        stubs,
+        &stubs.join("dev"),
+        &stubs.join("proc"),
+        &stubs.join("sys"),
+    ] {
         std::fs::create_dir(place.join(name)).map_err(SandboxError::Place)?;
     }
     Ok(())

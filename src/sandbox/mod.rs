@@ -14,6 +14,7 @@ mod error;
 mod inside;
 mod kernel;
 mod launch;
+mod mount;
 mod passing;
 mod request;
 mod step;
@@ -21,7 +22,8 @@ mod visit;
 
 pub use error::{SandboxError, Stage};
 pub use launch::check;
-pub use request::{Ending, Window};
+pub use mount::{Mount, MountKind};
+pub use request::{Ending, User, Window};
 pub use step::{Step, run, visit};
 pub use visit::{LetIn, Line, OnFailure, Visitor, Wish};
 

@@ -14,7 +14,8 @@ use super::Tier;
 use super::changes::{Below, changes};
 use super::error::SandboxError;
 use super::launch::{choose_cpus, launch, prepare};
-use super::request::{Command, Fact, LOWER, Request, UPPER};
+use super::mount::{self, Mount};
+use super::request::{Command, Fact, LOWER, Request, UPPER, User};
 use super::visit::{Guests, OnFailure, Visitor};
 
 /// What is run.
@@ -26,10 +27,13 @@ pub struct Step<'a> {
     pub env: BTreeMap<String, String>,
     /// An absolute path of the image.
     pub workdir: String,
+    pub user: User,
     /// How many processors it may use; at least 1.
     pub cpus: usize,
     /// After this time it is killed with all that it started.
     pub timeout: Duration,
+    /// What it sees beside the image.
+    pub mounts: Vec<Mount<'a>>,
     /// Seconds since 1970: the time of what it makes, and the latest time that it may set.
     pub epoch: i64,
 }
@@ -77,15 +81,18 @@ fn set_up<'a>(step: &'a Step, place: &Path, runs: bool) -> Result<(Request, Belo
             _ => None,
         })
         .collect();
+    let mounts = mount::prepare(&step.mounts, step.below, tier, place, step.epoch)?;
+    let stubs = mounts.stubs;
     let facts = facts(step.below, tier, &hidden);
-    let below = Below { tree: step.below, facts: facts.iter().map(|fact| fact.path.clone()).collect(), hidden };
+    let below = Below { tree: step.below, facts: facts.iter().map(|fact| fact.path.clone()).collect(), hidden, stubs };
     let timeout = u64::try_from(step.timeout.as_millis()).unwrap_or(u64::MAX);
-    let command = runs.then(|| command(step));
-    Ok((Request { tier, command, cpus: choose_cpus(step.cpus), timeout, facts, desk: false }, below))
+    let (command, cpus, mounts) = (runs.then(|| command(step)), choose_cpus(step.cpus), mounts.requests);
+    Ok((Request { tier, command, cpus, timeout, facts, mounts, desk: false }, below))
 }
 
 fn command(step: &Step) -> Command {
-    Command { argv: step.argv.clone(), env: step.env.clone(), workdir: step.workdir.clone() }
+    let Step { argv, env, workdir, user, .. } = step;
+    Command { argv: argv.clone(), env: env.clone(), workdir: workdir.clone(), user: user.clone() }
 }
 
 /// The directory whose metadata the step's root has.
@@ -106,7 +113,7 @@ fn make_upper(below: &Tree, tier: Tier, upper: &Path) -> Result<(), SandboxError
 }
 
 /// What of the image below is not on disk. Root puts everything there that can be in a layer.
-fn facts(below: &Tree, tier: Tier, hidden: &BTreeSet<(ImagePath, String)>) -> Vec<Fact> {
+pub(super) fn facts(below: &Tree, tier: Tier, hidden: &BTreeSet<(ImagePath, String)>) -> Vec<Fact> {
     if tier == Tier::Root {
         return Vec::new();
     }

@@ -57,6 +57,24 @@ fn a_shell_sees_what_its_step_sees_and_nothing_of_it_is_kept() {
 }
 
 #[test]
+fn a_visitor_is_the_user_of_the_step_and_has_its_mounts_and_secrets() {
+    for who in everybody() {
+        let workspace = workspace();
+        workspace.write("word", "hush");
+        workspace.write(
+            "BUILD.star",
+            "image(name = 'x', layers = [
+                files(srcs = {'sh': 'step'}, dest = '/bin'),
+                run('say x', user = '5:6', inputs = {'/in': write('/f', 'given')}, mounts = [secret('word', target = '/word', uid = 5)]),
+            ])",
+        );
+        let arguments = ["shell", "//:x@2", "--secret", "id=word,src=word"];
+        let run = told(&workspace, *who, &arguments, "id ; cat /in/f ; say . ; cat /word ; say .\n");
+        assert_eq!((run.code, run.stdout.as_str()), (0, "5 5 6 6\ngiven.\nhush.\n"), "{}", run.stderr);
+    }
+}
+
+#[test]
 fn without_a_step_it_is_the_whole_image_as_its_containers_have_it() {
     for who in everybody() {
         let run = told(&workspace(), *who, &["shell", "//:x", "-q"], "pwd ; cat a ; cat b ; stat a ; env\n");
