@@ -7,5 +7,6 @@ mod copy;
 mod explain;
 mod failures;
 mod language;
+mod mounts;
 mod platforms;
 mod stories;

@@ -8,4 +8,4 @@ mod program;
 mod scrub;
 mod users;
 
-pub use program::{is_allowed, program};
+pub use program::{is_allowed, program, spoken};
