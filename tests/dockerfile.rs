@@ -8,5 +8,6 @@ mod explain;
 mod failures;
 mod language;
 mod mounts;
+mod no_cache;
 mod platforms;
 mod stories;

@@ -82,8 +82,10 @@ impl Executor<'_> {
             self.keep(&preimage, &encoded, compression, micros)?;
             self.ran_before(&preimage, compression)?.ok_or_else(unwritable)
         };
+        let old = self.replaced(action, || Ok(find()?.map(|ran| ran.result)))?;
         let (ran, miss) = self.found_or_made(action, &preimage, None, find, make)?;
         let result = ran.result;
+        self.compare_with_replaced(action, old, &result);
         Ok(self.done(action, ran.output(), preimage, Some(result), miss))
     }
 

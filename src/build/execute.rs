@@ -17,6 +17,7 @@ use crate::source::{StatCache, Workspace};
 use crate::store::Store;
 use crate::target::Settings;
 
+use super::anew::Anew;
 use super::baseline::{Baseline, LastBuilds};
 use super::cache::Cache;
 use super::compose::{Composition, compose};
@@ -52,13 +53,14 @@ pub(super) struct Executor<'a> {
     pub(super) digests: StatCache,
     /// Layers, images and indexes that the store lacks are not made.
     pub(super) explaining: bool,
+    pub(super) anew: Anew,
 }
 
 /// The reason of a miss is looked for on a thread of its own in layers with at least as many entries.
 const MANY: usize = 1000;
 
 impl<'a> Executor<'a> {
-    pub(super) fn new(context: &'a Context, explaining: bool) -> Self {
+    pub(super) fn new(context: &'a Context, explaining: bool, anew: Anew) -> Self {
         let Context { workspace, store, clock, .. } = *context;
         let baseline = match context.against {
             Some(builds) => Baseline::Given(builds),
@@ -69,6 +71,7 @@ impl<'a> Executor<'a> {
             cache: Cache { store, baseline, clock },
             digests: StatCache::open(store, workspace),
             explaining,
+            anew,
         }
     }
 
@@ -152,8 +155,8 @@ impl<'a> Executor<'a> {
     }
 
     /// What a step gave before, as `find` finds it, else what it gives now, as `make` makes it; then also why. Of several
-    /// that want the same at the same time, in this process or another, one makes it and the others wait. `entries` are
-    /// those of a layer.
+    /// that want the same at the same time, in this process or another, one makes it and the others wait. What is to be made
+    /// anew is not found. `entries` are those of a layer.
     pub(super) fn found_or_made<T>(
         &self,
         action: &Action,
@@ -162,6 +165,7 @@ impl<'a> Executor<'a> {
         find: impl Fn() -> Result<Option<T>, Diagnostic>,
         make: impl FnOnce() -> Result<T, Diagnostic>,
     ) -> Result<(T, Option<Miss>), Diagnostic> {
+        let find = || if self.is_anew(action) { Ok(None) } else { find() };
         if let Some(found) = find()? {
             return Ok((found, None));
         }
@@ -170,7 +174,10 @@ impl<'a> Executor<'a> {
         if let Some(found) = find()? {
             return Ok((found, None));
         }
-        let miss = || self.cache.miss(&step(action), preimage, entries);
+        let miss = || match self.is_anew(action) {
+            true => Ok(Miss::Anew),
+            false => self.cache.miss(&step(action), preimage, entries),
+        };
         if entries.is_none_or(|entries| entries.len() < MANY) {
             return Ok((make()?, Some(miss()?)));
         }

@@ -1,6 +1,7 @@
 //! Runs a plan: each action as soon as its inputs are there, in parallel, its result into the store.
 
 mod account;
+mod anew;
 mod assemble;
 mod baseline;
 mod cache;
@@ -23,6 +24,7 @@ mod schedule;
 mod scrub;
 mod secrets;
 
+pub use anew::Anew;
 pub use baseline::{base_of, layer_steps};
 pub use execute::Context;
 pub use report::{Report, StepNode};

@@ -75,9 +75,9 @@ impl<'a> StageBuild<'a> {
             "tmpfs" => Mount::Tmpfs(TmpfsMount { target: self.target(&options)?, size: options.size()? }),
             "secret" => {
                 let target = options.values.get("target").map(|_| self.target(&options)).transpose()?;
-                let named =
-                    || Some(target.as_ref()?.file_name().map(|name| String::from_utf8_lossy(name).into_owned())?);
-                let id = options.owned("id").or(options.owned("source")).or_else(named).ok_or_else(|| {
+                let name = target.as_ref().and_then(ImagePath::file_name);
+                let name = name.map(|name| String::from_utf8_lossy(name).into_owned());
+                let id = options.owned("id").or(options.owned("source")).or(name).ok_or_else(|| {
                     options
                         .wrong("a secret needs a name", "write --mount=type=secret,id=NAME, as in `--secret id=NAME`")
                 })?;
