@@ -556,13 +556,14 @@ fn each_input_of_a_mount_is_a_miss_that_names_it() {
     let title = "run step must ; write /made x";
     let workspace = with_step();
     let spec = |from: &str, to: &str| {
+        assert!(MOUNTED.contains(from), "{from}");
         workspace.write("BUILD.star", MOUNTED);
         said(&workspace, title);
         workspace.write("BUILD.star", MOUNTED.replace(from, to));
         said(&workspace, title)
     };
     for (from, to, reason) in [
-        ("'f', 'f'", "'f', 'f', mode = '0600'", "(mounts./in.files changed)"),
+        ("'/f', 'f'", "'/f', 'f', mode = '0600'", "(mounts./in.files changed)"),
         ("'/b'", "'/b', writable = True", "(mounts./b.writable changed from false to true)"),
         ("'/b'", "'/d'", "(mounts./b.files is gone, and 5 more)"),
         ("uid = 1", "uid = 2", "(mounts./c.uid changed from 1 to 2)"),
