@@ -9,4 +9,4 @@ mod scrub;
 mod shell;
 mod users;
 
-pub use program::{is_allowed, program};
+pub use program::{is_allowed, program, spoken};

@@ -15,6 +15,7 @@ mod heredoc;
 mod instruction;
 mod line;
 mod lower;
+mod mount;
 mod named_context;
 mod scope;
 mod stage;
