@@ -6,4 +6,5 @@ mod copy;
 mod explain;
 mod failures;
 mod language;
+mod network;
 mod stories;

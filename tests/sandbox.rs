@@ -3,6 +3,7 @@
 mod changes;
 mod failures;
 mod isolation;
+mod network;
 mod program;
 mod users;
 

@@ -20,9 +20,10 @@
 //! | | of each entry of the root: as of a layer | `root` |
 //! | | the command, its environment and working directory; the number of processors | `argv`, `env`, `workdir`, `cpus` |
 //! | | as whom it runs, as written: what a name stands for is in the root | `user` |
+//! | | whether it has the machine's network; further lines of /etc/hosts | `network`, `hosts` |
 //! | | the workspace's epoch, and the platform | `epoch`, `platform` |
 //! | image | the spec's fields but for `base`, `layers`, `tags` and `compression` | `spec` |
-//! | | digest of the base's manifest, its name if it is of a registry; digest and title of each layer | `base`, `base_name`, `layers` |
+//! | | digest of the base's manifest, its name if it is of a registry; digest and title of each layer, and whether it is hermetic | `base`, `base_name`, `layers` |
 //! | | the workspace's epoch, media types and platform | `epoch`, `media_types`, `platform` |
 //! | index | the spec's annotations and media types; digests of the images | `spec`, `images`, `media_types` |
 //!
@@ -35,6 +36,7 @@
 //! | the layers below | what a layer takes over from them, parents and owners, is in its entries |
 //! | content of an image that is asked for by digest | the digest says what it is |
 //! | URLs of a fetch; repository, ref and commit of a tar; registry, repository and tag of an image | the digest says what they must hold |
+//! | what a command gets from the network; the proxies by which it does | nothing pins it: it is what it was when the step ran |
 //! | the time that a command may take | it fails, or its result does not depend on it |
 //! | by what right the sandbox is made | all give the same |
 //! | the compression of what a command changed | it is packed again |
@@ -53,7 +55,7 @@ use crate::format::{Compression, MediaTypes};
 use crate::oci::canonical_json;
 use crate::path::ImagePath;
 use crate::platform::Platform;
-use crate::target::{Base, ImageSpec, IndexSpec, Run, Settings};
+use crate::target::{Base, ImageSpec, IndexSpec, Network, Run, Settings};
 
 /// The version of the table above. Another version is another key.
 const VERSION: u32 = 2;
@@ -102,6 +104,11 @@ pub enum Inputs {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         user: Option<String>,
         cpus: u16,
+        #[serde(default, skip_serializing_if = "Network::is_hermetic")]
+        network: Network,
+        /// `NAME=ADDRESS`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        hosts: Vec<String>,
         epoch: u32,
         platform: Platform,
     },
@@ -129,6 +136,9 @@ pub struct LayerInput {
     pub digest: Digest,
     /// It is in the image's history.
     pub title: String,
+    /// Also in its history, if not.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub hermetic: bool,
 }
 
 impl Preimage {
@@ -144,10 +154,11 @@ impl Preimage {
 
     /// The preimage of running a command in `root`, in a sandbox of this version.
     pub fn run(root: &[Entry], run: &Run, epoch: u32, platform: &Platform, sandbox: u32) -> Self {
-        let Run { command, env, workdir, user, cpus, timeout: _ } = run.clone();
+        let Run { command, env, workdir, user, cpus, network, hosts, proxies: _, timeout: _ } = run.clone();
         let (root, argv, platform) = (digest_of(root), command.argv(), platform.clone());
         let (user, cpus) = (user.map(|user| user.value.to_string()), cpus.get());
-        Preimage::of(Inputs::Run { sandbox, root, argv, env, workdir, user, cpus, epoch, platform })
+        let hosts = hosts.into_iter().map(|(name, address)| format!("{name}={address}")).collect();
+        Preimage::of(Inputs::Run { sandbox, root, argv, env, workdir, user, cpus, network, hosts, epoch, platform })
     }
 
     /// The preimage of importing `base`; `content` is the digest of the archive, where that is what decides.
@@ -194,6 +205,10 @@ impl Preimage {
     pub fn key(&self) -> CacheKey {
         CacheKey(Digest::of(&canonical_json(self)))
     }
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// The spec's fields but for these.

@@ -43,6 +43,9 @@ pub(super) struct Arguments {
     /// Do not use the network: what the store lacks is not to be had
     #[arg(long)]
     offline: bool,
+    /// Refuse steps that have the network; RUN of a Dockerfile has none then
+    #[arg(long)]
+    hermetic: bool,
     /// After a failure, go on with what does not depend on it
     #[arg(short, long)]
     keep_going: bool,
@@ -63,11 +66,8 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         let made = rayon::ThreadPoolBuilder::new().num_threads(jobs.into()).build_global();
         made.map_err(|error| Diagnostic::failure("the threads cannot be started").caused_by(error))?;
     }
-    let print_lines = |built: &[(Label, ImageOrIndex)]| {
-        print(&built.iter().map(|(label, built)| line(label, built, arguments.json)).collect::<String>())
-    };
-    let Arguments { selection, locked, offline, tags, .. } = arguments;
-    let reading = Reading { selection, locked, environment, offline: *offline, tags };
+    let Arguments { selection, locked, offline, hermetic, tags, .. } = arguments;
+    let reading = Reading { selection, locked, environment, offline: *offline, hermetic: *hermetic, tags };
     let Selected { workspace, lock, targets, roots, is_whole } = arguments.dockerfile.or_specs(&reading)?;
     arguments.delivery.check(&targets, &roots)?;
     let Supplied { registry, client, store } = supplied(environment, &targets.settings, arguments.offline)?;
@@ -76,6 +76,10 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     if is_whole {
         arguments.locked.allow(&locked::stale(&lock, &Names::of(&targets, &roots)), "ocify lock")?;
     }
+    let print_lines = |built: &[(Label, ImageOrIndex)]| {
+        let is_hermetic = |label| arguments.json.then(|| plan.is_hermetic(label));
+        print(&built.iter().map(|(label, built)| line(label, built, is_hermetic(label))).collect::<String>())
+    };
     let steps = plan.graph.iter().filter(|(_, action)| action.title().is_some()).count();
     let progress = Reporter::new(steps, arguments.quiet);
     let begun = Instant::now();
@@ -108,16 +112,16 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     print_lines(&built)
 }
 
-fn line(label: &Label, built: &ImageOrIndex, json: bool) -> String {
-    if !json {
-        return format!("{label} {}\n", built.digest());
-    }
+/// As JSON if it is to be said whether the build was hermetic.
+fn line(label: &Label, built: &ImageOrIndex, is_hermetic: Option<bool>) -> String {
+    let Some(hermetic) = is_hermetic else { return format!("{label} {}\n", built.digest()) };
     let descriptor = built.descriptor();
     let object = serde_json::json!({
         "label": label,
         "digest": descriptor.digest,
         "mediaType": descriptor.media_type,
         "size": descriptor.size,
+        "hermetic": hermetic,
     });
     format!("{object}\n")
 }

@@ -13,6 +13,7 @@ use crate::target::{self, Base, Chmod, ImageSpec, Label, LayerSpec, Owner, Place
 use super::config::{healthcheck, ports, truth, value};
 use super::instruction::{Body, Command, Copy, Instruction};
 use super::lower::{Bases, Options, image};
+use super::network;
 use super::scope::Scope;
 use super::stage::{From, Stage, from};
 use super::word::Word;
@@ -364,6 +365,7 @@ impl<'a> StageBuild<'a> {
     }
 
     fn run(&mut self, instruction: &Instruction, command: target::Command) -> Result<(), Diagnostic> {
+        let mut network = network::default(self.options);
         for flag in &instruction.flags {
             let name = &flag.name;
             let refuse = |help: &str| {
@@ -372,10 +374,8 @@ impl<'a> StageBuild<'a> {
                     .help(help))
             };
             match (name.value.as_str(), flag.value.as_ref().map(|value| value.value.as_str())) {
-                ("network", Some("none")) | ("security", Some("sandbox")) => {}
-                ("network", _) => {
-                    return refuse("commands run without network; take the flag away, or write `--network=none`");
-                }
+                ("security", Some("sandbox")) => {}
+                ("network", _) => network = network::asked(value(flag)?, self.options)?,
                 ("security", _) => return refuse("commands run in a sandbox"),
                 ("mount", _) => return refuse("COPY what the command needs, and remove it again in the same RUN"),
                 _ => return refuse("commands see no devices of the machine"),
@@ -393,7 +393,17 @@ impl<'a> StageBuild<'a> {
             ImagePath::parse(absolute("/", &self.workdir)).map_err(|error| Diagnostic::spec(error.to_string()))?;
         let mut env = self.env.clone();
         env.extend(self.args.clone());
-        let run = Run { command, env, workdir, user, cpus: NonZeroU16::MIN, timeout: TIMEOUT };
+        let run = Run {
+            command,
+            env,
+            workdir,
+            user,
+            cpus: NonZeroU16::MIN,
+            network,
+            hosts: self.options.hosts.clone(),
+            proxies: network::proxies(network, self.options),
+            timeout: TIMEOUT,
+        };
         self.spec.layers.push(Spanned { value: LayerSpec::Run(run), span: Some(instruction.span.clone()) });
         Ok(())
     }

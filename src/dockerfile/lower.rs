@@ -1,6 +1,7 @@
 //! Stages to targets.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use crate::diagnostic::{Diagnostic, Spanned};
 use crate::oci::ImageConfig;
@@ -11,7 +12,7 @@ use crate::target::{Base, ImageSpec, Label, OciReference, Rule, Target};
 use super::build::StageBuild;
 use super::config::value;
 use super::instruction::{Body, Instruction};
-use super::scope::{PROXIES, Scope, of_platform};
+use super::scope::{Scope, is_proxy, of_platform};
 use super::stage::{Stage, needed, stages, wanted};
 use super::{Dockerfile, Word};
 
@@ -30,6 +31,10 @@ pub struct Options {
     pub tags: Vec<String>,
     /// Patterns of what COPY and ADD do not see ([`IgnorePatterns`](crate::source::IgnorePatterns)).
     pub ignore: Vec<String>,
+    /// What commands find in /etc/hosts.
+    pub hosts: Vec<(String, IpAddr)>,
+    /// Commands have no network, also where they say nothing about it.
+    pub hermetic: bool,
 }
 
 /// Who knows the configs of images on which stages stand.
@@ -90,7 +95,7 @@ pub fn lower(dockerfile: &Dockerfile, options: &Options, bases: &mut dyn Bases) 
         })
     };
     let targets = builds.into_iter().enumerate().filter_map(target).collect();
-    let is_known = |name: &String| used.contains(name) || PROXIES.contains(&name.to_ascii_lowercase().as_str());
+    let is_known = |name: &String| used.contains(name) || is_proxy(name);
     let unused = options.args.keys().filter(|name| !is_known(name)).cloned().collect();
     Ok(Lowered { targets, root, unused })
 }

@@ -15,6 +15,7 @@ mod heredoc;
 mod instruction;
 mod line;
 mod lower;
+mod network;
 mod scope;
 mod stage;
 mod word;

@@ -38,6 +38,11 @@ impl Plan {
         let roots = roots.iter().filter_map(result).collect();
         Ok(Plan { graph: lowering.graph, roots })
     }
+
+    /// True if no step on which this root depends has the network.
+    pub fn is_hermetic(&self, root: &Label) -> bool {
+        self.roots.iter().filter(|(label, _)| label == root).all(|(_, id)| self.graph.is_hermetic(*id))
+    }
 }
 
 impl Names {
@@ -149,6 +154,9 @@ impl<'a> Lowering<'a> {
             let (target, number, title) = (asking.target.clone(), index + 1, layer.value.title());
             let layer = match &layer.value {
                 LayerSpec::Run(run) => {
+                    if self.targets.settings.hermetic && !run.network.is_hermetic() {
+                        self.refuse(not_hermetic(&title).at(layer.span.clone()));
+                    }
                     let run = Spanned { value: run.clone(), span: layer.span.clone() };
                     let platform = asking.platform.clone();
                     let action = Action::Run { target, number, title, run, below, platform, compression };
@@ -294,4 +302,10 @@ impl<'a> Lowering<'a> {
         self.lowered.get_mut(id)?.files = Files::Tree(tree);
         tree
     }
+}
+
+/// A command that has the network, in a build that is to be hermetic.
+fn not_hermetic(title: &str) -> Diagnostic {
+    Diagnostic::spec(format!("`{title}` has the network, and the build is to be hermetic"))
+        .help("fetch what it needs with `fetch(...)`, or build without `--hermetic` and `hermetic` in ocify.toml")
 }

@@ -18,6 +18,8 @@ pub enum SandboxError {
     Place(#[source] io::Error),
     #[error("the image below the step cannot be put on disk")]
     Extract(#[from] ExtractError),
+    #[error("the image below has no place for /etc/hosts or /etc/resolv.conf")]
+    Names(#[source] TreeError),
     #[error("the helper process cannot be started")]
     Start(#[source] io::Error),
     #[error("the helper process ended before it was done")]
@@ -43,6 +45,7 @@ pub enum Stage {
     Namespaces,
     Network,
     Overlay,
+    Names,
     Proc,
     Devices,
     Sys,
@@ -99,6 +102,7 @@ impl fmt::Display for Stage {
             Stage::Namespaces => "making namespaces",
             Stage::Network => "setting up the network namespace",
             Stage::Overlay => "mounting an overlay",
+            Stage::Names => "mounting /etc/hosts and /etc/resolv.conf",
             Stage::Proc => "mounting /proc",
             Stage::Devices => "setting up /dev",
             Stage::Sys => "setting up /sys",

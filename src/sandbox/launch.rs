@@ -32,7 +32,8 @@ pub fn check(tier: Tier, place: &Path) -> Result<(), SandboxError> {
         std::fs::create_dir(place.join(name)).map_err(SandboxError::Place)?;
     }
     prepare(place)?;
-    let request = Request { tier, command: None, cpus: choose_cpus(1), timeout: 0, facts: Vec::new() };
+    let (cpus, covers, facts) = (choose_cpus(1), Vec::new(), Vec::new());
+    let request = Request { tier, command: None, network: false, covers, cpus, timeout: 0, facts };
     launch(&request, place, &mut |_| ()).map(drop)
 }
 

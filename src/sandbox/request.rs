@@ -8,6 +8,7 @@ use crate::path::ImagePath;
 
 use super::Tier;
 use super::error::Stage;
+use super::names::Cover;
 
 /// What is in the directory in which the helper starts: the root of the step before it, what it changes, and what
 /// overlayfs needs.
@@ -26,6 +27,9 @@ pub(super) struct Request {
     pub tier: Tier,
     /// `None` to find out only whether there can be a sandbox.
     pub command: Option<Command>,
+    /// It has the machine's network.
+    pub network: bool,
+    pub covers: Vec<Cover>,
     /// The processors on which it runs.
     pub cpus: Vec<usize>,
     /// Milliseconds after which everything is killed.

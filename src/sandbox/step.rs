@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, File, Permissions};
+use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use super::Tier;
 use super::changes::{Below, changes};
 use super::error::SandboxError;
 use super::launch::{choose_cpus, launch, prepare};
+use super::names::covers;
 use super::request::{Command, Fact, LOWER, Request, UPPER, User};
 
 /// What is run.
@@ -26,6 +28,10 @@ pub struct Step<'a> {
     /// An absolute path of the image.
     pub workdir: String,
     pub user: User,
+    /// It has the machine's network instead of one of its own, in which there is nothing.
+    pub network: bool,
+    /// What it finds in /etc/hosts.
+    pub hosts: Vec<(String, IpAddr)>,
     /// How many processors it may use; at least 1.
     pub cpus: usize,
     /// After this time it is killed with all that it started.
@@ -57,7 +63,9 @@ pub fn run(step: &Step, place: &Path, output: &mut (dyn FnMut(&[u8]) + Send)) ->
     let Step { argv, env, workdir, user, .. } = step;
     let command = Command { argv: argv.clone(), env: env.clone(), workdir: workdir.clone(), user: user.clone() };
     let timeout = u64::try_from(step.timeout.as_millis()).unwrap_or(u64::MAX);
-    let request = Request { tier, command: Some(command), cpus: choose_cpus(step.cpus), timeout, facts };
+    let covers = covers(step.below, step.network, &step.hosts, place)?;
+    let (command, network, cpus) = (Some(command), step.network, choose_cpus(step.cpus));
+    let request = Request { tier, command, network, covers, cpus, timeout, facts };
     let begun = time_in(place, "begun")?;
     let found = launch(&request, place, output)?;
     let ended = time_in(place, "ended")?;

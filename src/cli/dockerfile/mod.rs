@@ -1,8 +1,10 @@
 //! Commands with `-f`: a Dockerfile instead of targets.
 
 mod bases;
+mod host;
 mod text;
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use crate::diagnostic::Diagnostic;
@@ -34,6 +36,9 @@ pub(super) struct Dockerfile {
     /// Label of the image of a Dockerfile; it wins over one of LABEL
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = key_value, requires = "file")]
     labels: Vec<(String, String)>,
+    /// For RUN of a Dockerfile, a line of /etc/hosts: NAME:ADDRESS or NAME=ADDRESS
+    #[arg(long = "add-host", value_name = "NAME:ADDRESS", value_parser = host::host, requires = "file")]
+    hosts: Vec<(String, IpAddr)>,
 }
 
 /// With what a Dockerfile is read.
@@ -43,6 +48,8 @@ pub(super) struct Reading<'a> {
     pub(super) locked: &'a Locked,
     pub(super) environment: &'a environment::Arguments,
     pub(super) offline: bool,
+    /// No step may have the network.
+    pub(super) hermetic: bool,
     /// Names of the image.
     pub(super) tags: &'a [String],
 }
@@ -58,10 +65,12 @@ pub(super) struct Loaded {
 impl Dockerfile {
     /// The targets of the Dockerfile, if there is one; else those of the specs.
     pub(super) fn or_specs(&self, reading: &Reading) -> Result<Selected, Diagnostic> {
-        match self.is_given() {
-            true => Ok(self.load(reading)?.selected),
-            false => reading.selection.load(),
+        if self.is_given() {
+            return Ok(self.load(reading)?.selected);
         }
+        let mut selected = reading.selection.load()?;
+        selected.targets.settings.hermetic |= reading.hermetic;
+        Ok(selected)
     }
 
     /// A Dockerfile is meant.
@@ -71,7 +80,7 @@ impl Dockerfile {
 
     /// Reads the Dockerfile. Names in it that nothing pins are pinned, in the lock beside it.
     pub(super) fn load(&self, reading: &Reading) -> Result<Loaded, Diagnostic> {
-        let Reading { selection, locked, environment, offline, tags } = *reading;
+        let Reading { selection, locked, environment, offline, hermetic, tags } = *reading;
         let context = match selection.targets.as_slice() {
             [none] if none == ":all" || none == "//..." => PathBuf::from("."),
             [one] => PathBuf::from(one),
@@ -101,6 +110,8 @@ impl Dockerfile {
             labels: self.labels.clone(),
             tags: tags.to_vec(),
             ignore: text::ignore(file, &workspace)?,
+            hosts: self.hosts.clone(),
+            hermetic: hermetic || settings.hermetic,
         };
         let settings = match options.args.get("SOURCE_DATE_EPOCH") {
             None => settings,

@@ -14,9 +14,12 @@ use rustix::mount::{
     UnmountFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount_change,
     mount_remount, move_mount, open_tree, unmount,
 };
+use rustix::path::Arg;
 use rustix::process::pivot_root;
 
 use super::super::error::Stage;
+use super::super::kernel;
+use super::super::names::Cover;
 use super::super::request::{LOWER, ROOT, STUBS, UPPER, WORK};
 use super::{Failure, In, rights};
 
@@ -39,13 +42,14 @@ const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
 
 const QUIET: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
 
-/// Makes the step's root the root of this process, in whose working directory the parts of it are; returns its upper directory. `cpus` is
-/// how many processors /sys shows.
-pub(super) fn change_root(cpus: usize) -> Result<OwnedFd, Failure> {
+/// Makes the step's root the root of this process, in whose working directory the parts of it are; returns its upper directory.
+/// `covers` come to lie on files of the image; `cpus` is how many processors /sys shows.
+pub(super) fn change_root(covers: &[Cover], cpus: usize) -> Result<OwnedFd, Failure> {
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change("/", private).during(Stage::Root)?;
     let upper = open_beneath(CWD, UPPER, OFlags::DIRECTORY).during(Stage::Overlay)?;
     let root = overlay().during(Stage::Overlay)?;
+    covers.iter().try_for_each(|cover| mount_cover(&root, cover)).during(Stage::Names)?;
     mount_devices(&root).during(Stage::Devices)?;
     let proc = filesystem("proc", &[], QUIET | MountAttrFlags::MOUNT_ATTR_NODEV).during(Stage::Proc)?;
     attach(&proc, &root, "proc").during(Stage::Proc)?;
@@ -79,6 +83,14 @@ fn overlay() -> io::Result<OwnedFd> {
     let root = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
     attach(&root, CWD, ROOT)?;
     Ok(root)
+}
+
+/// A file that can only be read, on one of the image.
+fn mount_cover(root: &OwnedFd, cover: &Cover) -> io::Result<()> {
+    let file = open_tree(CWD, &cover.file, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC)?;
+    let attributes = QUIET | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_RDONLY;
+    kernel::set_mount_attributes(&file, attributes)?;
+    attach_file(&file, root, cover.path.as_bytes())
 }
 
 /// An empty /dev with the harmless devices of the host, terminals of its own, and shared memory.
@@ -165,7 +177,7 @@ fn attach(mount: &OwnedFd, directory: impl AsFd, name: &str) -> io::Result<()> {
 }
 
 /// Mounts on a file, which is no link.
-fn attach_file(mount: &OwnedFd, directory: &OwnedFd, name: &str) -> io::Result<()> {
+fn attach_file(mount: &OwnedFd, directory: &OwnedFd, name: impl Arg) -> io::Result<()> {
     attach_to(mount, &open_beneath(directory.as_fd(), name, OFlags::empty())?)
 }
 
@@ -174,7 +186,7 @@ fn attach_to(mount: &OwnedFd, place: &OwnedFd) -> io::Result<()> {
     Ok(move_mount(mount, "", place, "", flags)?)
 }
 
-fn open_beneath(directory: BorrowedFd, name: &str, flags: OFlags) -> io::Result<OwnedFd> {
+fn open_beneath(directory: BorrowedFd, name: impl Arg, flags: OFlags) -> io::Result<OwnedFd> {
     let flags = flags | OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     Ok(openat2(directory, name, flags, Mode::empty(), resolve)?)

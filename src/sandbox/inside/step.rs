@@ -58,6 +58,10 @@ fn try_become(request: &Request, command: &Command, status: &UnixStream) -> Resu
     if request.tier == Tier::Root {
         rights::become_user(&command.user).during(Stage::User)?;
     }
+    if request.network {
+        // Namespaces of networks keep sockets with abstract names apart; this step has none of its own.
+        kernel::scope_abstract_sockets().during(Stage::Limits)?;
+    }
     let listener = install_filter(request.tier).during(Stage::Filter)?;
     if let Some(listener) = listener {
         send(status, &listener).during(Stage::Filter)?;
