@@ -2,9 +2,11 @@
 
 mod case;
 mod config;
+mod contexts;
 mod copy;
 mod explain;
 mod failures;
 mod language;
 mod network;
+mod platforms;
 mod stories;

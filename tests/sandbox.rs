@@ -5,6 +5,7 @@ mod failures;
 mod isolation;
 mod network;
 mod program;
+mod scrub;
 mod users;
 
 pub use program::{is_allowed, program};

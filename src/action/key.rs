@@ -21,6 +21,7 @@
 //! | | the command, its environment and working directory; the number of processors | `argv`, `env`, `workdir`, `cpus` |
 //! | | as whom it runs, as written: what a name stands for is in the root | `user` |
 //! | | whether it has the machine's network; further lines of /etc/hosts | `network`, `hosts` |
+//! | | which noise is kept out of the entries, and the version of what finds it | `scrub`, `scrubbers` |
 //! | | the workspace's epoch, and the platform | `epoch`, `platform` |
 //! | image | the spec's fields but for `base`, `layers`, `tags` and `compression` | `spec` |
 //! | | digest of the base's manifest, its name if it is of a registry; digest and title of each layer, and whether it is hermetic | `base`, `base_name`, `layers` |
@@ -55,7 +56,7 @@ use crate::format::{Compression, MediaTypes};
 use crate::oci::canonical_json;
 use crate::path::ImagePath;
 use crate::platform::Platform;
-use crate::target::{Base, ImageSpec, IndexSpec, Network, Run, Settings};
+use crate::target::{Base, ImageSpec, IndexSpec, Network, Run, Scrub, Settings};
 
 /// The version of the table above. Another version is another key.
 const VERSION: u32 = 2;
@@ -109,6 +110,9 @@ pub enum Inputs {
         /// `NAME=ADDRESS`.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         hosts: Vec<String>,
+        scrub: Scrub,
+        /// [`Scrub::VERSION`].
+        scrubbers: u32,
         epoch: u32,
         platform: Platform,
     },
@@ -154,11 +158,22 @@ impl Preimage {
 
     /// The preimage of running a command in `root`, in a sandbox of this version.
     pub fn run(root: &[Entry], run: &Run, epoch: u32, platform: &Platform, sandbox: u32) -> Self {
-        let Run { command, env, workdir, user, cpus, network, hosts, proxies: _, timeout: _ } = run.clone();
-        let (root, argv, platform) = (digest_of(root), command.argv(), platform.clone());
-        let (user, cpus) = (user.map(|user| user.value.to_string()), cpus.get());
-        let hosts = hosts.into_iter().map(|(name, address)| format!("{name}={address}")).collect();
-        Preimage::of(Inputs::Run { sandbox, root, argv, env, workdir, user, cpus, network, hosts, epoch, platform })
+        let Run { command, env, workdir, user, cpus, network, hosts, proxies: _, scrub, timeout: _ } = run.clone();
+        Preimage::of(Inputs::Run {
+            sandbox,
+            root: digest_of(root),
+            argv: command.argv(),
+            env,
+            workdir,
+            user: user.map(|user| user.value.to_string()),
+            cpus: cpus.get(),
+            network,
+            hosts: hosts.into_iter().map(|(name, address)| format!("{name}={address}")).collect(),
+            scrub,
+            scrubbers: Scrub::VERSION,
+            epoch,
+            platform: platform.clone(),
+        })
     }
 
     /// The preimage of importing `base`; `content` is the digest of the archive, where that is what decides.

@@ -25,6 +25,7 @@ use super::layer::write_layer;
 use super::listing::content;
 use super::output::{Done, Output};
 use super::schedule::How;
+use super::scrub::scrub;
 
 /// What the environment of a command has unless its spec says otherwise.
 const ENVIRONMENT: [(&str, &str); 3] =
@@ -155,7 +156,9 @@ impl Executor<'_> {
         let mut wrote = |bytes: &[u8]| lines.take(bytes, |line| self.context.progress.wrote(&title, line));
         let ran = sandbox::run(&sandboxed, place.path(), &mut wrote);
         lines.end(|line| self.context.progress.wrote(&title, line));
-        let mut changes = ran.map_err(|error| failed(&title, platform, error))?;
+        let changes = ran.map_err(|error| failed(&title, platform, error))?;
+        let noisy = |error| Diagnostic::failure("what the step changed cannot be scrubbed").caused_by(error);
+        let mut changes = scrub(changes, &tree, &run.scrub, epoch).map_err(noisy)?;
         let misfit = |error| Diagnostic::failure("what the step changed cannot be in a layer").caused_by(error);
         changes.add_parents(&tree, epoch).map_err(misfit)?;
         Ok((changes.entries(epoch), place))

@@ -17,6 +17,7 @@ mod report;
 mod rootfs;
 mod run;
 mod schedule;
+mod scrub;
 
 pub use baseline::{base_of, layer_steps};
 pub use execute::Context;

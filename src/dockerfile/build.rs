@@ -8,11 +8,12 @@ use crate::diagnostic::{At, Diagnostic, SourceText, Spanned};
 use crate::oci::ImageConfig;
 use crate::path::ImagePath;
 use crate::platform::Platform;
-use crate::target::{self, Base, Chmod, ImageSpec, Label, LayerSpec, Owner, Place, Run};
+use crate::target::{self, Base, Chmod, ImageSpec, Label, LayerSpec, Owner, Place, Run, Scrub};
 
 use super::config::{healthcheck, ports, truth, value};
 use super::instruction::{Body, Command, Copy, Instruction};
 use super::lower::{Bases, Options, image};
+use super::named_context::NamedContext;
 use super::network;
 use super::scope::Scope;
 use super::stage::{From, Stage, from};
@@ -49,9 +50,9 @@ type Builds<'a> = [Option<StageBuild<'a>>];
 impl<'a> StageBuild<'a> {
     /// A stage on an image of a registry, or on nothing.
     pub(super) fn new(
-        at: usize,
-        label: Label,
+        (at, label): (usize, Label),
         mut spec: ImageSpec,
+        platform: Platform,
         config: Option<ImageConfig>,
         global: Scope,
         options: &'a Options,
@@ -77,7 +78,6 @@ impl<'a> StageBuild<'a> {
         let workdir = if container.working_dir.is_empty() { "/".to_owned() } else { container.working_dir };
         let shell = container.shell.unwrap_or_else(|| vec!["/bin/sh".into(), "-c".into()]);
         let (user, args) = (Word { value: container.user, span: None }, BTreeMap::new());
-        let platform = spec.platform.clone().unwrap_or_else(|| options.platform.clone());
         StageBuild { label, spec, triggers, at, platform, options, global, scope, env, args, workdir, user, shell }
     }
 
@@ -268,7 +268,15 @@ impl<'a> StageBuild<'a> {
         }
         for flag in &instruction.flags {
             match flag.name.value.as_str() {
-                "from" => new.from = Some(self.base_of(value(flag)?, builds, stages, bases)?),
+                "from" => {
+                    let word = value(flag)?;
+                    match from(stages, self.at, word, &self.options.contexts)? {
+                        From::Context(NamedContext::Directory { directory, ignore }) => {
+                            (new.directory, new.ignore) = (Some(directory.clone()), ignore.clone());
+                        }
+                        found => new.from = Some(self.base_of(found, word, builds, bases)?),
+                    }
+                }
                 "chown" => {
                     let word = value(flag)?;
                     let owner = owner(&self.scope.expand(word)?).at(word.span.as_ref())?;
@@ -306,15 +314,16 @@ impl<'a> StageBuild<'a> {
         Ok(if is_directory && path != "/" { format!("{path}/") } else { path })
     }
 
+    /// What a `--from` that is no directory names.
     fn base_of(
         &self,
+        found: From,
         word: &Word,
         builds: &Builds<'a>,
-        stages: &[Stage],
         bases: &mut dyn Bases,
     ) -> Result<Spanned<Base>, Diagnostic> {
         let span = word.span.clone();
-        let value = match from(stages, self.at, word)? {
+        let value = match found {
             From::Stage(index) => {
                 let build = builds.get(index).and_then(Option::as_ref);
                 Base::Target(build.map(|build| build.label.clone()).ok_or_else(|| {
@@ -323,14 +332,17 @@ impl<'a> StageBuild<'a> {
                 })?)
             }
             From::Image(word) if word.value == "scratch" => Base::Scratch,
-            From::Image(word) => {
-                let image = image(&word.value, word)?;
-                // Asked for now, so that it is pinned.
-                bases.config(&image, &self.platform)?;
-                Base::Oci(image.value)
-            }
+            From::Image(word) => image(&word.value, word)?,
+            From::Context(NamedContext::Registry(image)) => Base::Oci(image.clone()),
+            From::Context(NamedContext::Layout(layout)) => Base::OciLayout(layout.clone()),
+            From::Context(NamedContext::Directory { .. }) => unreachable!("a directory is no image"),
         };
-        Ok(Spanned { value, span })
+        let base = Spanned { value, span };
+        if !matches!(base.value, Base::Scratch | Base::Target(_)) {
+            // Asked for now, so that it is pinned.
+            bases.config(&base, &self.platform)?;
+        }
+        Ok(base)
     }
 
     /// What RUN runs.
@@ -402,6 +414,7 @@ impl<'a> StageBuild<'a> {
             network,
             hosts: self.options.hosts.clone(),
             proxies: network::proxies(network, self.options),
+            scrub: Scrub::default(),
             timeout: TIMEOUT,
         };
         self.spec.layers.push(Spanned { value: LayerSpec::Run(run), span: Some(instruction.span.clone()) });
@@ -416,20 +429,7 @@ impl<'a> StageBuild<'a> {
 
 /// A layer that makes a directory.
 fn place(instruction: &Instruction, dest: String) -> Place {
-    Place {
-        instruction: instruction.text.clone(),
-        from: None,
-        srcs: Vec::new(),
-        contents: Vec::new(),
-        dest,
-        owner: None,
-        chmod: None,
-        follow: true,
-        parents: false,
-        unpack: false,
-        exclude: Vec::new(),
-        ignore: Vec::new(),
-    }
+    Place { instruction: instruction.text.clone(), ..Place::at(dest) }
 }
 
 /// Sets a variable; one that is there keeps its place.

@@ -15,6 +15,7 @@ mod heredoc;
 mod instruction;
 mod line;
 mod lower;
+mod named_context;
 mod network;
 mod scope;
 mod stage;
@@ -29,6 +30,7 @@ pub use expand::{ExpandError, expand, expand_heredoc};
 pub use heredoc::Heredoc;
 pub use instruction::{Body, Command, Copy, Flag, Instruction};
 pub use lower::{Bases, Lowered, Options, lower};
+pub use named_context::{NamedContext, NamedContexts};
 pub use word::Word;
 
 /// A Dockerfile as written.

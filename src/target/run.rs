@@ -15,6 +15,7 @@ use crate::path::ImagePath;
 
 use super::field::Owner;
 use super::network::Network;
+use super::scrub::Scrub;
 
 /// A command that runs in the image below, in a sandbox, by default without network; the files that it changes are the layer. It
 /// runs as root of that image, sees one processor, and has `PATH`, `HOME`, `LANG=C.UTF-8`, `TZ=UTC` and
@@ -55,6 +56,10 @@ pub struct Run {
     /// Seconds after which the command is ended and the build fails.
     #[serde(default = "hour")]
     pub timeout: u32,
+    /// Noise that is kept out of the layer, by the names in "Scrubbers" of the page about steps; `[]` keeps all. "default"
+    /// stands for those of the default, so `["default", "apt-lists"]` adds one.
+    #[serde(default)]
+    pub scrub: Scrub,
 }
 
 /// What is run.

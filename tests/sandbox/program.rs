@@ -177,7 +177,7 @@ pub fn program() -> &'static Path {
 }
 
 /// The entries of the last layer of the only image in a layout.
-fn last_layer(layout: &Path, tar: &Path) -> Vec<String> {
+pub fn last_layer(layout: &Path, tar: &Path) -> Vec<String> {
     let json = |path: &Path| -> serde_json::Value { serde_json::from_slice(&fs::read(path).unwrap()).unwrap() };
     let blob = |digest: &serde_json::Value| layout.join("blobs").join(digest.as_str().unwrap().replace(':', "/"));
     let manifest = json(&blob(&json(&layout.join("index.json"))["manifests"][0]["digest"]));

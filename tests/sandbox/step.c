@@ -19,6 +19,7 @@
 #include <sys/un.h>
 #include <sys/utsname.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -38,6 +39,32 @@ static int put(const char *path, const char *text, int flags) {
     int file = open(path, O_WRONLY | O_CREAT | flags, 0666);
     if (file < 0) return -1;
     int written = (int)write(file, text, strlen(text));
+    close(file);
+    return written;
+}
+
+// What is another in each run: the time.
+static int noise(const char *path) {
+    char text[64];
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    snprintf(text, sizeof text, "%ld.%09ld\n", now.tv_sec, now.tv_nsec);
+    return put(path, text, O_TRUNC);
+}
+
+// Bytecode of Python: with time and size of the source, or with its hash.
+static int bytecode(const char *path, const char *source) {
+    struct stat s = {0};
+    unsigned header[4] = {0x0a0d0da7, 1, 0x12345678, 0x9abcdef0};
+    if (strcmp(source, "hash")) {
+        if (stat(source, &s) < 0) return -1;
+        header[1] = 0;
+        header[2] = (unsigned)s.st_mtime;
+        header[3] = (unsigned)s.st_size;
+    }
+    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    if (file < 0) return -1;
+    int written = (int)write(file, header, sizeof header);
     close(file);
     return written;
 }
@@ -148,6 +175,8 @@ static void obey(int given, char **a) {
     else if (ORDER("say", 1)) printf("%s\n", path);
     else if (ORDER("write", 2)) said(order, path, put(path, a[2], O_TRUNC));
     else if (ORDER("append", 2)) said(order, path, put(path, a[2], O_APPEND));
+    else if (ORDER("noise", 1)) said(order, path, noise(path));
+    else if (ORDER("pyc", 2)) said(order, path, bytecode(path, a[2]));
     else if (ORDER("mkdir", 1)) said(order, path, mkdir(path, 0777));
     else if (ORDER("rmdir", 1)) said(order, path, rmdir(path));
     else if (ORDER("rm", 1)) said(order, path, unlink(path));

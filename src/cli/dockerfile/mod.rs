@@ -2,13 +2,14 @@
 
 mod bases;
 mod host;
+mod named_context;
 mod text;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use crate::diagnostic::Diagnostic;
-use crate::dockerfile::{self, Lowered, Options};
+use crate::dockerfile::{self, Lowered, NamedContexts, Options};
 use crate::plan::{Names, TargetGraph};
 use crate::source::{Lock, Workspace};
 use crate::tomlspec;
@@ -21,6 +22,7 @@ use super::selection::{Selected, Selection, key_value};
 use super::unpinned::Unpinned;
 
 use bases::Pinned;
+use named_context::named_contexts;
 
 pub(super) use text::home;
 
@@ -39,6 +41,9 @@ pub(super) struct Dockerfile {
     /// For RUN of a Dockerfile, a line of /etc/hosts: NAME:ADDRESS or NAME=ADDRESS
     #[arg(long = "add-host", value_name = "NAME:ADDRESS", value_parser = host::host, requires = "file")]
     hosts: Vec<(String, IpAddr)>,
+    /// What a stage or image of this name is: a directory, oci-layout://DIR[:TAG|@DIGEST] or docker-image://NAME
+    #[arg(long = "build-context", value_name = "NAME=PLACE", value_parser = key_value, requires = "file")]
+    contexts: Vec<(String, String)>,
 }
 
 /// With what a Dockerfile is read.
@@ -94,21 +99,19 @@ impl Dockerfile {
         let file = self.file.as_deref().unwrap_or(Path::new("Dockerfile"));
         let (source, home) = text::read(file, &workspace)?;
         let (settings, _) = tomlspec::load(&workspace)?;
-        let platform = match selection.platforms.as_slice() {
-            [] => settings.platform.clone(),
-            [one] => one.clone(),
-            several => {
-                let error = Diagnostic::spec(format!("a Dockerfile is built for one platform, not {}", several.len()));
-                return Err(error.help("build it once for each, and list the images with `ocify index`"));
-            }
+        let platforms = match selection.distinct_platforms() {
+            none if none.is_empty() && settings.platforms.is_empty() => vec![settings.platform.clone()],
+            none if none.is_empty() => settings.platforms.iter().map(|platform| platform.value.clone()).collect(),
+            some => some,
         };
         let options = Options {
             args: selection.args.iter().cloned().collect(),
             target: self.target.clone(),
             build_platform: settings.platform.clone(),
-            platform: platform.clone(),
+            platforms,
             labels: self.labels.clone(),
             tags: tags.to_vec(),
+            contexts: NamedContexts::default(),
             ignore: text::ignore(file, &workspace)?,
             hosts: self.hosts.clone(),
             hermetic: hermetic || settings.hermetic,
@@ -125,6 +128,7 @@ impl Dockerfile {
         };
 
         let Supplied { registry, store, .. } = supplied(environment, &settings, offline)?;
+        let options = Options { contexts: named_contexts(&self.contexts, &store)?, ..options };
         let client = environment::fetcher(offline);
         let resolver = Resolver { registry: &*registry, client: &client, workspace: &workspace, store: &store };
         let mut bases = Pinned { resolver, lock: Lock::load(&home)?, locked, added: Vec::new() };
@@ -133,7 +137,7 @@ impl Dockerfile {
         for name in unused.iter().filter(|name| *name != "SOURCE_DATE_EPOCH") {
             eprintln!("warning: the Dockerfile has no ARG `{name}`");
         }
-        let targets = TargetGraph::of(&workspace, settings, targets, &root, &platform)?;
+        let targets = TargetGraph::of(&workspace, settings, targets, &root)?;
         let Pinned { resolver, mut lock, added: mut pinned, .. } = bases;
         let names = Names::of(&targets, std::slice::from_ref(&root));
         let unpinned = Unpinned::of(&names, &lock);
