@@ -8,5 +8,6 @@ mod explain;
 mod failures;
 mod language;
 mod network;
+mod no_cache;
 mod platforms;
 mod stories;

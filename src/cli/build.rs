@@ -1,16 +1,18 @@
 //! `ocify build`: targets to images.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use crate::build::{Built, Context, Options, build};
-use crate::diagnostic::Diagnostic;
+use crate::build::{Anew, Built, Context, Options, build};
+use crate::diagnostic::{Diagnostic, nearest};
 use crate::image::ImageOrIndex;
-use crate::plan::{Names, Plan};
+use crate::plan::{Names, Plan, TargetGraph};
 use crate::target::Label;
 
 use super::delivery::Delivery;
 use super::dockerfile::{Dockerfile, Reading};
+use super::lent::Lent;
 use super::locked::{self, Locked};
 use super::progress::Reporter;
 use super::registries::{Supplied, supplied};
@@ -35,6 +37,8 @@ pub(super) struct Arguments {
     tags: Vec<String>,
     #[command(flatten)]
     delivery: Delivery,
+    #[command(flatten)]
+    lent: Lent,
     /// How many steps run at the same time; the output does not depend on it [default: one for each processor]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
@@ -46,6 +50,12 @@ pub(super) struct Arguments {
     /// Refuse steps that have the network; RUN of a Dockerfile has none then
     #[arg(long)]
     hermetic: bool,
+    /// Run commands and write layers again, also those that the store has; one that gives something else than before is warned of
+    #[arg(long)]
+    no_cache: bool,
+    /// The same for these stages of a Dockerfile only
+    #[arg(long, value_name = "STAGE", value_delimiter = ',', requires = "file")]
+    no_cache_filter: Vec<String>,
     /// After a failure, go on with what does not depend on it
     #[arg(short, long)]
     keep_going: bool,
@@ -55,7 +65,7 @@ pub(super) struct Arguments {
     /// Print one JSON object for each target instead of a line
     #[arg(long)]
     json: bool,
-    /// Say nothing on stderr but errors
+    /// Say nothing on stderr but errors and warnings; of a Dockerfile print the digest only
     #[arg(short, long)]
     quiet: bool,
 }
@@ -66,6 +76,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         let made = rayon::ThreadPoolBuilder::new().num_threads(jobs.into()).build_global();
         made.map_err(|error| Diagnostic::failure("the threads cannot be started").caused_by(error))?;
     }
+    let secrets = arguments.lent.secrets()?;
     let Arguments { selection, locked, offline, hermetic, tags, .. } = arguments;
     let reading = Reading { selection, locked, environment, offline: *offline, hermetic: *hermetic, tags };
     let Selected { workspace, lock, targets, roots, is_whole } = arguments.dockerfile.or_specs(&reading)?;
@@ -77,8 +88,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         arguments.locked.allow(&locked::stale(&lock, &Names::of(&targets, &roots)), "ocify lock")?;
     }
     let print_lines = |built: &[(Label, ImageOrIndex)]| {
-        let is_hermetic = |label| arguments.json.then(|| plan.is_hermetic(label));
-        print(&built.iter().map(|(label, built)| line(label, built, is_hermetic(label))).collect::<String>())
+        print(&built.iter().map(|(label, built)| arguments.line(label, built, &plan)).collect::<String>())
     };
     let steps = plan.graph.iter().filter(|(_, action)| action.title().is_some()).count();
     let progress = Reporter::new(steps, arguments.quiet);
@@ -90,10 +100,12 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         registry: &*registry,
         client: &environment::fetcher(arguments.offline),
         progress: &progress,
+        secrets: &secrets,
         clock: &|| begun.elapsed(),
         against: None,
     };
-    let options = Options { keep_going: arguments.keep_going, records: arguments.record.is_some() };
+    let records = arguments.record.is_some();
+    let options = Options { keep_going: arguments.keep_going, records, anew: arguments.anew(&targets)? };
     let Built { targets: built, records, failure } = build(&plan, &context, options);
     progress.clear();
     if let Some(error) = failure {
@@ -112,16 +124,47 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     print_lines(&built)
 }
 
-/// As JSON if it is to be said whether the build was hermetic.
-fn line(label: &Label, built: &ImageOrIndex, is_hermetic: Option<bool>) -> String {
-    let Some(hermetic) = is_hermetic else { return format!("{label} {}\n", built.digest()) };
-    let descriptor = built.descriptor();
-    let object = serde_json::json!({
-        "label": label,
-        "digest": descriptor.digest,
-        "mediaType": descriptor.media_type,
-        "size": descriptor.size,
-        "hermetic": hermetic,
-    });
-    format!("{object}\n")
+impl Arguments {
+    /// Which steps are made although the store has their results.
+    ///
+    /// # Errors
+    /// There is no such stage.
+    fn anew(&self, targets: &TargetGraph) -> Result<Anew, Diagnostic> {
+        if self.no_cache {
+            return Ok(Anew::All);
+        }
+        let mut anew = BTreeSet::new();
+        for name in &self.no_cache_filter {
+            let is_meant = |label: &&Label| label.name.eq_ignore_ascii_case(name);
+            let found: Vec<Label> = targets.iter().map(|target| &target.label).filter(is_meant).cloned().collect();
+            if found.is_empty() {
+                let error = Diagnostic::spec(format!("no stage `{name}` is built"));
+                let names: BTreeSet<&str> = targets.iter().map(|target| target.label.name.as_str()).collect();
+                return Err(match nearest(name, names.iter().copied()) {
+                    Some(near) => error.help(format!("did you mean `{near}`?")),
+                    None => error.help(format!("the stages are {}", Vec::from_iter(names).join(", "))),
+                });
+            }
+            anew.extend(found);
+        }
+        Ok(if anew.is_empty() { Anew::Nothing } else { Anew::Targets(anew) })
+    }
+
+    fn line(&self, label: &Label, built: &ImageOrIndex, plan: &Plan) -> String {
+        if !self.json {
+            return match self.quiet && self.dockerfile.is_given() {
+                true => format!("{}\n", built.digest()),
+                false => format!("{label} {}\n", built.digest()),
+            };
+        }
+        let descriptor = built.descriptor();
+        let object = serde_json::json!({
+            "label": label,
+            "digest": descriptor.digest,
+            "mediaType": descriptor.media_type,
+            "size": descriptor.size,
+            "hermetic": plan.is_hermetic(label),
+        });
+        format!("{object}\n")
+    }
 }

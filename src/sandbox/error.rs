@@ -5,6 +5,7 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
+use crate::path::ImagePath;
 use crate::tree::{ExtractError, TreeError};
 
 use super::request::Ending;
@@ -18,8 +19,6 @@ pub enum SandboxError {
     Place(#[source] io::Error),
     #[error("the image below the step cannot be put on disk")]
     Extract(#[from] ExtractError),
-    #[error("the image below has no place for /etc/hosts or /etc/resolv.conf")]
-    Names(#[source] TreeError),
     #[error("the helper process cannot be started")]
     Start(#[source] io::Error),
     #[error("the helper process ended before it was done")]
@@ -28,6 +27,9 @@ pub enum SandboxError {
     Read(#[source] io::Error),
     #[error("what the step left behind cannot be in a layer")]
     Changes(#[from] TreeError),
+    /// Nothing can be mounted there.
+    #[error("nothing can be mounted on `{target}`: {reason}")]
+    Target { target: ImagePath, reason: String },
     #[error("the step {ending}")]
     Failed {
         ending: Ending,
@@ -45,11 +47,11 @@ pub enum Stage {
     Namespaces,
     Network,
     Overlay,
-    Names,
     Proc,
     Devices,
     Sys,
     Root,
+    Mounts,
     Filter,
     Limits,
     Workdir,
@@ -79,6 +81,10 @@ impl Stage {
                 "for an ordinary user, each file of the image that does not belong to root is kept open: raise the limit of \
                 open files (`ulimit -Hn`), or run ocify as root"
             }
+            (Stage::Mounts, _) => {
+                "the targets of mounts must not lead, by links, to the root or into /dev, /proc and /sys, and in another mount \
+                they must be of the same kind"
+            }
             (Stage::Workdir, _) => "make the directory in a layer below, or choose another `workdir`",
             (Stage::Program, Some(libc::ENOEXEC)) => {
                 "the program is for another processor, or it is a script without `#!`; to run programs of another \
@@ -102,11 +108,11 @@ impl fmt::Display for Stage {
             Stage::Namespaces => "making namespaces",
             Stage::Network => "setting up the network namespace",
             Stage::Overlay => "mounting an overlay",
-            Stage::Names => "mounting /etc/hosts and /etc/resolv.conf",
             Stage::Proc => "mounting /proc",
             Stage::Devices => "setting up /dev",
             Stage::Sys => "setting up /sys",
             Stage::Root => "changing the root",
+            Stage::Mounts => "mounting what the step asks for",
             Stage::Filter => "filtering system calls",
             Stage::Limits => "setting limits",
             Stage::Workdir => "entering the working directory",

@@ -108,15 +108,6 @@ pub(super) fn raise_loopback() -> io::Result<()> {
     }
 }
 
-/// Changes what a mount that is nowhere yet allows.
-pub(super) fn set_mount_attributes(mount: &OwnedFd, attributes: MountAttrFlags) -> io::Result<()> {
-    let change = libc::mount_attr { attr_set: attributes.bits().into(), attr_clr: 0, propagation: 0, userns_fd: 0 };
-    let (fd, size) = (mount.as_raw_fd(), size_of_val(&change));
-    // SAFETY: the kernel reads the structure, whose size it is told.
-    checked(unsafe { libc::syscall(libc::SYS_mount_setattr, fd, c"".as_ptr(), libc::AT_EMPTY_PATH, &change, size) })
-        .map(drop)
-}
-
 /// The version of Landlock's interface; 0 if the kernel has none (landlock(7)).
 fn landlock_version() -> c_long {
     const VERSION: c_long = 1;
@@ -168,6 +159,17 @@ pub(super) fn wake_at_once(listener: &OwnedFd) {
     const SYNC_WAKE_UP: u64 = 1;
     // SAFETY: the argument is a number. Without it, all is as before.
     unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS as _, SYNC_WAKE_UP) };
+}
+
+/// Takes rights away from a mount; `flags` are added to those that it has.
+pub(super) fn restrict_mount(mount: &OwnedFd, flags: MountAttrFlags) -> io::Result<()> {
+    let attributes = libc::mount_attr { attr_set: flags.bits().into(), attr_clr: 0, propagation: 0, userns_fd: 0 };
+    let (path, size) = (c"".as_ptr(), size_of::<libc::mount_attr>());
+    // SAFETY: the kernel reads the text and the structure, whose size it is told.
+    let set = unsafe {
+        libc::syscall(libc::SYS_mount_setattr, mount.as_raw_fd(), path, libc::AT_EMPTY_PATH, &attributes, size)
+    };
+    checked(set).map(drop)
 }
 
 /// The next notification; `None` if its process is gone meanwhile.

@@ -14,12 +14,14 @@ mod error;
 mod inside;
 mod kernel;
 mod launch;
+mod mount;
 mod names;
 mod request;
 mod step;
 
 pub use error::{SandboxError, Stage};
 pub use launch::check;
+pub use mount::{Mount, MountKind};
 pub use request::{Ending, User};
 pub use step::{Step, run};
 

@@ -63,7 +63,7 @@ fn names_of_the_image_lead_these_files_nowhere_else() {
     for wrong in ["symlink('/etc/hosts', 'hosts')", "write('/etc', '')", "dir('/etc/hosts')"] {
         for who in everybody() {
             let run = Story::new("must").on(wrong).with(SHARED).run_as(*who);
-            assert!(run.code == 1 && run.stderr.contains("/etc/hosts"), "{wrong}: {}", run.stderr);
+            assert!(run.code == 2 && run.stderr.contains("/etc/hosts"), "{wrong}: {}", run.stderr);
         }
     }
 }
