@@ -9,6 +9,7 @@ mod completions;
 mod copy;
 mod delivery;
 mod df;
+mod diff;
 mod dockerfile;
 mod doctor;
 mod dpkg;
@@ -93,6 +94,7 @@ enum Command {
     Images(images::Arguments),
     Inspect(inspect::Arguments),
     History(history::Arguments),
+    Diff(diff::Arguments),
     Tag(tag::Arguments),
     #[command(alias = "rm")]
     Rmi(rmi::Arguments),
@@ -152,6 +154,7 @@ impl Cli {
             Command::Images(arguments) => images::run(arguments, environment),
             Command::Inspect(arguments) => inspect::run(arguments, environment),
             Command::History(arguments) => history::run(arguments, environment),
+            Command::Diff(arguments) => diff::run(arguments, environment),
             Command::Tag(arguments) => tag::run(arguments, environment),
             Command::Rmi(arguments) => rmi::run(arguments, environment),
             Command::Pull(arguments) => pull::run(arguments, environment),

@@ -128,6 +128,7 @@ fn lower(text: &str) -> Result<usize, Diagnostic> {
         ignore: Vec::new(),
         hosts: Vec::new(),
         hermetic: false,
+        whole: false,
     };
     let lowered = dockerfile::lower(&dockerfile::parse(&source)?, &options, &mut NoBases)?;
     Ok(lowered.targets.len())

@@ -21,10 +21,10 @@ use super::resolver::Resolver;
 use super::selection::{Selected, Selection, key_value};
 use super::unpinned::Unpinned;
 
-use bases::Pinned;
 use named_context::named_contexts;
 
-pub(super) use text::home;
+pub(super) use bases::Pinned;
+pub(super) use text::{home, ignore, read};
 
 /// Arguments for a Dockerfile.
 #[derive(clap::Args)]
@@ -115,6 +115,7 @@ impl Dockerfile {
             ignore: text::ignore(file, &workspace)?,
             hosts: self.hosts.clone(),
             hermetic: hermetic || settings.hermetic,
+            whole: false,
         };
         let settings = match options.args.get("SOURCE_DATE_EPOCH") {
             None => settings,
@@ -133,7 +134,7 @@ impl Dockerfile {
         let resolver = Resolver { registry: &*registry, client: &client, workspace: &workspace, store: &store };
         let mut bases = Pinned { resolver, lock: Lock::load(&home)?, locked, added: Vec::new() };
         let parsed = dockerfile::parse(&source)?;
-        let Lowered { targets, root, unused } = dockerfile::lower(&parsed, &options, &mut bases)?;
+        let Lowered { targets, root, unused, .. } = dockerfile::lower(&parsed, &options, &mut bases)?;
         for name in unused.iter().filter(|name| *name != "SOURCE_DATE_EPOCH") {
             eprintln!("warning: the Dockerfile has no ARG `{name}`");
         }
