@@ -27,7 +27,7 @@ impl Names {
         for fetch in spec.layers.iter().flat_map(|layer| layer.value.fetches()) {
             self.add_fetch(fetch);
         }
-        for git in spec.layers.iter().filter_map(|layer| layer.value.git()) {
+        for git in spec.layers.iter().flat_map(|layer| layer.value.commits()) {
             self.add_git(git);
         }
     }

@@ -37,7 +37,7 @@ pub use git::Git;
 pub use image::{Healthcheck, HistoryEntry, ImageSpec, IndexSpec};
 pub use label::{Label, LabelError, Pattern};
 pub use layer::{Accounts, Archive, Copy, Dir, Files, Group, LayerSpec, Symlink, User, Write};
-pub use place::Place;
+pub use place::{Place, PlaceSource};
 pub use reference::reference;
 pub use rule::{Rule, SelectedImage, Target, distinct};
 pub use run::{Command, Run};

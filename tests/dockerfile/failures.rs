@@ -42,7 +42,6 @@ fn errors_say_what_where_and_what_to_do() {
         ("FROM scratch\nSTOPSIGNAL 0", &["`0` is not a signal"]),
         ("FROM scratch\nHEALTHCHECK --interval=5 CMD x", &["`5` is not a time"]),
         ("FROM scratch\nCOPY <<E /x\nno end", &["the heredoc `E` has no end", "Dockerfile:2"]),
-        ("FROM scratch\nADD https://example.invalid/x /", &["ADD cannot fetch", "fetch(...)"]),
         ("FROM scratch\nRUN --mount=type=cache,target=/x true", &["`--mount` of RUN cannot be had yet"]),
         ("FROM scratch\nRUN --network=host true", &["`--network` of RUN"]),
         ("FROM scratch\nUSER nosuch\nRUN true", &["`nosuch` is not in the image's /etc/passwd", "Dockerfile:2"]),
