@@ -3,6 +3,7 @@
 mod changes;
 mod failures;
 mod isolation;
+mod mounts;
 mod program;
 mod scrub;
 mod users;

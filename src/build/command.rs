@@ -23,7 +23,9 @@ use super::execute::{Executor, step, unwritable};
 use super::filesystem::{FileSystem, Layers};
 use super::layer::write_layer;
 use super::listing::content;
+use super::mounts::Mounts;
 use super::output::{Done, Output};
+use super::outputs::kept;
 use super::schedule::How;
 use super::scrub::scrub;
 
@@ -48,14 +50,15 @@ impl Executor<'_> {
     pub(super) fn run_command(
         &self,
         action: &Action,
-        run: &Spanned<Run>,
+        (run, mounts): (&Spanned<Run>, &Mounts),
         below: &FileSystem,
         platform: &Platform,
         compression: Compression,
     ) -> Result<(Done, How), Diagnostic> {
         let epoch = self.context.settings.epoch;
         let root: Vec<Entry> = below.tree.entries().collect();
-        let preimage = Preimage::run(&root, &run.value, epoch, platform, sandbox::VERSION);
+        let inputs = mounts.inputs(self.context.secrets);
+        let preimage = Preimage::run(&root, &run.value, inputs, epoch, platform, sandbox::VERSION);
         let find = || self.ran_before(&preimage, compression);
         if self.explaining {
             return Ok(match find()? {
@@ -71,7 +74,7 @@ impl Executor<'_> {
         }
         let make = || {
             let encode = || {
-                let ran = self.execute(action, &run.value, root.clone(), below, platform);
+                let ran = self.execute(action, (&run.value, mounts), root.clone(), below, platform);
                 let (entries, _place) = ran.at(run.span.as_ref())?;
                 write_layer(entries, &Layers::default(), compression, self.context.store)
             };
@@ -119,7 +122,7 @@ impl Executor<'_> {
     fn execute(
         &self,
         action: &Action,
-        run: &Run,
+        (run, mounts): (&Run, &Mounts),
         mut root: Vec<Entry>,
         below: &FileSystem,
         platform: &Platform,
@@ -141,22 +144,29 @@ impl Executor<'_> {
         };
         let epoch = i64::from(self.context.settings.epoch);
         let place = store.workplace().map_err(|error| unwritable().caused_by(error))?;
+        let title = action.title().unwrap_or_default();
+        let secrets = self.context.secrets;
+        let held = mounts.held(store, secrets, place.path(), &|| self.context.progress.waiting(&title))?;
+        let mut env = environment(run, &account.home, epoch);
+        env.extend(held.variables()?);
         let sandboxed = Step {
             below: &tree,
             argv: run.command.argv(),
-            env: environment(run, &account.home, epoch),
+            env,
+            mounts: held.mounts(),
             workdir: run.workdir.to_string(),
             user: account.user,
             cpus: run.cpus.get().into(),
             timeout: Duration::from_secs(run.timeout.into()),
             epoch,
         };
-        let title = action.title().unwrap_or_default();
+        let shown = |text: &str| secrets.hidden(mounts.secrets(), text);
         let mut lines = Lines(Vec::new());
-        let mut wrote = |bytes: &[u8]| lines.take(bytes, |line| self.context.progress.wrote(&title, line));
+        let mut wrote = |bytes: &[u8]| lines.take(bytes, |line| self.context.progress.wrote(&title, &shown(line)));
         let ran = sandbox::run(&sandboxed, place.path(), &mut wrote);
-        lines.end(|line| self.context.progress.wrote(&title, line));
-        let changes = ran.map_err(|error| failed(&title, platform, error))?;
+        lines.end(|line| self.context.progress.wrote(&title, &shown(line)));
+        let changes = ran.map_err(|error| failed(&title, platform, error, shown))?;
+        let changes = kept(&tree, changes, &run.outputs)?;
         let noisy = |error| Diagnostic::failure("what the step changed cannot be scrubbed").caused_by(error);
         let mut changes = scrub(changes, &tree, &run.scrub, epoch).map_err(noisy)?;
         let misfit = |error| Diagnostic::failure("what the step changed cannot be in a layer").caused_by(error);
@@ -180,11 +190,11 @@ fn environment(run: &Run, home: &str, epoch: i64) -> BTreeMap<String, String> {
 }
 
 /// What a person is told of a step that failed.
-fn failed(title: &str, platform: &Platform, error: SandboxError) -> Diagnostic {
+fn failed(title: &str, platform: &Platform, error: SandboxError, shown: impl Fn(&str) -> String) -> Diagnostic {
     match error {
         SandboxError::Failed { ending, output } => {
             let error = Diagnostic::failure(format!("`{title}` {ending}"));
-            let lines: Vec<String> = output.lines().map(plain).collect();
+            let lines: Vec<String> = shown(&output).lines().map(plain).collect();
             let last = &lines[lines.len().saturating_sub(SHOWN)..];
             error.help(match last {
                 [] => "it wrote nothing".to_owned(),
@@ -195,6 +205,10 @@ fn failed(title: &str, platform: &Platform, error: SandboxError) -> Diagnostic {
             let help = stage.help(&source);
             let error = Diagnostic::failure(format!("`{title}` cannot be run for {platform}: {stage} failed"));
             error.caused_by(source).help(help)
+        }
+        SandboxError::Target { target, reason } => {
+            let error = Diagnostic::spec(format!("nothing can be mounted on `{target}`: {reason}"));
+            error.help("choose another `target`, or make what it needs in a layer below")
         }
         error => Diagnostic::failure(format!("`{title}` cannot be run")).caused_by(error),
     }

@@ -9,7 +9,7 @@ use crate::action::key::Preimage;
 use crate::action::miss::Miss;
 use crate::action::record::{BuildRecord, StepResult};
 use crate::action::{Action, ActionId, Part, Step};
-use crate::diagnostic::{Diagnostic, Span};
+use crate::diagnostic::{At, Diagnostic, Span};
 use crate::entry::Entry;
 use crate::fetch::Client;
 use crate::image::Registry;
@@ -22,9 +22,11 @@ use super::baseline::{Baseline, LastBuilds};
 use super::cache::Cache;
 use super::compose::{Composition, compose};
 use super::filesystem::FileSystem;
+use super::mounts::Mounts;
 use super::output::{Done, Output};
 use super::report::Report;
 use super::schedule::{How, Progress, Results};
+use super::secrets::Secrets;
 
 /// What a build works on.
 pub struct Context<'a> {
@@ -36,6 +38,8 @@ pub struct Context<'a> {
     /// What brings files and commits from elsewhere that the store lacks.
     pub client: &'a Client,
     pub progress: &'a dyn Progress,
+    /// What is lent to steps.
+    pub secrets: &'a Secrets,
     /// Time since some moment before the build. It reaches reports only.
     pub clock: &'a (dyn Fn() -> Duration + Sync),
     /// Earlier builds to compare with, in place of the last one of each target.
@@ -115,8 +119,10 @@ impl<'a> Executor<'a> {
                 let layers = results.composed(*layer).1;
                 return self.encode(action, self.entries(*layer, results), layers, *compression);
             }
-            Action::Run { run, below, platform, compression, .. } => {
-                return self.run_command(action, run, &files(below), platform, *compression);
+            Action::Run { run, below, sources, platform, compression, .. } => {
+                let sources: Vec<FileSystem> = sources.iter().map(&files).collect();
+                let mounts = Mounts::new(&run.value, &sources).at(run.span.as_ref())?;
+                return self.run_command(action, (run, &mounts), &files(below), platform, *compression);
             }
             Action::Image { target, span, spec, platform, base, layers } => {
                 return self.image(action, (target, span.as_ref()), (spec, platform), (*base, layers), results);

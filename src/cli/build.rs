@@ -12,6 +12,7 @@ use crate::target::Label;
 
 use super::delivery::Delivery;
 use super::dockerfile::{Dockerfile, Reading};
+use super::lent::Lent;
 use super::locked::{self, Locked};
 use super::progress::Reporter;
 use super::registries::{Supplied, supplied};
@@ -36,6 +37,8 @@ pub(super) struct Arguments {
     tags: Vec<String>,
     #[command(flatten)]
     delivery: Delivery,
+    #[command(flatten)]
+    lent: Lent,
     /// How many steps run at the same time; the output does not depend on it [default: one for each processor]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
@@ -70,6 +73,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         let made = rayon::ThreadPoolBuilder::new().num_threads(jobs.into()).build_global();
         made.map_err(|error| Diagnostic::failure("the threads cannot be started").caused_by(error))?;
     }
+    let secrets = arguments.lent.secrets()?;
     let print_lines = |built: &[(Label, ImageOrIndex)]| {
         print(&built.iter().map(|(label, built)| arguments.line(label, built)).collect::<String>())
     };
@@ -93,6 +97,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         registry: &*registry,
         client: &environment::fetcher(arguments.offline),
         progress: &progress,
+        secrets: &secrets,
         clock: &|| begun.elapsed(),
         against: None,
     };

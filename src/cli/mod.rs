@@ -23,6 +23,7 @@ mod import;
 mod index;
 mod inspect;
 mod interrupt;
+mod lent;
 mod load;
 mod lock;
 mod locked;

@@ -428,8 +428,9 @@ impl<'a> StageBuild<'a> {
             ImagePath::parse(absolute("/", &self.workdir)).map_err(|error| Diagnostic::spec(error.to_string()))?;
         let mut env = self.env.clone();
         env.extend(self.args.clone());
+        let (mounts, inputs, outputs) = (Vec::new(), BTreeMap::new(), Vec::new());
         let (cpus, scrub) = (NonZeroU16::MIN, Scrub::default());
-        let run = Run { command, env, workdir, user, cpus, scrub, timeout: TIMEOUT };
+        let run = Run { command, env, workdir, mounts, inputs, outputs, user, cpus, scrub, timeout: TIMEOUT };
         self.spec.layers.push(Spanned { value: LayerSpec::Run(run), span: Some(instruction.span.clone()) });
         Ok(())
     }

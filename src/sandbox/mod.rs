@@ -14,11 +14,13 @@ mod error;
 mod inside;
 mod kernel;
 mod launch;
+mod mount;
 mod request;
 mod step;
 
 pub use error::{SandboxError, Stage};
 pub use launch::check;
+pub use mount::{Mount, MountKind};
 pub use request::{Ending, User};
 pub use step::{Step, run};
 

@@ -79,6 +79,21 @@ static int show(const char *path) {
     return n < 0 ? -1 : 0;
 }
 
+// As cp -a: with owner and mode.
+static int copy(const char *from, const char *to) {
+    struct stat s;
+    char buffer[4096];
+    int in = open(from, O_RDONLY), out = open(to, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    if (in < 0 || out < 0 || fstat(in, &s) < 0) return -1;
+    ssize_t n;
+    while ((n = read(in, buffer, sizeof buffer)) > 0)
+        if (write(out, buffer, (size_t)n) != n) return -1;
+    if (fchown(out, s.st_uid, s.st_gid) < 0 || fchmod(out, s.st_mode & 07777) < 0) return -1;
+    close(in);
+    close(out);
+    return 0;
+}
+
 static int compare(const void *a, const void *b) { return strcmp(*(char **)a, *(char **)b); }
 
 static int list(const char *path) {
@@ -117,6 +132,20 @@ static int reach_abstract(const char *name) {
     memcpy(to.sun_path + 1, name, length);
     int s = socket(AF_UNIX, SOCK_STREAM, 0);
     return connect(s, (struct sockaddr *)&to, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + length));
+}
+
+// Says something to whoever listens on a socket, and shows the answer.
+static int ask(const char *path, const char *text) {
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    char answer[100];
+    strncpy(to.sun_path, path, sizeof to.sun_path - 1);
+    int s = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (connect(s, (struct sockaddr *)&to, sizeof to) < 0 || write(s, text, strlen(text)) < 0) return -1;
+    shutdown(s, SHUT_WR);
+    ssize_t n = read(s, answer, sizeof answer - 1);
+    if (n < 0) return -1;
+    printf("%.*s\n", (int)n, answer);
+    return 0;
 }
 
 // A process of its own session that writes for ever, past whoever started it.
@@ -180,6 +209,9 @@ static void obey(int given, char **a) {
     else if (ORDER("mkdir", 1)) said(order, path, mkdir(path, 0777));
     else if (ORDER("rmdir", 1)) said(order, path, rmdir(path));
     else if (ORDER("rm", 1)) said(order, path, unlink(path));
+    else if (ORDER("cp", 2)) said(order, path, copy(path, a[2]));
+    else if (ORDER("ask", 2)) said(order, path, ask(path, a[2]));
+    else if (ORDER("getenv", 1)) printf("%s=%s\n", path, getenv(path) ? getenv(path) : "(none)");
     else if (ORDER("mv", 2)) said(order, path, rename(path, a[2]));
     else if (ORDER("ln", 2)) said(order, path, link(path, a[2]));
     else if (ORDER("symlink", 2)) said(order, path, symlink(path, a[2]));
