@@ -63,6 +63,14 @@ pub enum PlaceSource {
 }
 
 impl Place {
+    /// The sources that are paths.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.srcs.iter().filter_map(|source| match &source.value {
+            PlaceSource::Path(path) => Some(path.as_str()),
+            PlaceSource::Fetch { .. } | PlaceSource::Git { .. } => None,
+        })
+    }
+
     /// A layer that makes the directory `dest`.
     pub fn at(dest: String) -> Self {
         Place {
