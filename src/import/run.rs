@@ -105,7 +105,7 @@ pub(super) fn new_variable(
 
 /// The call.
 pub(super) fn call(run: &Run, written: Option<&Span>, environments: &Environments, variables: &Variables) -> Call {
-    let Run { command, env, workdir, user, cpus: _, timeout: _, scrub: _ } = run;
+    let Run { command, env, workdir, user, cpus: _, timeout: _, scrub: _, mounts: _, inputs: _, outputs: _ } = run;
     let command = match command {
         Command::Argv(argv) => match argv.as_slice() {
             [shell, option, script] if shell == "/bin/sh" && option == "-c" => self::script(script, written),
@@ -157,6 +157,9 @@ fn script(text: &str, written: Option<&Span>) -> Code {
 
 /// What a reader should know of a command: that what it brings is pinned by nothing, and what could take its place.
 pub(super) fn remark(run: &Run) -> Option<String> {
+    if !run.mounts.is_empty() {
+        return Some("# ocify: mounts: those of the Dockerfile are missing here; see `mounts` of `run`.".to_owned());
+    }
     let argv = run.command.argv();
     let text = argv.join(" ");
     if let Some((_, packages)) = INSTALLERS.iter().find(|(command, _)| text.contains(command)) {
