@@ -1,6 +1,6 @@
 //! Dockerfiles: small ones with a context each, and the tree and config that come of them.
 
-mod case;
+pub mod case;
 mod config;
 mod copy;
 mod failures;

@@ -55,14 +55,7 @@ impl Dockerfile {
         environment: &environment::Arguments,
         offline: bool,
     ) -> Result<Selected, Diagnostic> {
-        let context = match selection.targets.as_slice() {
-            [none] if none == ":all" => PathBuf::from("."),
-            [one] => PathBuf::from(one),
-            several => {
-                let error = Diagnostic::spec(format!("a Dockerfile has one context, not {}", several.len()));
-                return Err(error.help("write `ocify build -f Dockerfile DIRECTORY`"));
-            }
-        };
+        let context = context(selection, "ocify build -f Dockerfile DIRECTORY")?;
         let workspace = Workspace::at(&context)
             .map_err(|error| Diagnostic::from(error).help("behind the options stands the directory of the context"))?;
         let file = self.file.as_deref().unwrap_or(Path::new("Dockerfile"));
@@ -115,8 +108,20 @@ impl Dockerfile {
     }
 }
 
+/// The directory of the context, which stands in the place of targets; `usage` is how the command is written.
+pub(super) fn context(selection: &Selection, usage: &str) -> Result<PathBuf, Diagnostic> {
+    match selection.targets.as_slice() {
+        [none] if none == ":all" => Ok(PathBuf::from(".")),
+        [one] => Ok(PathBuf::from(one)),
+        several => {
+            let error = Diagnostic::spec(format!("a Dockerfile has one context, not {}", several.len()));
+            Err(error.help(format!("write `{usage}`")))
+        }
+    }
+}
+
 /// The Dockerfile's text, and the directory in which its lock lies: its own, or the context's.
-fn read(file: &Path, context: &Workspace) -> Result<(Arc<SourceText>, Workspace), Diagnostic> {
+pub(super) fn read(file: &Path, context: &Workspace) -> Result<(Arc<SourceText>, Workspace), Diagnostic> {
     let unreadable = |error: io::Error| {
         let missing = error.kind() == io::ErrorKind::NotFound;
         let diagnostic = Diagnostic::spec(format!("`{}` cannot be read", file.display())).caused_by(error);
@@ -147,7 +152,7 @@ fn read(file: &Path, context: &Workspace) -> Result<(Arc<SourceText>, Workspace)
 }
 
 /// The patterns of `<Dockerfile>.dockerignore`, else of `.dockerignore` in the context.
-fn ignore(file: &Path, context: &Workspace) -> Result<Vec<String>, Diagnostic> {
+pub(super) fn ignore(file: &Path, context: &Workspace) -> Result<Vec<String>, Diagnostic> {
     let mut own = file.as_os_str().to_owned();
     own.push(".dockerignore");
     let text = match std::fs::read_to_string(&own) {

@@ -23,6 +23,7 @@ mod import;
 mod index;
 mod inspect;
 mod interrupt;
+mod lint;
 mod load;
 mod lock;
 mod locked;
@@ -84,6 +85,7 @@ enum Command {
     Lock(lock::Arguments),
     Update(update::Arguments),
     Explain(explain::Arguments),
+    Lint(lint::Arguments),
     Graph(graph::Arguments),
     Query(query::Arguments),
     Schema(schema::Arguments),
@@ -144,6 +146,7 @@ impl Cli {
             Command::Lock(arguments) => lock::run(arguments, environment),
             Command::Update(arguments) => update::run(arguments, environment),
             Command::Explain(arguments) => explain::run(arguments, environment),
+            Command::Lint(arguments) => lint::run(arguments, environment),
             Command::Graph(arguments) => graph::run(arguments, environment),
             Command::Query(arguments) => query::run(arguments),
             Command::Schema(arguments) => schema::run(arguments),

@@ -28,6 +28,7 @@ pub use expand::{ExpandError, expand, expand_heredoc};
 pub use heredoc::Heredoc;
 pub use instruction::{Body, Command, Copy, Flag, Instruction};
 pub use lower::{Bases, Lowered, Options, lower};
+pub use scope::of_platform;
 pub use word::Word;
 
 /// A Dockerfile as written.
