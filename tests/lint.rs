@@ -13,7 +13,6 @@ use std::fs;
 use std::sync::Arc;
 
 use ocify::diagnostic::SourceText;
-use ocify::dockerfile::Options;
 use ocify::lint::{Finding, Report, Subject, lint_dockerfile};
 use ocify::oci::{ImageConfig, Reference};
 use ocify::platform::Platform;
@@ -27,6 +26,7 @@ pub struct Linted {
     ignore: Vec<String>,
     args: BTreeMap<String, String>,
     target: Option<String>,
+    contexts: Vec<String>,
     lock: Lock,
     base: Option<ImageConfig>,
     check: Option<String>,
@@ -40,6 +40,7 @@ impl Linted {
             ignore: Vec::new(),
             args: BTreeMap::new(),
             target: None,
+            contexts: Vec::new(),
             lock: Lock::default(),
             base: None,
             check: None,
@@ -60,6 +61,12 @@ impl Linted {
 
     pub fn arg(mut self, name: &str, value: &str) -> Self {
         self.args.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// With something else in the place of a name.
+    pub fn context(mut self, name: &str) -> Self {
+        self.contexts.push(name.to_owned());
         self
     }
 
@@ -100,19 +107,15 @@ impl Linted {
     pub fn try_report(&self) -> Result<Report, ocify::diagnostic::Diagnostic> {
         let source = Arc::new(SourceText { name: "Dockerfile".into(), text: self.text.clone() });
         let platform: Platform = "linux/amd64".parse().unwrap();
-        let options = Options {
-            args: self.args.clone(),
-            target: self.target.clone(),
-            platform: platform.clone(),
-            build_platform: platform,
-            labels: Vec::new(),
-            tags: Vec::new(),
-            ignore: self.ignore.clone(),
-        };
         let workspace = Workspace::at(self.context.path()).unwrap();
         let config = |_: &Reference, _: &Platform| self.base.clone();
         let subject = Subject {
-            options: &options,
+            args: &self.args,
+            target: self.target.as_deref(),
+            platform: &platform,
+            build_platform: &platform,
+            contexts: &self.contexts,
+            ignore: &self.ignore,
             context: Some(&workspace),
             lock: &self.lock,
             config: &config,

@@ -3,6 +3,9 @@
 mod changes;
 mod failures;
 mod isolation;
+mod mounts;
 mod program;
+mod scrub;
+mod users;
 
 pub use program::{is_allowed, program};

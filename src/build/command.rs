@@ -16,22 +16,22 @@ use crate::sandbox::{self, SandboxError, Step};
 use crate::target::Run;
 use crate::tree::{Changeset, Tree};
 
+use super::account::Account;
 use super::cache::unreadable;
 use super::encode::layer;
 use super::execute::{Executor, step, unwritable};
 use super::filesystem::{FileSystem, Layers};
 use super::layer::write_layer;
 use super::listing::content;
+use super::mounts::Mounts;
 use super::output::{Done, Output};
+use super::outputs::kept;
 use super::schedule::How;
+use super::scrub::scrub;
 
 /// What the environment of a command has unless its spec says otherwise.
-const ENVIRONMENT: [(&str, &str); 4] = [
-    ("HOME", "/root"),
-    ("LANG", "C.UTF-8"),
-    ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
-    ("TZ", "UTC"),
-];
+const ENVIRONMENT: [(&str, &str); 3] =
+    [("LANG", "C.UTF-8"), ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("TZ", "UTC")];
 
 /// How many lines of a failed command's output its error shows.
 const SHOWN: usize = 20;
@@ -50,14 +50,15 @@ impl Executor<'_> {
     pub(super) fn run_command(
         &self,
         action: &Action,
-        run: &Spanned<Run>,
+        (run, mounts): (&Spanned<Run>, &Mounts),
         below: &FileSystem,
         platform: &Platform,
         compression: Compression,
     ) -> Result<(Done, How), Diagnostic> {
         let epoch = self.context.settings.epoch;
         let root: Vec<Entry> = below.tree.entries().collect();
-        let preimage = Preimage::run(&root, &run.value, epoch, platform, sandbox::VERSION);
+        let inputs = mounts.inputs(self.context.secrets);
+        let preimage = Preimage::run(&root, &run.value, inputs, epoch, platform, sandbox::VERSION);
         let find = || self.ran_before(&preimage, compression);
         if self.explaining {
             return Ok(match find()? {
@@ -73,7 +74,7 @@ impl Executor<'_> {
         }
         let make = || {
             let encode = || {
-                let ran = self.execute(action, &run.value, root.clone(), below, platform);
+                let ran = self.execute(action, (&run.value, mounts), root.clone(), below, platform);
                 let (entries, _place) = ran.at(run.span.as_ref())?;
                 write_layer(entries, &Layers::default(), compression, self.context.store)
             };
@@ -81,8 +82,10 @@ impl Executor<'_> {
             self.keep(&preimage, &encoded, compression, micros)?;
             self.ran_before(&preimage, compression)?.ok_or_else(unwritable)
         };
+        let old = self.replaced(action, || Ok(find()?.map(|ran| ran.result)))?;
         let (ran, miss) = self.found_or_made(action, &preimage, None, find, make)?;
         let result = ran.result;
+        self.compare_with_replaced(action, old, &result);
         Ok(self.done(action, ran.output(), preimage, Some(result), miss))
     }
 
@@ -119,7 +122,7 @@ impl Executor<'_> {
     fn execute(
         &self,
         action: &Action,
-        run: &Run,
+        (run, mounts): (&Run, &Mounts),
         mut root: Vec<Entry>,
         below: &FileSystem,
         platform: &Platform,
@@ -135,23 +138,37 @@ impl Executor<'_> {
         root.into_iter().try_for_each(|entry| files.insert(entry)).map_err(unfit)?;
         let tree = Tree::of([&files]).map_err(unfit)?;
 
+        let account = match &run.user {
+            None => Account::root(),
+            Some(user) => Account::of(&user.value, below, store).at(user.span.as_ref())?,
+        };
         let epoch = i64::from(self.context.settings.epoch);
         let place = store.workplace().map_err(|error| unwritable().caused_by(error))?;
+        let title = action.title().unwrap_or_default();
+        let secrets = self.context.secrets;
+        let held = mounts.held(store, secrets, place.path(), &|| self.context.progress.waiting(&title))?;
+        let mut env = environment(run, &account.home, epoch);
+        env.extend(held.variables()?);
         let sandboxed = Step {
             below: &tree,
             argv: run.command.argv(),
-            env: environment(run, epoch),
+            env,
+            mounts: held.mounts(),
             workdir: run.workdir.to_string(),
+            user: account.user,
             cpus: run.cpus.get().into(),
             timeout: Duration::from_secs(run.timeout.into()),
             epoch,
         };
-        let title = action.title().unwrap_or_default();
+        let shown = |text: &str| secrets.hidden(mounts.secrets(), text);
         let mut lines = Lines(Vec::new());
-        let mut wrote = |bytes: &[u8]| lines.take(bytes, |line| self.context.progress.wrote(&title, line));
+        let mut wrote = |bytes: &[u8]| lines.take(bytes, |line| self.context.progress.wrote(&title, &shown(line)));
         let ran = sandbox::run(&sandboxed, place.path(), &mut wrote);
-        lines.end(|line| self.context.progress.wrote(&title, line));
-        let mut changes = ran.map_err(|error| failed(&title, platform, error))?;
+        lines.end(|line| self.context.progress.wrote(&title, &shown(line)));
+        let changes = ran.map_err(|error| failed(&title, platform, error, shown))?;
+        let changes = kept(&tree, changes, &run.outputs)?;
+        let noisy = |error| Diagnostic::failure("what the step changed cannot be scrubbed").caused_by(error);
+        let mut changes = scrub(changes, &tree, &run.scrub, epoch).map_err(noisy)?;
         let misfit = |error| Diagnostic::failure("what the step changed cannot be in a layer").caused_by(error);
         changes.add_parents(&tree, epoch).map_err(misfit)?;
         Ok((changes.entries(epoch), place))
@@ -165,19 +182,19 @@ impl Ran {
     }
 }
 
-fn environment(run: &Run, epoch: i64) -> BTreeMap<String, String> {
-    let fixed = ENVIRONMENT.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let epoch = ("SOURCE_DATE_EPOCH".to_owned(), epoch.to_string());
-    let own = run.env.iter().map(|(name, value)| (name.clone(), value.clone()));
-    fixed.into_iter().chain([epoch]).chain(own).collect()
+fn environment(run: &Run, home: &str, epoch: i64) -> BTreeMap<String, String> {
+    let epoch = epoch.to_string();
+    let fixed = ENVIRONMENT.into_iter().chain([("HOME", home), ("SOURCE_DATE_EPOCH", epoch.as_str())]);
+    let own = run.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    fixed.chain(own).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// What a person is told of a step that failed.
-fn failed(title: &str, platform: &Platform, error: SandboxError) -> Diagnostic {
+fn failed(title: &str, platform: &Platform, error: SandboxError, shown: impl Fn(&str) -> String) -> Diagnostic {
     match error {
         SandboxError::Failed { ending, output } => {
             let error = Diagnostic::failure(format!("`{title}` {ending}"));
-            let lines: Vec<String> = output.lines().map(plain).collect();
+            let lines: Vec<String> = shown(&output).lines().map(plain).collect();
             let last = &lines[lines.len().saturating_sub(SHOWN)..];
             error.help(match last {
                 [] => "it wrote nothing".to_owned(),
@@ -188,6 +205,10 @@ fn failed(title: &str, platform: &Platform, error: SandboxError) -> Diagnostic {
             let help = stage.help(&source);
             let error = Diagnostic::failure(format!("`{title}` cannot be run for {platform}: {stage} failed"));
             error.caused_by(source).help(help)
+        }
+        SandboxError::Target { target, reason } => {
+            let error = Diagnostic::spec(format!("nothing can be mounted on `{target}`: {reason}"));
+            error.help("choose another `target`, or make what it needs in a layer below")
         }
         error => Diagnostic::failure(format!("`{title}` cannot be run")).caused_by(error),
     }

@@ -1,20 +1,23 @@
 //! `ocify build`: targets to images.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use crate::build::{Built, Context, Options, build};
-use crate::diagnostic::Diagnostic;
+use crate::build::{Anew, Built, Context, Options, build};
+use crate::diagnostic::{Diagnostic, nearest};
 use crate::image::ImageOrIndex;
-use crate::plan::{Names, Plan};
+use crate::plan::{Names, Plan, TargetGraph};
 use crate::target::Label;
 
 use super::delivery::Delivery;
+use super::dockerfile::{Dockerfile, Reading};
+use super::lent::Lent;
 use super::locked::{self, Locked};
 use super::progress::Reporter;
 use super::registries::{Supplied, supplied};
 use super::selection::{Selected, Selection};
-use super::{dockerfile, environment, print, record};
+use super::{environment, print, record};
 
 /// Build targets into the store, and print the label and digest of each.
 #[derive(clap::Args)]
@@ -28,9 +31,14 @@ pub(super) struct Arguments {
     #[command(flatten)]
     selection: Selection,
     #[command(flatten)]
-    dockerfile: dockerfile::Dockerfile,
+    dockerfile: Dockerfile,
+    /// Name of the image of a Dockerfile
+    #[arg(short, long = "tag", value_name = "NAME", requires = "file")]
+    tags: Vec<String>,
     #[command(flatten)]
     delivery: Delivery,
+    #[command(flatten)]
+    lent: Lent,
     /// How many steps run at the same time; the output does not depend on it [default: one for each processor]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
@@ -39,6 +47,12 @@ pub(super) struct Arguments {
     /// Do not use the network: what the store lacks is not to be had
     #[arg(long)]
     offline: bool,
+    /// Run commands and write layers again, also those that the store has; one that gives something else than before is warned of
+    #[arg(long)]
+    no_cache: bool,
+    /// The same for these stages of a Dockerfile only
+    #[arg(long, value_name = "STAGE", value_delimiter = ',', requires = "file")]
+    no_cache_filter: Vec<String>,
     /// After a failure, go on with what does not depend on it
     #[arg(short, long)]
     keep_going: bool,
@@ -48,7 +62,7 @@ pub(super) struct Arguments {
     /// Print one JSON object for each target instead of a line
     #[arg(long)]
     json: bool,
-    /// Say nothing on stderr but errors
+    /// Say nothing on stderr but errors and warnings; of a Dockerfile print the digest only
     #[arg(short, long)]
     quiet: bool,
 }
@@ -59,13 +73,13 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         let made = rayon::ThreadPoolBuilder::new().num_threads(jobs.into()).build_global();
         made.map_err(|error| Diagnostic::failure("the threads cannot be started").caused_by(error))?;
     }
+    let secrets = arguments.lent.secrets()?;
     let print_lines = |built: &[(Label, ImageOrIndex)]| {
-        print(&built.iter().map(|(label, built)| line(label, built, arguments.json)).collect::<String>())
+        print(&built.iter().map(|(label, built)| arguments.line(label, built)).collect::<String>())
     };
-    let Selected { workspace, lock, targets, roots, is_whole } = match arguments.dockerfile.is_given() {
-        true => arguments.dockerfile.load(&arguments.selection, &arguments.locked, environment, arguments.offline)?,
-        false => arguments.selection.load()?,
-    };
+    let Arguments { selection, locked, offline, tags, .. } = arguments;
+    let reading = Reading { selection, locked, environment, offline: *offline, tags };
+    let Selected { workspace, lock, targets, roots, is_whole } = arguments.dockerfile.or_specs(&reading)?;
     arguments.delivery.check(&targets, &roots)?;
     let Supplied { registry, client, store } = supplied(environment, &targets.settings, arguments.offline)?;
 
@@ -83,10 +97,12 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         registry: &*registry,
         client: &environment::fetcher(arguments.offline),
         progress: &progress,
+        secrets: &secrets,
         clock: &|| begun.elapsed(),
         against: None,
     };
-    let options = Options { keep_going: arguments.keep_going, records: arguments.record.is_some() };
+    let records = arguments.record.is_some();
+    let options = Options { keep_going: arguments.keep_going, records, anew: arguments.anew(&targets)? };
     let Built { targets: built, records, failure } = build(&plan, &context, options);
     progress.clear();
     if let Some(error) = failure {
@@ -105,16 +121,46 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     print_lines(&built)
 }
 
-fn line(label: &Label, built: &ImageOrIndex, json: bool) -> String {
-    if !json {
-        return format!("{label} {}\n", built.digest());
+impl Arguments {
+    /// Which steps are made although the store has their results.
+    ///
+    /// # Errors
+    /// There is no such stage.
+    fn anew(&self, targets: &TargetGraph) -> Result<Anew, Diagnostic> {
+        if self.no_cache {
+            return Ok(Anew::All);
+        }
+        let mut anew = BTreeSet::new();
+        for name in &self.no_cache_filter {
+            let is_meant = |label: &&Label| label.name.eq_ignore_ascii_case(name);
+            let found: Vec<Label> = targets.iter().map(|target| &target.label).filter(is_meant).cloned().collect();
+            if found.is_empty() {
+                let error = Diagnostic::spec(format!("no stage `{name}` is built"));
+                let names: BTreeSet<&str> = targets.iter().map(|target| target.label.name.as_str()).collect();
+                return Err(match nearest(name, names.iter().copied()) {
+                    Some(near) => error.help(format!("did you mean `{near}`?")),
+                    None => error.help(format!("the stages are {}", Vec::from_iter(names).join(", "))),
+                });
+            }
+            anew.extend(found);
+        }
+        Ok(if anew.is_empty() { Anew::Nothing } else { Anew::Targets(anew) })
     }
-    let descriptor = built.descriptor();
-    let object = serde_json::json!({
-        "label": label,
-        "digest": descriptor.digest,
-        "mediaType": descriptor.media_type,
-        "size": descriptor.size,
-    });
-    format!("{object}\n")
+
+    fn line(&self, label: &Label, built: &ImageOrIndex) -> String {
+        if !self.json {
+            return match self.quiet && self.dockerfile.is_given() {
+                true => format!("{}\n", built.digest()),
+                false => format!("{label} {}\n", built.digest()),
+            };
+        }
+        let descriptor = built.descriptor();
+        let object = serde_json::json!({
+            "label": label,
+            "digest": descriptor.digest,
+            "mediaType": descriptor.media_type,
+            "size": descriptor.size,
+        });
+        format!("{object}\n")
+    }
 }

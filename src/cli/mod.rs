@@ -23,6 +23,7 @@ mod import;
 mod index;
 mod inspect;
 mod interrupt;
+mod lent;
 mod lint;
 mod load;
 mod lock;
@@ -56,6 +57,7 @@ mod tag;
 mod tags;
 mod template;
 mod transfer;
+mod unpinned;
 mod update;
 mod user_config;
 

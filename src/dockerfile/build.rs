@@ -8,11 +8,12 @@ use crate::diagnostic::{At, Diagnostic, SourceText, Spanned};
 use crate::oci::ImageConfig;
 use crate::path::ImagePath;
 use crate::platform::Platform;
-use crate::target::{self, Base, Chmod, ImageSpec, Label, LayerSpec, Owner, Place, Run};
+use crate::target::{self, Base, Chmod, ImageSpec, Label, LayerSpec, Owner, Place, Run, Scrub};
 
 use super::config::{healthcheck, ports, truth, value};
 use super::instruction::{Body, Command, Copy, Instruction};
 use super::lower::{Bases, Options, image};
+use super::named_context::NamedContext;
 use super::scope::Scope;
 use super::stage::{From, Stage, from};
 use super::word::Word;
@@ -38,7 +39,7 @@ pub(super) struct StageBuild<'a> {
     /// Declared ARGs with a value, for commands.
     args: BTreeMap<String, String>,
     workdir: String,
-    user: String,
+    user: Word,
     shell: Vec<String>,
 }
 
@@ -48,9 +49,9 @@ type Builds<'a> = [Option<StageBuild<'a>>];
 impl<'a> StageBuild<'a> {
     /// A stage on an image of a registry, or on nothing.
     pub(super) fn new(
-        at: usize,
-        label: Label,
+        (at, label): (usize, Label),
         mut spec: ImageSpec,
+        platform: Platform,
         config: Option<ImageConfig>,
         global: Scope,
         options: &'a Options,
@@ -75,8 +76,7 @@ impl<'a> StageBuild<'a> {
         let triggers = triggers.filter_map(|text| text.as_str().map(str::to_owned)).collect();
         let workdir = if container.working_dir.is_empty() { "/".to_owned() } else { container.working_dir };
         let shell = container.shell.unwrap_or_else(|| vec!["/bin/sh".into(), "-c".into()]);
-        let (user, args) = (container.user, BTreeMap::new());
-        let platform = spec.platform.clone().unwrap_or_else(|| options.platform.clone());
+        let (user, args) = (Word { value: container.user, span: None }, BTreeMap::new());
         StageBuild { label, spec, triggers, at, platform, options, global, scope, env, args, workdir, user, shell }
     }
 
@@ -172,8 +172,8 @@ impl<'a> StageBuild<'a> {
                 }
             }
             Body::User(word) => {
-                self.user = self.scope.expand(word)?;
-                self.spec.user = Some(self.user.clone());
+                self.user = Word { value: self.scope.expand(word)?, span: word.span.clone() };
+                self.spec.user = Some(self.user.value.clone());
             }
             Body::Workdir(word) => self.enter(instruction, word)?,
             Body::Stopsignal(word) => self.spec.stop_signal = Some(self.scope.expand(word)?.to_ascii_uppercase()),
@@ -231,7 +231,7 @@ impl<'a> StageBuild<'a> {
         if absolute("/", &self.workdir) == "/" {
             return Ok(());
         }
-        let owner = match self.user.as_str() {
+        let owner = match self.user.value.as_str() {
             "" => None,
             user => Some(Spanned { value: owner(user).at(word.span.as_ref())?, span: word.span.clone() }),
         };
@@ -267,7 +267,15 @@ impl<'a> StageBuild<'a> {
         }
         for flag in &instruction.flags {
             match flag.name.value.as_str() {
-                "from" => new.from = Some(self.base_of(value(flag)?, builds, stages, bases)?),
+                "from" => {
+                    let word = value(flag)?;
+                    match from(stages, self.at, word, &self.options.contexts)? {
+                        From::Context(NamedContext::Directory { directory, ignore }) => {
+                            (new.directory, new.ignore) = (Some(directory.clone()), ignore.clone());
+                        }
+                        found => new.from = Some(self.base_of(found, word, builds, bases)?),
+                    }
+                }
                 "chown" => {
                     let word = value(flag)?;
                     let owner = owner(&self.scope.expand(word)?).at(word.span.as_ref())?;
@@ -305,15 +313,16 @@ impl<'a> StageBuild<'a> {
         Ok(if is_directory && path != "/" { format!("{path}/") } else { path })
     }
 
+    /// What a `--from` that is no directory names.
     fn base_of(
         &self,
+        found: From,
         word: &Word,
         builds: &Builds<'a>,
-        stages: &[Stage],
         bases: &mut dyn Bases,
     ) -> Result<Spanned<Base>, Diagnostic> {
         let span = word.span.clone();
-        let value = match from(stages, self.at, word)? {
+        let value = match found {
             From::Stage(index) => {
                 let build = builds.get(index).and_then(Option::as_ref);
                 Base::Target(build.map(|build| build.label.clone()).ok_or_else(|| {
@@ -322,14 +331,17 @@ impl<'a> StageBuild<'a> {
                 })?)
             }
             From::Image(word) if word.value == "scratch" => Base::Scratch,
-            From::Image(word) => {
-                let image = image(&word.value, word)?;
-                // Asked for now, so that it is pinned.
-                bases.config(&image, &self.platform)?;
-                Base::Oci(image.value)
-            }
+            From::Image(word) => image(&word.value, word)?,
+            From::Context(NamedContext::Registry(image)) => Base::Oci(image.clone()),
+            From::Context(NamedContext::Layout(layout)) => Base::OciLayout(layout.clone()),
+            From::Context(NamedContext::Directory { .. }) => unreachable!("a directory is no image"),
         };
-        Ok(Spanned { value, span })
+        let base = Spanned { value, span };
+        if !matches!(base.value, Base::Scratch | Base::Target(_)) {
+            // Asked for now, so that it is pinned.
+            bases.config(&base, &self.platform)?;
+        }
+        Ok(base)
     }
 
     /// What RUN runs.
@@ -381,15 +393,21 @@ impl<'a> StageBuild<'a> {
                 _ => return refuse("commands see no devices of the machine"),
             }
         }
-        if !matches!(self.user.as_str(), "" | "0" | "root" | "0:0" | "root:root") {
-            let error = Diagnostic::spec(format!("a command cannot run as `{}` yet", self.user));
-            return Err(error.at(instruction.span.clone()).help("put RUN before USER; commands run as root"));
-        }
+        let user = match self.user.value.as_str() {
+            "" => None,
+            user => {
+                // What the base says has no place of its own.
+                let span = self.user.span.clone().unwrap_or_else(|| instruction.span.clone());
+                Some(Spanned { value: owner(user).at(Some(&span))?, span: Some(span) })
+            }
+        };
         let workdir =
             ImagePath::parse(absolute("/", &self.workdir)).map_err(|error| Diagnostic::spec(error.to_string()))?;
         let mut env = self.env.clone();
         env.extend(self.args.clone());
-        let run = Run { command, env, workdir, cpus: NonZeroU16::MIN, timeout: TIMEOUT };
+        let (mounts, inputs, outputs) = (Vec::new(), BTreeMap::new(), Vec::new());
+        let (cpus, scrub) = (NonZeroU16::MIN, Scrub::default());
+        let run = Run { command, env, workdir, mounts, inputs, outputs, user, cpus, scrub, timeout: TIMEOUT };
         self.spec.layers.push(Spanned { value: LayerSpec::Run(run), span: Some(instruction.span.clone()) });
         Ok(())
     }
@@ -402,20 +420,7 @@ impl<'a> StageBuild<'a> {
 
 /// A layer that makes a directory.
 fn place(instruction: &Instruction, dest: String) -> Place {
-    Place {
-        instruction: instruction.text.clone(),
-        from: None,
-        srcs: Vec::new(),
-        contents: Vec::new(),
-        dest,
-        owner: None,
-        chmod: None,
-        follow: true,
-        parents: false,
-        unpack: false,
-        exclude: Vec::new(),
-        ignore: Vec::new(),
-    }
+    Place { instruction: instruction.text.clone(), ..Place::at(dest) }
 }
 
 /// Sets a variable; one that is there keeps its place.

@@ -15,6 +15,7 @@ mod heredoc;
 mod instruction;
 mod line;
 mod lower;
+mod named_context;
 mod scope;
 mod stage;
 mod word;
@@ -28,6 +29,7 @@ pub use expand::{ExpandError, expand, expand_heredoc};
 pub use heredoc::Heredoc;
 pub use instruction::{Body, Command, Copy, Flag, Instruction};
 pub use lower::{Bases, Lowered, Options, lower};
+pub use named_context::{NamedContext, NamedContexts};
 pub use scope::of_platform;
 pub use word::Word;
 

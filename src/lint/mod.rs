@@ -20,10 +20,10 @@ mod shell;
 mod spec;
 mod suppress;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, SourceText};
-use crate::dockerfile::Options;
 use crate::oci::{ImageConfig, Reference};
 use crate::platform::Platform;
 use crate::source::{Lock, Workspace};
@@ -38,8 +38,17 @@ pub use spec::{SpecImage, lint_targets};
 
 /// What a Dockerfile is checked with.
 pub struct Subject<'a> {
-    /// As it would be built.
-    pub options: &'a Options,
+    /// Values of ARGs, from the command line.
+    pub args: &'a BTreeMap<String, String>,
+    /// The stage that is built; by default the last.
+    pub target: Option<&'a str>,
+    pub platform: &'a Platform,
+    /// What `BUILDPLATFORM` is.
+    pub build_platform: &'a Platform,
+    /// Names in the place of which another context stands.
+    pub contexts: &'a [String],
+    /// Patterns of what COPY and ADD do not see.
+    pub ignore: &'a [String],
     /// The directory of its context; none if there is none to look at.
     pub context: Option<&'a Workspace>,
     pub lock: &'a Lock,

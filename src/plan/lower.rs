@@ -9,7 +9,7 @@ use crate::git::{Pin, RemoteRef};
 use crate::path::WorkspacePath;
 use crate::platform::Platform;
 use crate::source::Lock;
-use crate::target::{Archive, ArchiveSource, Base, Fetch, Git, ImageSpec, Label, LayerSpec};
+use crate::target::{Archive, ArchiveSource, Base, Fetch, Git, ImageSpec, Label, LayerSpec, MountSource};
 
 use super::configured::{ConfiguredLabel, ConfiguredRule, ConfiguredTarget};
 use super::names::Names;
@@ -150,15 +150,20 @@ impl<'a> Lowering<'a> {
             let layer = match &layer.value {
                 LayerSpec::Run(run) => {
                     let run = Spanned { value: run.clone(), span: layer.span.clone() };
+                    if let Err(error) = run.value.mounted() {
+                        self.refuse(error.at(run.span.clone()));
+                    }
+                    let sources = run.value.sources().map(|source| self.source(source, asking)).collect();
                     let platform = asking.platform.clone();
-                    let action = Action::Run { target, number, title, run, below, platform, compression };
+                    let action = Action::Run { target, number, title, run, below, sources, platform, compression };
                     let ran = self.graph.add(action);
                     encoded.push(ran);
                     ran
                 }
                 _ => {
+                    let span = layer.span.clone();
                     let layer = self.compose(layer, below, asking);
-                    encoded.push(self.graph.add(Action::Encode { target, number, title, layer, compression }));
+                    encoded.push(self.graph.add(Action::Encode { target, number, title, span, layer, compression }));
                     layer
                 }
             };
@@ -187,6 +192,18 @@ impl<'a> Lowering<'a> {
             _ => None,
         };
         self.graph.add(Action::Compose { layer: layer.clone(), below, from, listing, fetched })
+    }
+
+    /// The action that gives the files of a mount; none where there are none.
+    fn source(&mut self, source: &Spanned<MountSource>, asking: &Asking) -> Option<ActionId> {
+        let span = source.span.clone();
+        match &source.value {
+            MountSource::Image(base) => self.base_tree(&Spanned { value: base.clone(), span }, asking),
+            MountSource::Layer(layer) => {
+                let layer = self.compose(&Spanned { value: LayerSpec::clone(layer), span }, None, asking);
+                Some(self.graph.add(Action::Merge { below: None, layer }))
+            }
+        }
     }
 
     /// The action that brings a file; none for one that is not pinned.
@@ -250,7 +267,7 @@ impl<'a> Lowering<'a> {
                     Some(self.import(&base, asking))
                 }
                 Err(unpinned) => {
-                    self.unpinned.add_image(base);
+                    self.unpinned.add_image(&base.value, base.span.clone());
                     self.refuse(unpinned.explained(&asking.target.label, self.targets).at(base.span.clone()));
                     None
                 }

@@ -5,6 +5,7 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
+use crate::path::ImagePath;
 use crate::tree::{ExtractError, TreeError};
 
 use super::request::Ending;
@@ -26,6 +27,9 @@ pub enum SandboxError {
     Read(#[source] io::Error),
     #[error("what the step left behind cannot be in a layer")]
     Changes(#[from] TreeError),
+    /// Nothing can be mounted there.
+    #[error("nothing can be mounted on `{target}`: {reason}")]
+    Target { target: ImagePath, reason: String },
     #[error("the step {ending}")]
     Failed {
         ending: Ending,
@@ -47,9 +51,11 @@ pub enum Stage {
     Devices,
     Sys,
     Root,
+    Mounts,
     Filter,
     Limits,
     Workdir,
+    User,
     Program,
     Watch,
     Changes,
@@ -74,6 +80,10 @@ impl Stage {
             (Stage::Watch, Some(libc::EMFILE)) => {
                 "for an ordinary user, each file of the image that does not belong to root is kept open: raise the limit of \
                 open files (`ulimit -Hn`), or run ocify as root"
+            }
+            (Stage::Mounts, _) => {
+                "the targets of mounts must not lead, by links, to the root or into /dev, /proc and /sys, and in another mount \
+                they must be of the same kind"
             }
             (Stage::Workdir, _) => "make the directory in a layer below, or choose another `workdir`",
             (Stage::Program, Some(libc::ENOEXEC)) => {
@@ -102,9 +112,11 @@ impl fmt::Display for Stage {
             Stage::Devices => "setting up /dev",
             Stage::Sys => "setting up /sys",
             Stage::Root => "changing the root",
+            Stage::Mounts => "mounting what the step asks for",
             Stage::Filter => "filtering system calls",
             Stage::Limits => "setting limits",
             Stage::Workdir => "entering the working directory",
+            Stage::User => "becoming the step's user",
             Stage::Program => "starting the program",
             Stage::Watch => "watching the step",
             Stage::Changes => "reading the changes",

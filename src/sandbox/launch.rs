@@ -14,7 +14,7 @@ use rustix::thread::{CpuSet, sched_getaffinity};
 use crate::tree::{Tree, TreeError};
 
 use super::error::SandboxError;
-use super::request::{Ending, Found, LOWER, Message, ROOT, Request, STUBS, UPPER, WORK};
+use super::request::{Ending, FILES, Found, LOWER, Message, ROOT, Request, STUBS, UPPER, WORK};
 use super::{HELPER, Tier};
 
 /// This program.
@@ -32,14 +32,23 @@ pub fn check(tier: Tier, place: &Path) -> Result<(), SandboxError> {
         std::fs::create_dir(place.join(name)).map_err(SandboxError::Place)?;
     }
     prepare(place)?;
-    let request = Request { tier, command: None, cpus: choose_cpus(1), timeout: 0, facts: Vec::new() };
+    let request =
+        Request { tier, command: None, cpus: choose_cpus(1), timeout: 0, facts: Vec::new(), mounts: Vec::new() };
     launch(&request, place, &mut |_| ()).map(drop)
 }
 
 /// Makes the directories that do not depend on the step: those of overlayfs, and of what is mounted.
 pub(super) fn prepare(place: &Path) -> Result<(), SandboxError> {
     let stubs = Path::new(STUBS);
-    for name in [Path::new(WORK), Path::new(ROOT), stubs, &stubs.join("dev"), &stubs.join("proc"), &stubs.join("sys")] {
+    for name in [
+        Path::new(WORK),
+        Path::new(ROOT),
+        Path::new(FILES),
+        stubs,
+        &stubs.join("dev"),
+        &stubs.join("proc"),
+        &stubs.join("sys"),
+    ] {
         std::fs::create_dir(place.join(name)).map_err(SandboxError::Place)?;
     }
     Ok(())

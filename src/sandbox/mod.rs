@@ -14,12 +14,14 @@ mod error;
 mod inside;
 mod kernel;
 mod launch;
+mod mount;
 mod request;
 mod step;
 
 pub use error::{SandboxError, Stage};
 pub use launch::check;
-pub use request::Ending;
+pub use mount::{Mount, MountKind};
+pub use request::{Ending, User};
 pub use step::{Step, run};
 
 use std::ffi::{OsStr, OsString};

@@ -1,6 +1,7 @@
 //! What a build asks of the helper, and what the helper tells: JSON over a socket, which is the helper's stdin.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,8 @@ pub(super) const ROOT: &str = "root";
 /// Names on which something is mounted, for images that do not have them. It lies below the image, so nothing of it gets
 /// into the layer.
 pub(super) const STUBS: &str = "stubs";
+/// Where files in memory are made before they are mounted.
+pub(super) const FILES: &str = "files";
 
 /// One step.
 #[derive(Serialize, Deserialize)]
@@ -32,6 +35,34 @@ pub(super) struct Request {
     pub timeout: u64,
     /// What is in the image below, but could not be put on disk.
     pub facts: Vec<Fact>,
+    /// What is mounted in the root, each before what lies in it.
+    pub mounts: Vec<Mount>,
+}
+
+/// Something that is mounted in the step's root.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Mount {
+    pub target: ImagePath,
+    pub what: What,
+    pub writable: bool,
+    /// The owner of whatever in it has none on record, where the disk cannot say.
+    pub owner: (u32, u32),
+}
+
+/// What is mounted.
+#[derive(Serialize, Deserialize)]
+pub(super) enum What {
+    /// A directory, file or socket that the build made, by its path from the directory in which the helper starts.
+    Bind {
+        source: PathBuf,
+        is_directory: bool,
+        /// What of it could not be put on disk.
+        facts: Vec<Fact>,
+    },
+    /// A new directory in memory, of at most so many bytes.
+    Memory { size: Option<u64> },
+    /// A file in memory.
+    File { bytes: Vec<u8>, mode: u32 },
 }
 
 /// A program with its arguments.
@@ -41,6 +72,16 @@ pub(super) struct Command {
     pub argv: Vec<String>,
     pub env: BTreeMap<String, String>,
     pub workdir: String,
+    pub user: User,
+}
+
+/// As whom a step runs; by default root, in no further group.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    pub uid: u32,
+    pub gid: u32,
+    /// The supplementary groups.
+    pub groups: Vec<u32>,
 }
 
 /// The owner of an entry of the image below.

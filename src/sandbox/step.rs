@@ -14,7 +14,8 @@ use super::Tier;
 use super::changes::{Below, changes};
 use super::error::SandboxError;
 use super::launch::{choose_cpus, launch, prepare};
-use super::request::{Command, Fact, LOWER, Request, UPPER};
+use super::mount::{self, Mount};
+use super::request::{Command, Fact, LOWER, Request, UPPER, User};
 
 /// What is run.
 pub struct Step<'a> {
@@ -25,10 +26,13 @@ pub struct Step<'a> {
     pub env: BTreeMap<String, String>,
     /// An absolute path of the image.
     pub workdir: String,
+    pub user: User,
     /// How many processors it may use; at least 1.
     pub cpus: usize,
     /// After this time it is killed with all that it started.
     pub timeout: Duration,
+    /// What it sees beside the image.
+    pub mounts: Vec<Mount<'a>>,
     /// Seconds since 1970: the time of what it makes, and the latest time that it may set.
     pub epoch: i64,
 }
@@ -51,11 +55,15 @@ pub fn run(step: &Step, place: &Path, output: &mut (dyn FnMut(&[u8]) + Send)) ->
             _ => None,
         })
         .collect();
+    let mounts = mount::prepare(&step.mounts, step.below, tier, place, step.epoch)?;
+    let stubs = mounts.stubs;
     let facts = facts(step.below, tier, &hidden);
-    let below = Below { tree: step.below, facts: facts.iter().map(|fact| fact.path.clone()).collect(), hidden };
-    let command = Command { argv: step.argv.clone(), env: step.env.clone(), workdir: step.workdir.clone() };
+    let below = Below { tree: step.below, facts: facts.iter().map(|fact| fact.path.clone()).collect(), hidden, stubs };
+    let Step { argv, env, workdir, user, .. } = step;
+    let command = Command { argv: argv.clone(), env: env.clone(), workdir: workdir.clone(), user: user.clone() };
     let timeout = u64::try_from(step.timeout.as_millis()).unwrap_or(u64::MAX);
-    let request = Request { tier, command: Some(command), cpus: choose_cpus(step.cpus), timeout, facts };
+    let request =
+        Request { tier, command: Some(command), cpus: choose_cpus(step.cpus), timeout, facts, mounts: mounts.requests };
     let begun = time_in(place, "begun")?;
     let found = launch(&request, place, output)?;
     let ended = time_in(place, "ended")?;
@@ -80,7 +88,7 @@ fn make_upper(below: &Tree, tier: Tier, upper: &Path) -> Result<(), SandboxError
 }
 
 /// What of the image below is not on disk. Root puts everything there that can be in a layer.
-fn facts(below: &Tree, tier: Tier, hidden: &BTreeSet<(ImagePath, String)>) -> Vec<Fact> {
+pub(super) fn facts(below: &Tree, tier: Tier, hidden: &BTreeSet<(ImagePath, String)>) -> Vec<Fact> {
     if tier == Tier::Root {
         return Vec::new();
     }

@@ -21,6 +21,8 @@ fn bases_that_nothing_pins() {
     assert_eq!(found("FROM scratch\nCOPY --from=nginx:1 /x /\n"), [2]);
     let digest = ocify::digest::Digest::of(b"x");
     assert_eq!(found(&format!("FROM debian:12@{digest}\n")), Vec::<usize>::new());
+    let other = Linted::new("FROM debian\nCOPY --from=assets /x /\n").context("debian").context("assets");
+    assert_eq!(lines(&other, "UnpinnedBase"), Vec::<usize>::new());
     assert_eq!(
         Linted::new("FROM debian\n").only("UnpinnedBase").message,
         "`debian` is whatever is newest on the day of the build"

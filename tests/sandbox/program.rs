@@ -42,6 +42,7 @@ pub fn is_allowed() -> bool {
 }
 
 /// An image `//:x`, whose last layer is a step that obeys orders, and `//:base`, on which it stands.
+#[derive(Clone)]
 pub struct Story {
     layers: String,
     orders: String,
@@ -94,8 +95,7 @@ impl Story {
         let runs: Vec<(Who, Run)> = everybody().iter().map(|&who| (who, self.run_as(who))).collect();
         let mut outputs = runs.iter().map(|(who, run)| {
             assert_eq!(run.code, 0, "{who:?}: {}", run.stderr);
-            let lines = run.stderr.lines().filter(|line| !is_progress(line));
-            (who, run.stdout.clone(), lines.collect::<Vec<_>>().join("\n"))
+            (who, run.stdout.clone(), spoken(run))
         });
         let Some((_, digest, first)) = outputs.next() else { return String::new() };
         for (who, other, output) in outputs {
@@ -122,8 +122,10 @@ impl Story {
     }
 }
 
-fn is_progress(line: &str) -> bool {
-    line.starts_with('[') && line.contains('/') && line.contains("] ")
+/// What the step wrote.
+pub fn spoken(run: &Run) -> String {
+    let is_progress = |line: &str| line.starts_with('[') && line.contains('/') && line.contains("] ");
+    run.stderr.lines().filter(|line| !is_progress(line)).collect::<Vec<_>>().join("\n")
 }
 
 /// Runs `ocify` as somebody.
@@ -177,7 +179,7 @@ pub fn program() -> &'static Path {
 }
 
 /// The entries of the last layer of the only image in a layout.
-fn last_layer(layout: &Path, tar: &Path) -> Vec<String> {
+pub fn last_layer(layout: &Path, tar: &Path) -> Vec<String> {
     let json = |path: &Path| -> serde_json::Value { serde_json::from_slice(&fs::read(path).unwrap()).unwrap() };
     let blob = |digest: &serde_json::Value| layout.join("blobs").join(digest.as_str().unwrap().replace(':', "/"));
     let manifest = json(&blob(&json(&layout.join("index.json"))["manifests"][0]["digest"]));

@@ -13,7 +13,7 @@ use crate::archive::read::is_tar;
 use crate::diagnostic::{At, Diagnostic, Spanned};
 use crate::entry::{Content, Entry, Kind, Metadata};
 use crate::path::ImagePath;
-use crate::source::{IgnorePatterns, PatternError};
+use crate::source::{IgnorePatterns, PatternError, Workspace};
 use crate::target::Place;
 use crate::tree::{Changeset, Tree};
 
@@ -34,7 +34,10 @@ pub(super) fn compose(place: &Place, composition: &Composition) -> Result<Change
         .collect::<Result<_, _>>()?;
     let sources = match place.from {
         Some(_) => Tree::clone(&composition.from.tree),
-        None => context::tree(&patterns, &ignore, composition)?,
+        None => {
+            let directory = place.directory.as_ref().map(|directory| Workspace::at(&directory.root)).transpose()?;
+            context::tree(&patterns, &ignore, directory.as_ref().unwrap_or(composition.workspace), composition)?
+        }
     };
     let mut trees = Trees { list: vec![sources, contents(place, composition)?], archives: BTreeSet::new() };
     let mut placing = Placing::new(place, &exclude, composition)?;
@@ -132,13 +135,16 @@ impl<'a> Placing<'a> {
         match &self.place.from {
             Some(_) => Diagnostic::spec(format!("`{path}` is not in the image that is copied from")),
             None => {
-                let error = Diagnostic::spec(format!("`{}` is not in the build context", source.value));
+                let named = self.place.directory.as_ref().map(|directory| format!(" `{}`", directory.name));
+                let named = named.unwrap_or_default();
+                let error = Diagnostic::spec(format!("`{}` is not in the build context{named}", source.value));
                 let ignored = (1..=path.as_bytes().len()).any(|end| ignore.is_ignored(&path.as_bytes()[..end]));
                 error.help(match ignored {
                     true => "the .dockerignore leaves it out",
-                    false => {
+                    false if named.is_empty() => {
                         "sources are relative to the context, the directory behind the options of `ocify build -f`"
                     }
+                    false => "sources are relative to the directory that `--build-context` names",
                 })
             }
         }

@@ -1,12 +1,12 @@
 //! A Dockerfile that is checked, and mended with `--fix`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, SourceText};
-use crate::dockerfile::Options;
 use crate::image;
 use crate::lint::{Finding, Report, Subject, fixed, lint_dockerfile};
 use crate::oci::{ImageConfig, Reference};
@@ -27,30 +27,33 @@ pub(super) fn run(
     arguments: &Arguments,
     environment: &environment::Arguments,
 ) -> Result<Report, Diagnostic> {
-    let directory = context(&arguments.selection, "ocify lint -f Dockerfile DIRECTORY")?;
+    let directory = context(&arguments.selection.targets, "ocify lint -f Dockerfile DIRECTORY")?;
     let workspace = Workspace::at(&directory)
         .map_err(|error| Diagnostic::from(error).help("behind the options stands the directory of the context"))?;
     let (source, home) = read(file, &workspace)?;
     let source = Arc::new(SourceText { name: shown(file, &source.name), text: source.text.clone() });
     let (settings, _) = tomlspec::load(&workspace)?;
     let selection = &arguments.selection;
-    let mut args: std::collections::BTreeMap<String, String> = selection.args.iter().cloned().collect();
+    let mut args: BTreeMap<String, String> = selection.args.iter().cloned().collect();
     let check = args.remove("BUILDKIT_DOCKERFILE_CHECK");
-    let options = Options {
-        args,
-        target: arguments.target.clone(),
-        build_platform: settings.platform.clone(),
-        platform: selection.platforms.first().cloned().unwrap_or(settings.platform),
-        labels: Vec::new(),
-        tags: Vec::new(),
-        ignore: ignore(file, &workspace)?,
-    };
+    let (contexts, ignore) =
+        (arguments.contexts.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>(), ignore(file, &workspace)?);
     let lock = Lock::load(&home)?;
     // Without a store less is known of bases; that is no reason to check nothing.
     let store = environment.store_to_look_at().ok();
     let config = |reference: &Reference, platform: &Platform| config(reference, platform, &lock, store.as_ref());
-    let subject =
-        Subject { options: &options, context: Some(&workspace), lock: &lock, config: &config, check: check.as_deref() };
+    let subject = Subject {
+        args: &args,
+        target: arguments.target.as_deref(),
+        platform: selection.platforms.first().unwrap_or(&settings.platform),
+        build_platform: &settings.platform,
+        contexts: &contexts,
+        ignore: &ignore,
+        context: Some(&workspace),
+        lock: &lock,
+        config: &config,
+        check: check.as_deref(),
+    };
     if !arguments.fix {
         return lint_dockerfile(&source, &subject);
     }

@@ -12,7 +12,7 @@ use crate::diagnostic::Diagnostic;
 use crate::lint::{self, Finding, RULES, Report, Severity};
 use crate::source::Workspace;
 
-use super::selection::Selection;
+use super::selection::{Selection, key_value};
 use super::{environment, print};
 
 /// Check a Dockerfile or targets for what builds and goes wrong later
@@ -36,6 +36,9 @@ pub(super) struct Arguments {
     /// Of a Dockerfile, the stage that is built [default: the last]
     #[arg(long, value_name = "STAGE", requires = "file")]
     target: Option<String>,
+    /// A stage or image of this name is something else, as for `ocify build`
+    #[arg(long = "build-context", value_name = "NAME=PLACE", value_parser = key_value, requires = "file")]
+    contexts: Vec<(String, String)>,
     /// Change the file where a fix leaves the image as it is
     #[arg(long, conflicts_with = "explain")]
     fix: bool,

@@ -88,7 +88,7 @@ pub(super) fn check(checked: &Checked, findings: &mut Vec<Finding>) {
             let from = step.instruction.flag("from").and_then(|flag| flag.value.as_ref());
             let Some(word) = from else { continue };
             let is_stage = word.value.parse::<usize>().is_ok() || find(&checked.stages[..at], &word.value).is_some();
-            if is_stage || word.value == "scratch" {
+            if is_stage || word.value == "scratch" || checked.subject.contexts.contains(&word.value) {
                 continue;
             }
             if let (Ok(oci), Some(span)) = (OciReference::parse(&word.value), &word.span) {
@@ -117,7 +117,7 @@ fn names(stage: &Stage, checked: &Checked, findings: &mut Vec<Finding>) {
         }));
     }
     // With the defaults: what the command line gives does not count.
-    let defaults = super::stage::defaults(checked.dockerfile, checked.subject.options);
+    let defaults = super::stage::defaults(checked.dockerfile, checked.subject);
     let Some(name) = defaults.expand_as_built(stage.image) else { return };
     if name != "scratch" && OciReference::parse(&name).is_err() {
         let said = if name.is_empty() { "nothing".to_owned() } else { format!("`{name}`, which is no image") };

@@ -83,7 +83,7 @@ pub(super) fn is_remote(source: &str) -> bool {
 }
 
 fn ignored(checked: &Checked, step: &Step, source: &Word, findings: &mut Vec<Finding>) {
-    let Ok(patterns) = IgnorePatterns::new(&checked.subject.options.ignore) else { return };
+    let Ok(patterns) = IgnorePatterns::new(checked.subject.ignore) else { return };
     let (Some(path), Some(span)) = (step.before.expand(source).value, &source.span) else { return };
     if patterns.takes_back()
         || is_remote(&path)

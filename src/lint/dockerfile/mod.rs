@@ -39,8 +39,8 @@ struct Checked<'a> {
 /// There is no FROM, something stands before it, or the stage that is asked for is missing.
 pub(super) fn check<'a>(dockerfile: &'a Dockerfile, subject: &'a Subject<'a>) -> Result<Vec<Finding>, Diagnostic> {
     let stages = stages(dockerfile, subject)?;
-    let shipped = stage::shipped(&stages, subject.options.target.as_deref())?;
-    let context = Context::new(subject.context, &subject.options.ignore);
+    let shipped = stage::shipped(&stages, subject.target)?;
+    let context = Context::new(subject.context, subject.ignore);
     let checked = Checked { dockerfile, subject, context, stages, shipped };
     let families: [fn(&Checked, &mut Vec<Finding>); 11] = [
         base::check,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::diagnostic::{Diagnostic, nearest};
-use crate::dockerfile::{Body, Dockerfile, Instruction, Options, Word};
+use crate::dockerfile::{Body, Dockerfile, Instruction, Word};
 use crate::oci::{ImageConfig, Reference};
 use crate::platform::Platform;
 use crate::target::OciReference;
@@ -58,8 +58,8 @@ pub(super) fn stages<'a>(dockerfile: &'a Dockerfile, subject: &Subject) -> Resul
         let error = Diagnostic::spec(format!("{} before the first FROM", early.keyword.value));
         return Err(error.at(early.span.clone()).help("only ARG and comments may stand before FROM"));
     }
-    let mut globals = State::global(dockerfile.directives.escape, subject.options);
-    before.iter().for_each(|instruction| globals.take(instruction, None, subject.options));
+    let mut globals = State::global(dockerfile.directives.escape, subject.args, subject);
+    before.iter().for_each(|instruction| globals.take(instruction, None, subject.args));
     let mut stages: Vec<Stage<'a>> = Vec::new();
     for part in rest.chunk_by(|_, next| !is_from(next)) {
         let Some((from, instructions)) = part.split_first() else { continue };
@@ -84,14 +84,15 @@ fn stage<'a>(
     subject: &Subject,
 ) -> Stage<'a> {
     let image_name = globals.expand(image).value;
-    let base = image_name.as_deref().and_then(|name| find(earlier, name));
+    let is_other = image_name.as_ref().is_some_and(|name| subject.contexts.contains(name));
+    let base = image_name.as_deref().filter(|_| !is_other).and_then(|name| find(earlier, name));
     let flag = from.flag("platform").and_then(|flag| flag.value.as_ref());
     let platform = match (flag, base) {
         (Some(word), _) => globals.expand(word).value.and_then(|text| text.parse().ok()),
         (None, Some(base)) => earlier[base].platform.clone(),
-        (None, None) => Some(subject.options.platform.clone()),
+        (None, None) => Some(subject.platform.clone()),
     };
-    let of_registry = |name: &&str| base.is_none() && *name != "scratch";
+    let of_registry = |name: &&str| base.is_none() && *name != "scratch" && !is_other;
     let reference = image_name.as_deref().filter(of_registry).and_then(|name| OciReference::parse(name).ok());
     let reference = reference.map(|oci| oci.reference);
     let config =
@@ -103,7 +104,7 @@ fn stage<'a>(
     let mut steps = Vec::new();
     for instruction in instructions {
         let before = state.clone();
-        state.take(instruction, Some(globals), subject.options);
+        state.take(instruction, Some(globals), subject.args);
         steps.push(Step { instruction, before });
     }
     let globals = globals.clone();
@@ -140,10 +141,10 @@ pub(super) fn shipped(stages: &[Stage], target: Option<&str>) -> Result<Vec<usiz
 }
 
 /// The ARGs before the first FROM, as if nothing were given on the command line.
-pub(super) fn defaults(dockerfile: &Dockerfile, options: &Options) -> State {
-    let options = Options { args: BTreeMap::new(), ..options.clone() };
-    let mut state = State::global(dockerfile.directives.escape, &options);
+pub(super) fn defaults(dockerfile: &Dockerfile, subject: &Subject) -> State {
+    let none = BTreeMap::new();
+    let mut state = State::global(dockerfile.directives.escape, &none, subject);
     let before = dockerfile.instructions.iter().take_while(|instruction| matches!(instruction.body, Body::Arg(_)));
-    before.for_each(|instruction| state.take(instruction, None, &options));
+    before.for_each(|instruction| state.take(instruction, None, &none));
     state
 }

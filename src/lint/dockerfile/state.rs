@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::diagnostic::Span;
-use crate::dockerfile::{Body, Command, Instruction, Options, Word, expand, of_platform};
+use crate::dockerfile::{Body, Command, Instruction, Word, expand, of_platform};
+use crate::lint::Subject;
 use crate::oci::ImageConfig;
+
+/// What the command line gives ARGs.
+pub(super) type Arguments = BTreeMap<String, String>;
 
 /// A stage between two instructions.
 #[derive(Clone)]
@@ -44,11 +48,11 @@ pub(super) struct Expanded {
 
 impl State {
     /// Before the first FROM.
-    pub(super) fn global(escape: char, options: &Options) -> Self {
-        let platforms = of_platform("TARGET", &options.platform).into_iter();
-        let platforms = platforms.chain(of_platform("BUILD", &options.build_platform));
-        let stage = ("TARGETSTAGE".to_owned(), options.target.clone().unwrap_or("default".into()));
-        let value = |(name, value): (String, String)| (name.clone(), options.args.get(&name).cloned().or(Some(value)));
+    pub(super) fn global(escape: char, args: &Arguments, subject: &Subject) -> Self {
+        let platforms = of_platform("TARGET", subject.platform).into_iter();
+        let platforms = platforms.chain(of_platform("BUILD", subject.build_platform));
+        let stage = ("TARGETSTAGE".to_owned(), subject.target.unwrap_or("default").to_owned());
+        let value = |(name, value): (String, String)| (name.clone(), args.get(&name).cloned().or(Some(value)));
         State {
             escape,
             variables: platforms.chain([stage]).map(value).collect(),
@@ -92,13 +96,13 @@ impl State {
     }
 
     /// Takes up an instruction; `globals` are the ARGs before the first FROM, if it stands behind that.
-    pub(super) fn take(&mut self, instruction: &Instruction, globals: Option<&State>, options: &Options) {
+    pub(super) fn take(&mut self, instruction: &Instruction, globals: Option<&State>, args: &Arguments) {
         match &instruction.body {
             Body::Arg(arguments) => {
                 let before = self.clone();
                 for (word, default) in arguments {
                     let Some(name) = before.expand(word).value else { continue };
-                    let given = options.args.get(&name).cloned();
+                    let given = args.get(&name).cloned();
                     let default = given.or_else(|| before.expand(default.as_ref()?).value);
                     let inherited = || globals.and_then(|globals| globals.variables.get(&name).cloned().flatten());
                     let value = default.or_else(inherited).or_else(|| self.variables.get(&name).cloned().flatten());

@@ -22,8 +22,9 @@ use super::{Channel, Failure, In, die_with_parent, mounts, rights, snapshot};
 /// Runs the step and reports what it changed.
 pub(super) fn run(request: &Request, channel: &mut Channel) -> Result<(), Failure> {
     die_with_parent().during(Stage::Watch)?;
-    let upper = mounts::change_root(request.cpus.len())?;
-    let journal = Journal::new(request.tier, upper, &request.facts).during(Stage::Watch)?;
+    let (upper, mounted) = mounts::change_root(request)?;
+    let journal = Journal::new(request.tier, upper, &request.facts, &mounted).during(Stage::Watch)?;
+    drop(mounted);
     // What this process holds and is, no process of the step may look at.
     set_dumpable_behavior(DumpableBehavior::NotDumpable).during(Stage::Watch)?;
     match &request.command {
@@ -55,7 +56,7 @@ fn watch(request: &Request, command: &Command, journal: Journal) -> Result<(Endi
     if listener.is_none() && request.tier == Tier::SingleUser {
         return Err(Failure { stage: Stage::Filter, error: Errno::NOTCONN.into() });
     }
-    let mut recorder = Recorder::new(listener, journal);
+    let mut recorder = Recorder::new(listener, journal, &command.user);
     let limit = Duration::from_millis(request.timeout);
     let ending = loop {
         let Some(left) = limit.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) else {

@@ -4,6 +4,7 @@
 //! ocify ── helper (user namespace) ── first process (pid 1: recorder, reaper) ── the step
 //! ```
 
+mod bind;
 mod filter;
 mod init;
 mod mounts;
