@@ -4,6 +4,7 @@ mod command;
 mod fixes;
 mod formats;
 mod own_rules;
+mod robust;
 mod rules;
 mod specs;
 mod suppression;

@@ -31,6 +31,7 @@ pub use instruction::{Body, Command, Copy, Flag, Instruction};
 pub use lower::{Bases, Lowered, Options, lower};
 pub use named_context::{NamedContext, NamedContexts};
 pub use scope::of_platform;
+pub use stage::{Parts, parts};
 pub use word::Word;
 
 /// A Dockerfile as written.

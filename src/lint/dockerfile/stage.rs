@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::diagnostic::{Diagnostic, nearest};
-use crate::dockerfile::{Body, Dockerfile, Instruction, Word};
+use crate::dockerfile::{Body, Dockerfile, Instruction, Word, parts};
 use crate::oci::{ImageConfig, Reference};
 use crate::platform::Platform;
 use crate::target::OciReference;
@@ -51,25 +51,14 @@ impl<'a> Stage<'a> {
 /// # Errors
 /// There is none, or something else than ARG stands before the first.
 pub(super) fn stages<'a>(dockerfile: &'a Dockerfile, subject: &Subject) -> Result<Vec<Stage<'a>>, Diagnostic> {
-    let is_from = |instruction: &Instruction| matches!(instruction.body, Body::From { .. });
-    let first = dockerfile.instructions.iter().position(is_from);
-    let (before, rest) = dockerfile.instructions.split_at(first.unwrap_or(dockerfile.instructions.len()));
-    if let Some(early) = before.iter().find(|instruction| !matches!(instruction.body, Body::Arg(_))) {
-        let error = Diagnostic::spec(format!("{} before the first FROM", early.keyword.value));
-        return Err(error.at(early.span.clone()).help("only ARG and comments may stand before FROM"));
-    }
+    let (before, parts) = parts(&dockerfile.instructions)?;
     let mut globals = State::global(dockerfile.directives.escape, subject.args, subject);
     before.iter().for_each(|instruction| globals.take(instruction, None, subject.args));
     let mut stages: Vec<Stage<'a>> = Vec::new();
-    for part in rest.chunk_by(|_, next| !is_from(next)) {
-        let Some((from, instructions)) = part.split_first() else { continue };
+    for (from, instructions) in parts {
         let Body::From { image, name, .. } = &from.body else { continue };
         let stage = stage(from, image, name.as_ref(), instructions, &globals, &stages, subject);
         stages.push(stage);
-    }
-    if stages.is_empty() {
-        let error = Diagnostic::spec("there is no FROM in the Dockerfile");
-        return Err(error.help("begin with `FROM image`, or with `FROM scratch` for an empty one"));
     }
     Ok(stages)
 }
