@@ -1,7 +1,7 @@
 //! Dockerfiles: small ones with a context each, and the tree and config that come of them.
 
 mod add;
-mod case;
+pub mod case;
 mod config;
 mod contexts;
 mod copy;

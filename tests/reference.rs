@@ -3,11 +3,12 @@
 use std::fs;
 use std::process::Command;
 
-const COMMANDS: [&str; 30] = [
+const COMMANDS: [&str; 31] = [
     "build",
     "lock",
     "update",
     "explain",
+    "lint",
     "graph",
     "query",
     "shell",

@@ -52,12 +52,14 @@ impl<'a> Stage<'a> {
     }
 }
 
-/// What stands before the first FROM, and the stages.
-pub(super) fn stages<'a>(
-    instructions: &'a [Instruction],
-    contexts: &'a NamedContexts,
-    declare: impl FnOnce(&'a [Instruction]) -> Result<Scope, Diagnostic>,
-) -> Result<(Scope, Vec<Stage<'a>>), Diagnostic> {
+/// What stands before the first FROM, and each FROM with what follows it.
+pub type Parts<'a> = (&'a [Instruction], Vec<(&'a Instruction, &'a [Instruction])>);
+
+/// A Dockerfile's stages as written.
+///
+/// # Errors
+/// There is no FROM, or something else than ARG stands before it.
+pub fn parts(instructions: &[Instruction]) -> Result<Parts<'_>, Diagnostic> {
     let is_from = |instruction: &Instruction| matches!(instruction.body, Body::From { .. });
     let first = instructions.iter().position(is_from);
     let (before, rest) = instructions.split_at(first.unwrap_or(instructions.len()));
@@ -65,10 +67,23 @@ pub(super) fn stages<'a>(
         let error = Diagnostic::spec(format!("{} before the first FROM", early.keyword.value));
         return Err(error.at(early.span.clone()).help("only ARG and comments may stand before FROM"));
     }
+    if rest.is_empty() {
+        let error = Diagnostic::spec("there is no FROM in the Dockerfile");
+        return Err(error.help("begin with `FROM image`, or with `FROM scratch` for an empty one"));
+    }
+    Ok((before, rest.chunk_by(|_, next| !is_from(next)).filter_map(<[Instruction]>::split_first).collect()))
+}
+
+/// What stands before the first FROM, and the stages.
+pub(super) fn stages<'a>(
+    instructions: &'a [Instruction],
+    contexts: &'a NamedContexts,
+    declare: impl FnOnce(&'a [Instruction]) -> Result<Scope, Diagnostic>,
+) -> Result<(Scope, Vec<Stage<'a>>), Diagnostic> {
+    let (before, parts) = parts(instructions)?;
     let global = declare(before)?;
     let mut stages: Vec<Stage<'a>> = Vec::new();
-    for part in rest.chunk_by(|_, next| !is_from(next)) {
-        let Some((from, instructions)) = part.split_first() else { continue };
+    for (from, instructions) in parts {
         let Body::From { image, name } = &from.body else { continue };
         let value = global.expand(image)?;
         if value.is_empty() {
@@ -88,10 +103,6 @@ pub(super) fn stages<'a>(
         let (image, platform) = (Word { value, span: image.span.clone() }, from.flag("platform"));
         let (is_replaced, instructions) = (own.is_some(), if own.is_some() { &[] } else { instructions });
         stages.push(Stage { span: &from.span, name, image, base, platform, instructions, context, is_replaced });
-    }
-    if stages.is_empty() {
-        let error = Diagnostic::spec("there is no FROM in the Dockerfile");
-        return Err(error.help("begin with `FROM image`, or with `FROM scratch` for an empty one"));
     }
     Ok((global, stages))
 }

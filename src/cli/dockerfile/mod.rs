@@ -24,7 +24,7 @@ use super::unpinned::Unpinned;
 use named_context::named_contexts;
 
 pub(super) use bases::Pinned;
-pub(super) use text::{home, ignore, read};
+pub(super) use text::{context, home, ignore, read};
 
 /// Arguments for a Dockerfile.
 #[derive(clap::Args)]
@@ -96,18 +96,11 @@ impl Dockerfile {
     /// Reads the Dockerfile. Names in it that nothing pins are pinned, in the lock beside it.
     pub(super) fn load(&self, reading: &Reading) -> Result<Loaded, Diagnostic> {
         let Reading { selection, locked, environment, offline, hermetic, tags } = *reading;
-        let context = match selection.targets.as_slice() {
-            [none] if none == ":all" || none == "//..." => PathBuf::from("."),
-            [one] => PathBuf::from(one),
-            several => {
-                let error = Diagnostic::spec(format!("a Dockerfile has one context, not {}", several.len()));
-                return Err(error.help("write `ocify build -f Dockerfile DIRECTORY`"));
-            }
-        };
+        let context = context(&selection.targets, "ocify build -f Dockerfile DIRECTORY")?;
         let workspace = Workspace::at(&context)
             .map_err(|error| Diagnostic::from(error).help("behind the options stands the directory of the context"))?;
         let file = self.file.as_deref().unwrap_or(Path::new("Dockerfile"));
-        let (source, home) = text::read(file, &workspace)?;
+        let (source, home) = read(file, &workspace)?;
         let (settings, _) = tomlspec::load(&workspace)?;
         let platforms = match selection.distinct_platforms() {
             none if none.is_empty() && settings.platforms.is_empty() => vec![settings.platform.clone()],
@@ -122,7 +115,7 @@ impl Dockerfile {
             labels: self.labels.clone(),
             tags: tags.to_vec(),
             contexts: NamedContexts::default(),
-            ignore: text::ignore(file, &workspace)?,
+            ignore: ignore(file, &workspace)?,
             hosts: self.hosts.clone(),
             hermetic: hermetic || settings.hermetic,
             whole: false,

@@ -2,12 +2,24 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, SourceText};
 use crate::path::WorkspacePath;
 use crate::source::{IgnorePatterns, SourceError, Workspace};
+
+/// The directory of the context, which stands in the place of targets; `usage` is how the command is written.
+pub(in crate::cli) fn context(targets: &[String], usage: &str) -> Result<PathBuf, Diagnostic> {
+    match targets {
+        [none] if none == ":all" || none == "//..." => Ok(PathBuf::from(".")),
+        [one] => Ok(PathBuf::from(one)),
+        several => {
+            let error = Diagnostic::spec(format!("a Dockerfile has one context, not {}", several.len()));
+            Err(error.help(format!("write `{usage}`")))
+        }
+    }
+}
 
 /// The Dockerfile's text, and the directory in which its lock lies: its own, or the context's.
 pub(in crate::cli) fn read(file: &Path, context: &Workspace) -> Result<(Arc<SourceText>, Workspace), Diagnostic> {
