@@ -7,6 +7,7 @@ mod copy;
 mod explain;
 mod failures;
 mod language;
+mod mounts;
 mod no_cache;
 mod platforms;
 mod stories;

@@ -1,18 +1,18 @@
 //! One stage as it grows, instruction by instruction.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use crate::diagnostic::{At, Diagnostic, SourceText, Spanned};
 use crate::oci::ImageConfig;
 use crate::path::ImagePath;
 use crate::platform::Platform;
-use crate::target::{self, Base, Chmod, ImageSpec, Label, LayerSpec, Owner, Place, Run, Scrub};
+use crate::target::{self, Base, Chmod, ImageSpec, Label, LayerSpec, Mount, Owner, Place, Run};
 
 use super::config::{healthcheck, ports, truth, value};
 use super::instruction::{Body, Command, Copy, Instruction};
-use super::lower::{Bases, Options, image};
+use super::lower::{Argument, Bases, Options, image};
+use super::mount;
 use super::named_context::NamedContext;
 use super::scope::Scope;
 use super::stage::{From, Stage, from};
@@ -29,22 +29,24 @@ pub(super) struct StageBuild<'a> {
     pub(super) spec: ImageSpec,
     /// Instructions that the image below wants to be run.
     pub(super) triggers: Vec<String>,
-    at: usize,
+    /// What its own ARGs say.
+    pub(super) arguments: Vec<Argument>,
+    pub(super) at: usize,
     platform: Platform,
-    options: &'a Options,
+    pub(super) options: &'a Options,
     global: Scope,
-    scope: Scope,
+    pub(super) scope: Scope,
     /// The whole environment, also the base's.
     env: BTreeMap<String, String>,
     /// Declared ARGs with a value, for commands.
     args: BTreeMap<String, String>,
-    workdir: String,
+    pub(super) workdir: String,
     user: Word,
     shell: Vec<String>,
 }
 
 /// The stages before this one.
-type Builds<'a> = [Option<StageBuild<'a>>];
+pub(super) type Builds<'a> = [Option<StageBuild<'a>>];
 
 impl<'a> StageBuild<'a> {
     /// A stage on an image of a registry, or on nothing.
@@ -76,8 +78,24 @@ impl<'a> StageBuild<'a> {
         let triggers = triggers.filter_map(|text| text.as_str().map(str::to_owned)).collect();
         let workdir = if container.working_dir.is_empty() { "/".to_owned() } else { container.working_dir };
         let shell = container.shell.unwrap_or_else(|| vec!["/bin/sh".into(), "-c".into()]);
-        let (user, args) = (Word { value: container.user, span: None }, BTreeMap::new());
-        StageBuild { label, spec, triggers, at, platform, options, global, scope, env, args, workdir, user, shell }
+        let user = Word { value: container.user, span: None };
+        let (args, arguments) = (BTreeMap::new(), Vec::new());
+        StageBuild {
+            label,
+            spec,
+            triggers,
+            arguments,
+            at,
+            platform,
+            options,
+            global,
+            scope,
+            env,
+            args,
+            workdir,
+            user,
+            shell,
+        }
     }
 
     /// A stage on this one.
@@ -86,6 +104,7 @@ impl<'a> StageBuild<'a> {
             label,
             spec,
             triggers: self.spec.onbuild.clone(),
+            arguments: Vec::new(),
             at,
             platform: self.platform.clone(),
             options: self.options,
@@ -140,8 +159,13 @@ impl<'a> StageBuild<'a> {
             }
             Body::Label(pairs) => self.spec.labels.extend(self.pairs(pairs)?),
             Body::Run { command, heredocs } => {
-                let command = self.run_command(instruction, command, heredocs)?;
-                self.run(instruction, command)?;
+                let (command, script) = self.run_command(instruction, command, heredocs)?;
+                let mut mounts = Vec::new();
+                for flag in instruction.flags.iter().filter(|flag| flag.name.value == "mount") {
+                    mounts.push(self.mount(flag, builds, stages, bases)?);
+                }
+                mounts.extend(script);
+                self.run(instruction, command, mounts)?;
             }
             Body::Copy(copy) => self.copy(instruction, copy, builds, stages, bases)?,
             Body::Cmd(command) => self.spec.cmd = Some(self.argv(command)),
@@ -185,10 +209,12 @@ impl<'a> StageBuild<'a> {
 
     fn arg(&mut self, arguments: &[(Word, Option<Word>)], used: &mut BTreeSet<String>) -> Result<(), Diagnostic> {
         let before = self.scope.clone();
-        for (name, default) in arguments {
-            let name = before.expand(name)?;
+        for (word, default) in arguments {
+            let name = before.expand(word)?;
             let default = default.as_ref().map(|word| before.expand(word)).transpose()?;
             used.insert(name.clone());
+            let argument = Argument { name: name.clone(), default: default.clone(), span: word.span.clone() };
+            self.arguments.push(argument);
             let given = self.options.args.get(&name).cloned();
             let value = given.or(default).or_else(|| self.global.get(&name).map(str::to_owned));
             if let Some(value) = value {
@@ -314,7 +340,7 @@ impl<'a> StageBuild<'a> {
     }
 
     /// What a `--from` that is no directory names.
-    fn base_of(
+    pub(super) fn base_of(
         &self,
         found: From,
         word: &Word,
@@ -344,16 +370,16 @@ impl<'a> StageBuild<'a> {
         Ok(base)
     }
 
-    /// What RUN runs.
+    /// What RUN runs, and the script that it is, if that has to be a file.
     fn run_command(
         &self,
         instruction: &Instruction,
         command: &Command,
         heredocs: &[super::Heredoc],
-    ) -> Result<target::Command, Diagnostic> {
+    ) -> Result<(target::Command, Option<Spanned<Mount>>), Diagnostic> {
         let text = match command {
             Command::Exec(words) if words.first().is_some_and(|program| !program.is_empty()) => {
-                return Ok(target::Command::Argv(words.clone()));
+                return Ok((target::Command::Argv(words.clone()), None));
             }
             Command::Exec(_) => {
                 let error = Diagnostic::spec("RUN needs a program").at(instruction.span.clone());
@@ -364,18 +390,23 @@ impl<'a> StageBuild<'a> {
         let alone = super::heredoc::opening(&text.value).is_some();
         let script = match heredocs {
             [only] if alone && only.content.starts_with("#!") => {
-                let error = Diagnostic::spec("a heredoc with a `#!` line cannot be run yet").at(text.span.clone());
-                return Err(error.help("give it to the program itself, as in RUN python3 <<EOF"));
+                let (script, path) = mount::script(only, &text.span)?;
+                return Ok((target::Command::Argv(vec![path]), Some(script)));
             }
             [only] if alone => only.content.clone(),
             some => some
                 .iter()
                 .fold(text.value.clone(), |text, heredoc| format!("{text}\n{}{}", heredoc.content, heredoc.name)),
         };
-        Ok(target::Command::Argv(self.shell.iter().cloned().chain([script]).collect()))
+        Ok((target::Command::Argv(self.shell.iter().cloned().chain([script]).collect()), None))
     }
 
-    fn run(&mut self, instruction: &Instruction, command: target::Command) -> Result<(), Diagnostic> {
+    fn run(
+        &mut self,
+        instruction: &Instruction,
+        command: target::Command,
+        mounts: Vec<Spanned<Mount>>,
+    ) -> Result<(), Diagnostic> {
         for flag in &instruction.flags {
             let name = &flag.name;
             let refuse = |help: &str| {
@@ -384,12 +415,11 @@ impl<'a> StageBuild<'a> {
                     .help(help))
             };
             match (name.value.as_str(), flag.value.as_ref().map(|value| value.value.as_str())) {
-                ("network", Some("none")) | ("security", Some("sandbox")) => {}
+                ("mount", _) | ("network", Some("none")) | ("security", Some("sandbox")) => {}
                 ("network", _) => {
                     return refuse("commands run without network; take the flag away, or write `--network=none`");
                 }
                 ("security", _) => return refuse("commands run in a sandbox"),
-                ("mount", _) => return refuse("COPY what the command needs, and remove it again in the same RUN"),
                 _ => return refuse("commands see no devices of the machine"),
             }
         }
@@ -405,9 +435,7 @@ impl<'a> StageBuild<'a> {
             ImagePath::parse(absolute("/", &self.workdir)).map_err(|error| Diagnostic::spec(error.to_string()))?;
         let mut env = self.env.clone();
         env.extend(self.args.clone());
-        let (mounts, inputs, outputs) = (Vec::new(), BTreeMap::new(), Vec::new());
-        let (cpus, scrub) = (NonZeroU16::MIN, Scrub::default());
-        let run = Run { command, env, workdir, mounts, inputs, outputs, user, cpus, scrub, timeout: TIMEOUT };
+        let run = Run { env, workdir, mounts, user, timeout: TIMEOUT, ..Run::new(command) };
         self.spec.layers.push(Spanned { value: LayerSpec::Run(run), span: Some(instruction.span.clone()) });
         Ok(())
     }
@@ -432,7 +460,7 @@ fn set(env: &mut Vec<(String, String)>, name: &str, value: &str) {
 }
 
 /// `path` from the directory `from`: absolute, without `.` and `..`.
-fn absolute(from: &str, path: &str) -> String {
+pub(super) fn absolute(from: &str, path: &str) -> String {
     let above = if path.starts_with('/') { "" } else { from };
     let mut names: Vec<&str> = Vec::new();
     for name in above.split('/').chain(path.split('/')) {

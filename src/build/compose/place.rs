@@ -354,6 +354,7 @@ fn contents(place: &Place, composition: &Composition) -> Result<Tree, Diagnostic
     Tree::of([&changes]).map_err(|error| Diagnostic::spec("the contents contradict each other").caused_by(error))
 }
 
+/// True for a tar file, compressed or not.
 fn is_archive(content: &Content) -> bool {
     content.open().is_ok_and(|file| is_tar(BufReader::new(file)))
 }
