@@ -70,6 +70,8 @@ pub enum Action {
         listing: Option<ActionId>,
         /// The fetches of the layer, in the order of their appearance in it.
         fetched: Vec<ActionId>,
+        /// The commits of the layer, in the same way.
+        commits: Vec<ActionId>,
     },
     /// A tree with a layer on top. Gives a tree.
     Merge { below: Option<ActionId>, layer: ActionId },
@@ -116,8 +118,8 @@ impl Action {
             Action::Import { .. } | Action::Fetch { .. } | Action::Git { .. } => Vec::new(),
             Action::Tree { image } => vec![*image],
             Action::List { fetched, .. } => fetched.iter().copied().collect(),
-            Action::Compose { below, from, listing, fetched, .. } => {
-                below.iter().chain(from).chain(listing).chain(fetched).copied().collect()
+            Action::Compose { below, from, listing, fetched, commits, .. } => {
+                below.iter().chain(from).chain(listing).chain(fetched).chain(commits).copied().collect()
             }
             Action::Merge { below, layer } => below.iter().chain([layer]).copied().collect(),
             Action::Encode { layer, .. } => vec![*layer],
@@ -145,13 +147,21 @@ impl Action {
             Action::Git { target, git, .. } => (target, Part::Fetch { title: git.value.title() }),
             Action::List { target, archive, .. } => (target, Part::Archive { title: archive.value.src.value.title() }),
             Action::Encode { target, number, title, .. } | Action::Run { target, number, title, .. } => {
-                (target, Part::Layer { number: *number, title: title.clone() })
+                (target, Part::Layer { number: *number, title: title.clone(), hermetic: self.is_hermetic() })
             }
             Action::Image { target, .. } => (target, Part::Image),
             Action::Index { target, .. } => (target, Part::Index),
             Action::Tree { .. } | Action::Merge { .. } | Action::Compose { .. } => return None,
         };
         Some(Step { target: target.clone(), part })
+    }
+
+    /// False for a command that has the network.
+    pub fn is_hermetic(&self) -> bool {
+        match self {
+            Action::Run { run, .. } => run.value.network.is_hermetic(),
+            _ => true,
+        }
     }
 
     /// Where the user's file asks for the step; `None` where that is not known.

@@ -34,6 +34,11 @@ impl Plan {
         let roots = roots.iter().filter_map(result).collect();
         Ok(Plan { graph: lowering.graph, roots })
     }
+
+    /// True if no step on which this root depends has the network.
+    pub fn is_hermetic(&self, root: &Label) -> bool {
+        self.roots.iter().filter(|(label, _)| label == root).all(|(_, id)| self.graph.is_hermetic(*id))
+    }
 }
 
 impl Names {
@@ -164,6 +169,9 @@ impl<'a> Lowering<'a> {
             let (target, number, title) = (asking.target.clone(), index + 1, layer.value.title());
             let layer = match &layer.value {
                 LayerSpec::Run(run) => {
+                    if self.targets.settings.hermetic && !run.network.is_hermetic() {
+                        self.refuse(not_hermetic(&title).at(layer.span.clone()));
+                    }
                     let run = Spanned { value: run.clone(), span: layer.span.clone() };
                     if let Err(error) = run.value.mounted() {
                         self.refuse(error.at(run.span.clone()));
@@ -193,6 +201,8 @@ impl<'a> Lowering<'a> {
     fn compose(&mut self, layer: &Spanned<LayerSpec>, below: Option<ActionId>, asking: &Asking) -> ActionId {
         let fetches = layer.value.fetches();
         let fetched: Vec<ActionId> = fetches.into_iter().filter_map(|fetch| self.fetch(fetch, asking.target)).collect();
+        let commits = layer.value.commits();
+        let commits: Vec<ActionId> = commits.into_iter().filter_map(|git| self.git(git, asking.target)).collect();
         let from = match &layer.value {
             LayerSpec::Copy(copy) => self.base_tree(&copy.image, asking),
             LayerSpec::Place(place) => place.from.as_ref().and_then(|from| self.base_tree(from, asking)),
@@ -201,12 +211,11 @@ impl<'a> Lowering<'a> {
         let listing = match &layer.value {
             LayerSpec::Archive(archive) => {
                 let archive = Spanned { value: archive.clone(), span: layer.span.clone() };
-                let commit = layer.value.git().and_then(|git| self.git(git, asking.target));
-                Some(self.listing(archive, commit.or(fetched.first().copied()), asking.target))
+                Some(self.listing(archive, commits.first().or(fetched.first()).copied(), asking.target))
             }
             _ => None,
         };
-        self.graph.add(Action::Compose { layer: layer.clone(), below, from, listing, fetched })
+        self.graph.add(Action::Compose { layer: layer.clone(), below, from, listing, fetched, commits })
     }
 
     /// The action that gives the files of a mount; none where there are none.
@@ -329,4 +338,10 @@ impl<'a> Lowering<'a> {
         self.lowered.get_mut(id)?.files = Files::Tree(tree);
         tree
     }
+}
+
+/// A command that has the network, in a build that is to be hermetic.
+fn not_hermetic(title: &str) -> Diagnostic {
+    Diagnostic::spec(format!("`{title}` has the network, and the build is to be hermetic"))
+        .help("fetch what it needs with `fetch(...)`, or build without `--hermetic` and `hermetic` in ocify.toml")
 }

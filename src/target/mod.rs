@@ -16,6 +16,7 @@ mod image;
 mod label;
 mod layer;
 mod mount;
+mod network;
 mod place;
 mod reference;
 mod rule;
@@ -41,7 +42,8 @@ pub use layer::{Accounts, Archive, Copy, Dir, Files, Group, LayerSpec, Symlink, 
 pub use mount::{
     BindMount, CacheMount, Mount, MountSource, PlacedMount, SecretMount, Sharing, SshMount, TmpfsMount, mount_target,
 };
-pub use place::Place;
+pub use network::Network;
+pub use place::{Place, PlaceSource};
 pub use reference::reference;
 pub use rule::{Rule, SelectedImage, Target, distinct};
 pub use run::{Command, Run};
