@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-const COMMANDS: [&str; 31] = [
+const COMMANDS: [&str; 32] = [
     "build",
     "lock",
     "update",
@@ -16,6 +16,7 @@ const COMMANDS: [&str; 31] = [
     "images",
     "inspect",
     "history",
+    "diff",
     "tag",
     "rmi",
     "pull",
