@@ -9,6 +9,8 @@ mod explain;
 mod failures;
 mod history;
 mod language;
+mod mounts;
+mod network;
 mod no_cache;
 mod platforms;
 mod stories;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::diagnostic::{Diagnostic, SourceText, Span, nearest};
 
 use super::instruction::{Body, Flag, Instruction};
+use super::mount;
 use super::named_context::{NamedContext, NamedContexts};
 use super::scope::Scope;
 use super::word::Word;
@@ -140,8 +141,8 @@ pub(super) fn from<'a>(
     let wrong = |message: String, help: &str| Err(Diagnostic::spec(message).at(word.span.clone()).help(help));
     if word.value.contains('$') {
         return wrong(
-            "`--from` takes no variables".into(),
-            "name a stage with FROM $variable AS name, and copy from that",
+            "`from` takes no variables".into(),
+            "name a stage with FROM $variable AS name, and take the files from that",
         );
     }
     if let Ok(index) = word.value.parse::<usize>() {
@@ -177,10 +178,16 @@ pub(super) fn needed(
         }
         left.extend(stages[at].base);
         let triggers = triggers(at)?;
-        for instruction in triggers.iter().chain(stages[at].instructions).filter(|i| matches!(i.body, Body::Copy(_))) {
+        let all = || triggers.iter().chain(stages[at].instructions);
+        for instruction in all().filter(|instruction| matches!(instruction.body, Body::Copy(_))) {
             if let Some(word) = instruction.flag("from").and_then(|flag| flag.value.as_ref())
                 && let From::Stage(index) = from(stages, at, word, contexts)?
             {
+                left.push(index);
+            }
+        }
+        for word in all().flat_map(mount::sources) {
+            if let From::Stage(index) = from(stages, at, &word, contexts)? {
                 left.push(index);
             }
         }
