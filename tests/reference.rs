@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-const COMMANDS: [&str; 32] = [
+const COMMANDS: &[&str] = &[
     "build",
     "lock",
     "update",
