@@ -6,6 +6,7 @@ mod isolation;
 mod mounts;
 mod program;
 mod scrub;
+mod shell;
 mod users;
 
 pub use program::{is_allowed, program, spoken};

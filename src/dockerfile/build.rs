@@ -1,18 +1,17 @@
 //! One stage as it grows, instruction by instruction.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use crate::diagnostic::{At, Diagnostic, SourceText, Spanned};
 use crate::oci::ImageConfig;
 use crate::path::ImagePath;
 use crate::platform::Platform;
-use crate::target::{self, Base, Chmod, ImageSpec, Label, LayerSpec, Mount, Owner, Place, Run, Scrub};
+use crate::target::{self, Base, Chmod, ImageSpec, Label, LayerSpec, Mount, Owner, Place, Run};
 
 use super::config::{healthcheck, ports, truth, value};
 use super::instruction::{Body, Command, Copy, Instruction};
-use super::lower::{Bases, Options, image};
+use super::lower::{Argument, Bases, Options, image};
 use super::mount;
 use super::named_context::NamedContext;
 use super::scope::Scope;
@@ -30,6 +29,8 @@ pub(super) struct StageBuild<'a> {
     pub(super) spec: ImageSpec,
     /// Instructions that the image below wants to be run.
     pub(super) triggers: Vec<String>,
+    /// What its own ARGs say.
+    pub(super) arguments: Vec<Argument>,
     pub(super) at: usize,
     platform: Platform,
     pub(super) options: &'a Options,
@@ -77,8 +78,24 @@ impl<'a> StageBuild<'a> {
         let triggers = triggers.filter_map(|text| text.as_str().map(str::to_owned)).collect();
         let workdir = if container.working_dir.is_empty() { "/".to_owned() } else { container.working_dir };
         let shell = container.shell.unwrap_or_else(|| vec!["/bin/sh".into(), "-c".into()]);
-        let (user, args) = (Word { value: container.user, span: None }, BTreeMap::new());
-        StageBuild { label, spec, triggers, at, platform, options, global, scope, env, args, workdir, user, shell }
+        let user = Word { value: container.user, span: None };
+        let (args, arguments) = (BTreeMap::new(), Vec::new());
+        StageBuild {
+            label,
+            spec,
+            triggers,
+            arguments,
+            at,
+            platform,
+            options,
+            global,
+            scope,
+            env,
+            args,
+            workdir,
+            user,
+            shell,
+        }
     }
 
     /// A stage on this one.
@@ -87,6 +104,7 @@ impl<'a> StageBuild<'a> {
             label,
             spec,
             triggers: self.spec.onbuild.clone(),
+            arguments: Vec::new(),
             at,
             platform: self.platform.clone(),
             options: self.options,
@@ -191,10 +209,12 @@ impl<'a> StageBuild<'a> {
 
     fn arg(&mut self, arguments: &[(Word, Option<Word>)], used: &mut BTreeSet<String>) -> Result<(), Diagnostic> {
         let before = self.scope.clone();
-        for (name, default) in arguments {
-            let name = before.expand(name)?;
+        for (word, default) in arguments {
+            let name = before.expand(word)?;
             let default = default.as_ref().map(|word| before.expand(word)).transpose()?;
             used.insert(name.clone());
+            let argument = Argument { name: name.clone(), default: default.clone(), span: word.span.clone() };
+            self.arguments.push(argument);
             let given = self.options.args.get(&name).cloned();
             let value = given.or(default).or_else(|| self.global.get(&name).map(str::to_owned));
             if let Some(value) = value {
@@ -415,9 +435,7 @@ impl<'a> StageBuild<'a> {
             ImagePath::parse(absolute("/", &self.workdir)).map_err(|error| Diagnostic::spec(error.to_string()))?;
         let mut env = self.env.clone();
         env.extend(self.args.clone());
-        let (inputs, outputs) = (BTreeMap::new(), Vec::new());
-        let (cpus, scrub) = (NonZeroU16::MIN, Scrub::default());
-        let run = Run { command, env, workdir, mounts, inputs, outputs, user, cpus, scrub, timeout: TIMEOUT };
+        let run = Run { env, workdir, mounts, user, timeout: TIMEOUT, ..Run::new(command) };
         self.spec.layers.push(Spanned { value: LayerSpec::Run(run), span: Some(instruction.span.clone()) });
         Ok(())
     }

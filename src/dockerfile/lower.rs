@@ -33,6 +33,8 @@ pub struct Options {
     pub contexts: NamedContexts,
     /// Patterns of what COPY and ADD do not see ([`IgnorePatterns`](crate::source::IgnorePatterns)).
     pub ignore: Vec<String>,
+    /// Every stage is wanted, not only those that `target` needs.
+    pub whole: bool,
 }
 
 /// Who knows the configs of images on which stages stand.
@@ -54,6 +56,18 @@ pub struct Lowered {
     pub root: Label,
     /// Names of `args` for which there is no ARG.
     pub unused: Vec<String>,
+    /// What ARGs say, those of an instruction in its order: first the ones before FROM, then those of each stage.
+    pub arguments: Vec<Argument>,
+}
+
+/// One name of an ARG.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Argument {
+    pub name: String,
+    /// With its variables expanded.
+    pub default: Option<String>,
+    /// The name in the Dockerfile.
+    pub span: Option<Span>,
 }
 
 /// The stages that are needed, as targets of the root package, which is the context.
@@ -61,15 +75,16 @@ pub struct Lowered {
 /// # Errors
 /// What is wrong with an instruction, at its place; a base whose config cannot be had.
 pub fn lower(dockerfile: &Dockerfile, options: &Options, bases: &mut dyn Bases) -> Result<Lowered, Diagnostic> {
-    let mut lowering = Lowering { dockerfile, options, used: BTreeSet::new(), targets: Vec::new() };
+    let mut lowering =
+        Lowering { dockerfile, options, used: BTreeSet::new(), targets: Vec::new(), arguments: Vec::new() };
     let root = match options.platforms.as_slice() {
         [platform] => lowering.image(platform, WorkspacePath::root(), &options.tags, bases)?.label,
         platforms => lowering.index(platforms, bases)?,
     };
-    let Lowering { used, targets, .. } = lowering;
+    let Lowering { used, targets, arguments, .. } = lowering;
     let is_known = |name: &String| used.contains(name) || PROXIES.contains(&name.to_ascii_lowercase().as_str());
     let unused = options.args.keys().filter(|name| !is_known(name)).cloned().collect();
-    Ok(Lowered { targets, root, unused })
+    Ok(Lowered { targets, root, unused, arguments })
 }
 
 struct Lowering<'a> {
@@ -78,6 +93,7 @@ struct Lowering<'a> {
     /// Names of ARGs.
     used: BTreeSet<String>,
     targets: Vec<Target>,
+    arguments: Vec<Argument>,
 }
 
 /// The stage that is asked for.
@@ -112,11 +128,14 @@ impl Lowering<'_> {
         bases: &mut dyn Bases,
     ) -> Result<Root, Diagnostic> {
         let options = self.options;
-        let used = &mut self.used;
-        let declare = |instructions| declare(self.dockerfile, instructions, options, platform, used);
+        let (used, arguments) = (&mut self.used, &mut self.arguments);
+        let declare = |instructions| declare(self.dockerfile, instructions, options, platform, used, arguments);
         let (global, stages) = stages(&self.dockerfile.instructions, &options.contexts, declare)?;
         let wanted = wanted(&stages, options.target.as_deref())?;
-        let needed = needed(&stages, wanted, &options.contexts)?;
+        let needed = match options.whole {
+            true => (0..stages.len()).collect(),
+            false => needed(&stages, wanted, &options.contexts)?,
+        };
         let mut builds: Vec<Option<StageBuild>> = Vec::new();
         for (at, stage) in stages.iter().enumerate() {
             if !needed.contains(&at) {
@@ -132,6 +151,7 @@ impl Lowering<'_> {
             }
             builds.push(Some(build));
         }
+        self.arguments.extend(builds.iter_mut().flatten().flat_map(|build| std::mem::take(&mut build.arguments)));
         if let Some(build) = builds[wanted].as_mut() {
             build.spec.tags = tags.to_vec();
             build.spec.labels.extend(options.labels.iter().cloned());
@@ -153,6 +173,7 @@ fn declare(
     options: &Options,
     platform: &Platform,
     used: &mut BTreeSet<String>,
+    declared: &mut Vec<Argument>,
 ) -> Result<Scope, Diagnostic> {
     let mut scope = Scope::new(dockerfile.directives.escape);
     let platforms = of_platform("TARGET", platform).into_iter().chain(of_platform("BUILD", &options.build_platform));
@@ -166,10 +187,11 @@ fn declare(
     for instruction in instructions {
         let Body::Arg(arguments) = &instruction.body else { continue };
         let before = scope.clone();
-        for (name, default) in arguments {
-            let name = before.expand(name)?;
+        for (word, default) in arguments {
+            let name = before.expand(word)?;
             let default = default.as_ref().map(|word| before.expand(word)).transpose()?;
             used.insert(name.clone());
+            declared.push(Argument { name: name.clone(), default: default.clone(), span: word.span.clone() });
             if let Some(value) = options.args.get(&name).cloned().or(default) {
                 scope.set(name, value);
             }

@@ -29,7 +29,7 @@ pub use directive::Directives;
 pub use expand::{ExpandError, expand, expand_heredoc};
 pub use heredoc::Heredoc;
 pub use instruction::{Body, Command, Copy, Flag, Instruction};
-pub use lower::{Bases, Lowered, Options, lower};
+pub use lower::{Argument, Bases, Lowered, Options, lower};
 pub use named_context::{NamedContext, NamedContexts};
 pub use word::Word;
 

@@ -126,6 +126,7 @@ fn lower(text: &str) -> Result<usize, Diagnostic> {
         labels: Vec::new(),
         tags: Vec::new(),
         ignore: Vec::new(),
+        whole: false,
     };
     let lowered = dockerfile::lower(&dockerfile::parse(&source)?, &options, &mut NoBases)?;
     Ok(lowered.targets.len())

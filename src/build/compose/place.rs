@@ -7,9 +7,9 @@
 //! - Of several sources that come to one path, the last is there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufReader, Read};
+use std::io::BufReader;
 
-use crate::archive::read::{Limits, decompress};
+use crate::archive::read::is_tar;
 use crate::diagnostic::{At, Diagnostic, Spanned};
 use crate::entry::{Content, Entry, Kind, Metadata};
 use crate::path::ImagePath;
@@ -354,20 +354,9 @@ fn contents(place: &Place, composition: &Composition) -> Result<Tree, Diagnostic
     Tree::of([&changes]).map_err(|error| Diagnostic::spec("the contents contradict each other").caused_by(error))
 }
 
-/// True for a tar file, compressed or not: the first block is the header of an entry. Names are not asked.
+/// True for a tar file, compressed or not.
 fn is_archive(content: &Content) -> bool {
-    let Ok(file) = content.open() else { return false };
-    let Ok(mut stream) = decompress(BufReader::new(file), &Limits::default()) else { return false };
-    let mut block = [0; 512];
-    if stream.read_exact(&mut block).is_err() {
-        return false;
-    }
-    // The sum over the header with blanks in place of the sum itself (POSIX ustar, "chksum").
-    let sum: u32 =
-        block.iter().enumerate().map(|(at, &b)| u32::from(if (148..156).contains(&at) { b' ' } else { b })).sum();
-    let stated = String::from_utf8_lossy(&block[148..156]);
-    let stated = u32::from_str_radix(stated.trim_matches(|c: char| c == ' ' || c == '\0'), 8);
-    stated.is_ok_and(|stated| stated == sum)
+    content.open().is_ok_and(|file| is_tar(BufReader::new(file)))
 }
 
 fn unpacked(content: &Content, composition: &Composition) -> Result<Tree, Diagnostic> {

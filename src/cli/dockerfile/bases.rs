@@ -13,12 +13,12 @@ use super::super::resolver::Resolver;
 use super::super::unpinned::image_line;
 
 /// Images of registries as the lock has them; what it lacks is looked up.
-pub(super) struct Pinned<'a> {
-    pub(super) resolver: Resolver<'a>,
-    pub(super) lock: Lock,
-    pub(super) locked: &'a Locked,
+pub(in crate::cli) struct Pinned<'a> {
+    pub(in crate::cli) resolver: Resolver<'a>,
+    pub(in crate::cli) lock: Lock,
+    pub(in crate::cli) locked: &'a Locked,
     /// A line for each name that was looked up.
-    pub(super) added: Vec<String>,
+    pub(in crate::cli) added: Vec<String>,
 }
 
 impl Bases for Pinned<'_> {

@@ -19,10 +19,10 @@ use super::resolver::Resolver;
 use super::selection::{Selected, Selection, key_value};
 use super::unpinned::Unpinned;
 
-use bases::Pinned;
 use named_context::named_contexts;
 
-pub(super) use text::home;
+pub(super) use bases::Pinned;
+pub(super) use text::{home, ignore, read};
 
 /// Arguments for a Dockerfile.
 #[derive(clap::Args)]
@@ -74,6 +74,16 @@ impl Dockerfile {
         self.file.is_some()
     }
 
+    /// The Dockerfile, as it was named.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// The named contexts, as they were given.
+    pub(super) fn contexts(&self) -> impl Iterator<Item = String> {
+        self.contexts.iter().map(|(name, place)| format!("{name}={place}"))
+    }
+
     /// Reads the Dockerfile. Names in it that nothing pins are pinned, in the lock beside it.
     pub(super) fn load(&self, reading: &Reading) -> Result<Loaded, Diagnostic> {
         let Reading { selection, locked, environment, offline, tags } = *reading;
@@ -104,6 +114,7 @@ impl Dockerfile {
             tags: tags.to_vec(),
             contexts: NamedContexts::default(),
             ignore: text::ignore(file, &workspace)?,
+            whole: false,
         };
         let settings = match options.args.get("SOURCE_DATE_EPOCH") {
             None => settings,
@@ -122,7 +133,7 @@ impl Dockerfile {
         let resolver = Resolver { registry: &*registry, client: &client, workspace: &workspace, store: &store };
         let mut bases = Pinned { resolver, lock: Lock::load(&home)?, locked, added: Vec::new() };
         let parsed = dockerfile::parse(&source)?;
-        let Lowered { targets, root, unused } = dockerfile::lower(&parsed, &options, &mut bases)?;
+        let Lowered { targets, root, unused, .. } = dockerfile::lower(&parsed, &options, &mut bases)?;
         for name in unused.iter().filter(|name| *name != "SOURCE_DATE_EPOCH") {
             eprintln!("warning: the Dockerfile has no ARG `{name}`");
         }

@@ -10,7 +10,7 @@ use crate::path::WorkspacePath;
 use crate::source::{IgnorePatterns, SourceError, Workspace};
 
 /// The Dockerfile's text, and the directory in which its lock lies: its own, or the context's.
-pub(super) fn read(file: &Path, context: &Workspace) -> Result<(Arc<SourceText>, Workspace), Diagnostic> {
+pub(in crate::cli) fn read(file: &Path, context: &Workspace) -> Result<(Arc<SourceText>, Workspace), Diagnostic> {
     let unreadable = |error: io::Error| {
         let missing = error.kind() == io::ErrorKind::NotFound;
         let diagnostic = Diagnostic::spec(format!("`{}` cannot be read", file.display())).caused_by(error);
@@ -51,7 +51,7 @@ fn is_stdin(file: &Path) -> bool {
 }
 
 /// The patterns of `<Dockerfile>.dockerignore`, else of `.dockerignore` in the context.
-pub(super) fn ignore(file: &Path, context: &Workspace) -> Result<Vec<String>, Diagnostic> {
+pub(in crate::cli) fn ignore(file: &Path, context: &Workspace) -> Result<Vec<String>, Diagnostic> {
     let mut own = file.as_os_str().to_owned();
     own.push(".dockerignore");
     match std::fs::read_to_string(&own) {
