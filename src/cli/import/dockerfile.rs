@@ -60,6 +60,9 @@ pub(super) struct Arguments {
     lent: Lent,
 }
 
+/// The command line that brings a person into the root of a layer.
+type Shell<'a> = &'a (dyn Fn(&StepTarget, usize) -> String + Sync);
+
 impl Arguments {
     /// An option that only a Dockerfile has.
     pub(super) fn given(&self) -> Option<&'static str> {
@@ -71,6 +74,7 @@ impl Arguments {
             ("--force", self.force),
             ("--locked", self.locked.is_some()),
             ("--offline", self.offline),
+            ("--secret or --ssh", self.lent.words().next().is_some()),
         ];
         given.into_iter().find(|(_, is_given)| *is_given).map(|(option, _)| option)
     }
@@ -171,8 +175,7 @@ pub(super) fn run(file: &Path, arguments: &Arguments, environment: &environment:
     let theirs = TargetGraph::of(&context, settings.clone(), targets, &root)?;
     let lock = bases.lock;
     let secrets = arguments.lent.secrets()?;
-    type Shell<'a> = &'a (dyn Fn(&StepTarget, usize) -> String + Sync);
-    let make = |workspace: &Workspace, targets: &TargetGraph, label: &Label, shell: Shell| {
+    let make = |workspace: &Workspace, targets: &TargetGraph, label: &Label, shell: Shell| -> Result<_, Diagnostic> {
         let plan = Plan::new(targets, std::slice::from_ref(label), &lock)?;
         let steps = plan.graph.iter().filter(|(_, action)| action.title().is_some()).count();
         let progress = Reporter::new(steps, false);
@@ -198,15 +201,15 @@ pub(super) fn run(file: &Path, arguments: &Arguments, environment: &environment:
             (None, _) => Err(Diagnostic::spec(format!("`{label}` is for several platforms")).help("check it for one")),
         }
     };
-    let there = context.root().display().to_string();
-    let of_file = |step: &StepTarget, number: usize| {
-        format!("ocify shell -f {} --target {} {there}@{number}", file.display(), step.label.name)
+    let of_stage = |target: &StepTarget, number| {
+        let (file, directory, name) = (file.display(), directory.display(), &target.label.name);
+        format!("ocify shell -f {file} --target {name} {directory}@{number}")
     };
-    let first: image::Image = make(&context, &theirs, &root, &of_file)?;
+    let of_target = |target: &StepTarget, number| format!("ocify shell {}@{number}", target.label);
+    let first = make(&context, &theirs, &root, &of_stage)?;
     let pattern = [Pattern::One(label.clone())];
     let (ours, _) = shown(|notes| TargetGraph::load(&workspace, &pattern, &BTreeMap::new(), &[], notes))?;
-    let of_spec = |step: &StepTarget, number: usize| format!("ocify shell {}@{number}", step.label);
-    let second = make(&workspace, &ours, &label, &of_spec)?;
+    let second = make(&workspace, &ours, &label, &of_target)?;
     let found = image::compare(&store, &first, &second, false)
         .map_err(|error| Diagnostic::failure("the images cannot be compared").caused_by(error))?;
     print(&found.to_string())?;
