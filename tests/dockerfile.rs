@@ -8,6 +8,7 @@ mod explain;
 mod failures;
 mod language;
 mod mounts;
+mod network;
 mod no_cache;
 mod platforms;
 mod stories;

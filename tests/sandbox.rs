@@ -4,6 +4,7 @@ mod changes;
 mod failures;
 mod isolation;
 mod mounts;
+mod network;
 mod program;
 mod scrub;
 mod shell;

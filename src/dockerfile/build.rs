@@ -14,6 +14,7 @@ use super::instruction::{Body, Command, Copy, Instruction};
 use super::lower::{Argument, Bases, Options, image};
 use super::mount;
 use super::named_context::NamedContext;
+use super::network;
 use super::scope::Scope;
 use super::stage::{From, Stage, from};
 use super::word::Word;
@@ -407,6 +408,7 @@ impl<'a> StageBuild<'a> {
         command: target::Command,
         mounts: Vec<Spanned<Mount>>,
     ) -> Result<(), Diagnostic> {
+        let mut network = network::default(self.options);
         for flag in &instruction.flags {
             let name = &flag.name;
             let refuse = |help: &str| {
@@ -415,10 +417,8 @@ impl<'a> StageBuild<'a> {
                     .help(help))
             };
             match (name.value.as_str(), flag.value.as_ref().map(|value| value.value.as_str())) {
-                ("mount", _) | ("network", Some("none")) | ("security", Some("sandbox")) => {}
-                ("network", _) => {
-                    return refuse("commands run without network; take the flag away, or write `--network=none`");
-                }
+                ("mount", _) | ("security", Some("sandbox")) => {}
+                ("network", _) => network = network::asked(value(flag)?, self.options)?,
                 ("security", _) => return refuse("commands run in a sandbox"),
                 _ => return refuse("commands see no devices of the machine"),
             }
@@ -435,7 +435,9 @@ impl<'a> StageBuild<'a> {
             ImagePath::parse(absolute("/", &self.workdir)).map_err(|error| Diagnostic::spec(error.to_string()))?;
         let mut env = self.env.clone();
         env.extend(self.args.clone());
-        let run = Run { env, workdir, mounts, user, timeout: TIMEOUT, ..Run::new(command) };
+        let (hosts, proxies) = (self.options.hosts.clone(), network::proxies(network, self.options));
+        let given = Run { env, workdir, mounts, user, network, hosts, proxies, ..Run::new(command) };
+        let run = Run { timeout: TIMEOUT, ..given };
         self.spec.layers.push(Spanned { value: LayerSpec::Run(run), span: Some(instruction.span.clone()) });
         Ok(())
     }

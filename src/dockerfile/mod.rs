@@ -17,6 +17,7 @@ mod line;
 mod lower;
 mod mount;
 mod named_context;
+mod network;
 mod scope;
 mod stage;
 mod word;

@@ -111,8 +111,9 @@ pub(super) fn call(
     environments: &Environments,
     variables: &Variables,
 ) -> Call {
-    // A Dockerfile has no inputs and outputs, and says nothing of what is left out.
-    let Run { command, env, workdir, user, mounts: _, inputs: _, outputs: _, cpus: _, timeout: _, scrub: _ } = run;
+    let Run { command, env, workdir, user, .. } = run;
+    // Most commands of a Dockerfile need no network, though all have it: those that do not say by what they are that they do.
+    let network = (!run.network.is_hermetic() && remark(run).is_some()).then(|| Code::text("host"));
     let command = match command {
         Command::Argv(argv) => match argv.as_slice() {
             [shell, option, script] if shell == "/bin/sh" && option == "-c" => self::script(script, written),
@@ -142,6 +143,7 @@ pub(super) fn call(
         .optional("workdir", workdir)
         .optional("user", user)
         .optional("mounts", mounts)
+        .optional("network", network)
 }
 
 /// A map of names to strings.

@@ -16,6 +16,7 @@ mod image;
 mod label;
 mod layer;
 mod mount;
+mod network;
 mod place;
 mod reference;
 mod rule;
@@ -41,6 +42,7 @@ pub use layer::{Accounts, Archive, Copy, Dir, Files, Group, LayerSpec, Symlink, 
 pub use mount::{
     BindMount, CacheMount, Mount, MountSource, PlacedMount, SecretMount, Sharing, SshMount, TmpfsMount, mount_target,
 };
+pub use network::Network;
 pub use place::Place;
 pub use reference::reference;
 pub use rule::{Rule, SelectedImage, Target, distinct};

@@ -105,12 +105,12 @@ fn a_spec_that_was_a_dockerfile_has_its_mounts() {
         return;
     }
     let workspace = workspace(
-        "FROM scratch AS made\nCOPY a.txt /\nFROM scratch\nCOPY step /step\n\
+        "FROM scratch AS made\nCOPY a.txt /\nFROM scratch\nCOPY step /bin/\n\
          RUN --mount=target=/all --mount=source=sub/b.txt,target=/one --mount=from=made,target=/m,rw \
          --mount=type=cache,target=/c,id=x,sharing=locked,mode=0700,uid=3 --mount=type=tmpfs,target=/t,size=1m \
          --mount=type=secret,id=s --mount=type=ssh,required=false \
-         [\"/step\", \"must\", \";\", \"cp\", \"/all/sub/b.txt\", \"/b\", \";\", \"cp\", \"/m/a.txt\", \"/a\", \";\", \"cp\", \"/one\", \"/d\"]\n\
-         RUN <<E\n#!/step cat\nE\n",
+         [\"/bin/step\", \"must\", \";\", \"cp\", \"/all/sub/b.txt\", \"/b\", \";\", \"cp\", \"/m/a.txt\", \"/a\", \";\", \"cp\", \"/one\", \"/d\"]\n\
+         RUN <<E\n#!/bin/step cat\nE\n",
         &[("a.txt", "A"), ("*sub/b.txt", "B")],
     );
     fs::copy(sandbox::program(), workspace.path("c/step")).unwrap();
@@ -124,7 +124,8 @@ fn a_spec_that_was_a_dockerfile_has_its_mounts() {
         "tmpfs(\"/t\", size = 1048576)",
         "secret(\"s\", required = False)",
         "ssh(required = False)",
-        "bind(write(\"/E\", \"#!/step cat\\n\", mode = \"0755\"), \"/run/heredoc/E\", source = \"/E\")",
+        "write(\"/E\", \"#!/bin/step cat\\n\", mode = \"0755\")",
+        "source = \"/E\"",
     ] {
         assert!(spec.contains(part), "{part}\n{spec}");
     }

@@ -139,6 +139,8 @@ pub(super) fn run(file: &Path, arguments: &Arguments, environment: &environment:
             labels: Vec::new(),
             tags: Vec::new(),
             ignore: ignore(file, &context)?,
+            hosts: Vec::new(),
+            hermetic: settings.hermetic,
             whole: false,
         },
         name: name.to_owned(),
