@@ -7,6 +7,7 @@ mod mounts;
 mod network;
 mod program;
 mod scrub;
+mod shell;
 mod users;
 
 pub use program::{is_allowed, program};

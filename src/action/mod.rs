@@ -127,6 +127,14 @@ impl Action {
         }
     }
 
+    /// The tree on which a layer stands; `None` for an empty one, and for what is no layer.
+    pub fn below(&self) -> Option<ActionId> {
+        match self {
+            Action::Compose { below, .. } | Action::Run { below, .. } => *below,
+            _ => None,
+        }
+    }
+
     /// The step that the action is; `None` for one that is part of another's work.
     pub fn step(&self) -> Option<Step> {
         let (target, part) = match self {

@@ -8,11 +8,12 @@ use std::time::Duration;
 use crate::action::key::Preimage;
 use crate::action::miss::Miss;
 use crate::action::record::{BuildRecord, StepResult};
-use crate::action::{Action, ActionId, Part, Step};
+use crate::action::{Action, ActionId, Part, Step, StepTarget};
 use crate::diagnostic::{At, Diagnostic, Span};
 use crate::entry::Entry;
 use crate::fetch::Client;
 use crate::image::Registry;
+use crate::sandbox::LetIn;
 use crate::source::{StatCache, Workspace};
 use crate::store::Store;
 use crate::target::Settings;
@@ -42,6 +43,10 @@ pub struct Context<'a> {
     pub secrets: &'a Secrets,
     /// Time since some moment before the build. It reaches reports only.
     pub clock: &'a (dyn Fn() -> Duration + Sync),
+    /// The command line that brings a person into the root of a layer of a target, by its number.
+    pub shell: &'a (dyn Fn(&StepTarget, usize) -> String + Sync),
+    /// Is told of each command that failed, and may let somebody into its root.
+    pub visitors: Option<&'a (dyn Fn(&Diagnostic, LetIn) + Sync)>,
     /// Earlier builds to compare with, in place of the last one of each target.
     pub against: Option<&'a [BuildRecord]>,
 }

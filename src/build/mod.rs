@@ -23,6 +23,7 @@ mod run;
 mod schedule;
 mod scrub;
 mod secrets;
+mod shell;
 
 pub use anew::Anew;
 pub use baseline::{base_of, layer_steps};
@@ -32,3 +33,4 @@ pub use rootfs::import_rootfs;
 pub use run::{Built, Options, build, complete, records_of, steps};
 pub use schedule::{How, Progress};
 pub use secrets::Secrets;
+pub use shell::shell;

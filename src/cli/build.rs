@@ -2,22 +2,25 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crate::build::{Anew, Built, Context, Options, build};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::image::ImageOrIndex;
 use crate::plan::{Names, Plan, TargetGraph};
+use crate::sandbox::LetIn;
 use crate::target::Label;
 
 use super::delivery::Delivery;
 use super::dockerfile::{Dockerfile, Reading};
+use super::guest::Guest;
 use super::lent::Lent;
 use super::locked::{self, Locked};
 use super::progress::Reporter;
 use super::registries::{Supplied, supplied};
 use super::selection::{Selected, Selection};
-use super::{environment, print, record};
+use super::{environment, print, record, report, shell};
 
 /// Build targets into the store, and print the label and digest of each.
 #[derive(clap::Args)]
@@ -59,6 +62,9 @@ pub(super) struct Arguments {
     /// After a failure, go on with what does not depend on it
     #[arg(short, long)]
     keep_going: bool,
+    /// After a command failed, run a shell in the root as it left it
+    #[arg(long)]
+    shell_on_failure: bool,
     /// Write what was built of what to FILE, for `ocify explain --against FILE` here or on another machine
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
@@ -93,6 +99,13 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     let steps = plan.graph.iter().filter(|(_, action)| action.title().is_some()).count();
     let progress = Reporter::new(steps, arguments.quiet);
     let begun = Instant::now();
+    let visited = AtomicBool::new(false);
+    let visitors = |error: &Diagnostic, let_in: LetIn| {
+        // Of several commands that fail at the same time, the first one is enough.
+        if !visited.swap(true, Ordering::Relaxed) {
+            progress.pause(|| visit(error, let_in));
+        }
+    };
     let context = Context {
         workspace: &workspace,
         settings: &targets.settings,
@@ -102,6 +115,10 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         progress: &progress,
         secrets: &secrets,
         clock: &|| begun.elapsed(),
+        shell: &|target, number| {
+            shell::line((&arguments.dockerfile, selection, &arguments.lent, *hermetic), target, number)
+        },
+        visitors: if arguments.shell_on_failure { Some(&visitors) } else { None },
         against: None,
     };
     let records = arguments.record.is_some();
@@ -122,6 +139,22 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     arguments.delivery.write(&targets, &built, &store)?;
     arguments.delivery.publish(&targets, &built, client.as_deref(), &store, arguments.quiet)?;
     print_lines(&built)
+}
+
+/// Shows the error, and lets the person look around.
+fn visit(error: &Diagnostic, let_in: LetIn) {
+    eprint!("{}", report::render(error));
+    let guest = match Guest::new(&[]) {
+        Ok(Some(guest)) => guest,
+        Ok(None) => return eprintln!("warning: no shell, as there is no terminal, and nothing to read on stdin"),
+        Err(error) => return eprintln!("warning: no shell, as stdin cannot be read: {error}"),
+    };
+    let mut guest = guest.greeted("where the command failed; what is changed here is thrown away".into());
+    let_in(&mut guest);
+    let program = guest.program().to_owned();
+    if let Some(Err(error)) = guest.into_ending() {
+        eprint!("{}", report::render(&shell::refused(&program, error)));
+    }
 }
 
 impl Arguments {

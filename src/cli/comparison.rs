@@ -12,7 +12,7 @@ use super::locked::Locked;
 use super::progress::Reporter;
 use super::registries::{Supplied, supplied};
 use super::selection::{Selected, Selection};
-use super::{environment, record};
+use super::{environment, record, shell};
 
 /// Arguments of commands that compare builds.
 #[derive(clap::Args)]
@@ -57,6 +57,10 @@ impl Comparison {
             progress: &Reporter::new(0, true),
             secrets: &self.lent.secrets()?,
             clock: &|| begun.elapsed(),
+            shell: &|target, number| {
+                shell::line((&self.dockerfile, &self.selection, &self.lent, self.hermetic), target, number)
+            },
+            visitors: None,
             against: against.as_deref(),
         };
         steps(&Plan::new(&targets, &roots, &lock)?, &context)

@@ -26,6 +26,12 @@ pub(super) struct Lent {
 }
 
 impl Lent {
+    /// The arguments, as they were given: names of secrets and of where they are.
+    pub(super) fn words(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let secrets = self.secrets.iter().map(|text| ("--secret", text.as_str()));
+        secrets.chain(self.agents.iter().map(|text| ("--ssh", text.as_str())))
+    }
+
     /// The values, which are read now.
     ///
     /// # Errors

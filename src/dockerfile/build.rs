@@ -1,14 +1,13 @@
 //! One stage as it grows, instruction by instruction.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use crate::diagnostic::{At, Diagnostic, SourceText, Spanned};
 use crate::oci::ImageConfig;
 use crate::path::ImagePath;
 use crate::platform::Platform;
-use crate::target::{self, Base, Chmod, ImageSpec, Label, LayerSpec, Owner, Place, Run, Scrub};
+use crate::target::{self, Base, Chmod, ImageSpec, Label, LayerSpec, Owner, Place, Run};
 
 use super::config::{healthcheck, ports, truth, value};
 use super::instruction::{Body, Command, Copy, Instruction};
@@ -427,19 +426,14 @@ impl<'a> StageBuild<'a> {
         let mut env = self.env.clone();
         env.extend(self.args.clone());
         let run = Run {
-            command,
             env,
             workdir,
-            mounts: Vec::new(),
-            inputs: BTreeMap::new(),
-            outputs: Vec::new(),
             user,
-            cpus: NonZeroU16::MIN,
             network,
             hosts: self.options.hosts.clone(),
             proxies: network::proxies(network, self.options),
-            scrub: Scrub::default(),
             timeout: TIMEOUT,
+            ..Run::new(command)
         };
         self.spec.layers.push(Spanned { value: LayerSpec::Run(run), span: Some(instruction.span.clone()) });
         Ok(())

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 
 use serde::{Deserialize, Serialize};
+use signal_hook::low_level::signal_name;
 
 use crate::path::ImagePath;
 use crate::tree::{ExtractError, TreeError};
@@ -36,6 +37,17 @@ pub enum SandboxError {
         /// The end of what the step wrote.
         output: String,
     },
+}
+
+impl SandboxError {
+    /// The error with what the step wrote as it may be shown.
+    #[must_use]
+    pub fn shown(self, shown: impl Fn(&str) -> String) -> Self {
+        match self {
+            SandboxError::Failed { ending, output } => SandboxError::Failed { ending, output: shown(&output) },
+            error => error,
+        }
+    }
 }
 
 /// What the helper was doing.
@@ -128,7 +140,10 @@ impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Ending::Exited(code) => write!(f, "ended with exit code {code}"),
-            Ending::Killed(signal) => write!(f, "was ended by signal {signal}"),
+            Ending::Killed(signal) => match signal_name(*signal) {
+                Some(name) => write!(f, "was ended by signal {signal} ({name})"),
+                None => write!(f, "was ended by signal {signal}"),
+            },
             Ending::TimedOut => f.write_str("took longer than its `timeout`"),
         }
     }

@@ -88,6 +88,18 @@ pub(super) fn close_from(first: RawFd) {
     unsafe { libc::syscall(libc::SYS_close_range, first as libc::c_uint, libc::c_uint::MAX, 0) };
 }
 
+/// The far end of a new terminal, to which no path need lead.
+pub(super) fn far_end(near: &OwnedFd) -> io::Result<OwnedFd> {
+    let unlocked: c_int = 0;
+    let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
+    // SAFETY: the kernel reads a number; a new descriptor has no other owner.
+    unsafe {
+        checked(libc::ioctl(near.as_raw_fd(), libc::TIOCSPTLCK as _, &unlocked).into())?;
+        let fd = checked(libc::ioctl(near.as_raw_fd(), libc::TIOCGPTPEER as _, flags).into())?;
+        Ok(OwnedFd::from_raw_fd(fd as RawFd))
+    }
+}
+
 /// Memory is laid out in the same way in every run of a program.
 pub(super) fn fix_memory_layout() -> io::Result<()> {
     // SAFETY: personality touches no memory.

@@ -27,7 +27,7 @@ pub(super) const FILES: &str = "files";
 #[derive(Serialize, Deserialize)]
 pub(super) struct Request {
     pub tier: Tier,
-    /// `None` to find out only whether there can be a sandbox.
+    /// `None` if only a visitor comes, or to find out whether there can be a sandbox.
     pub command: Option<Command>,
     /// It has the machine's network.
     pub network: bool,
@@ -39,6 +39,25 @@ pub(super) struct Request {
     pub facts: Vec<Fact>,
     /// What is mounted in the root, each before what lies in it.
     pub mounts: Vec<Mount>,
+    /// Stdout of the helper is the desk at which a visitor may come: a byte with stdin, stdout and stderr of the program, unless
+    /// it gets a terminal, and [`Visiting`]; or the end of the stream if nobody does. Where there is a command, after it has
+    /// failed.
+    pub desk: bool,
+}
+
+/// What a visitor wants.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Visiting {
+    pub command: Command,
+    /// With a terminal of this size, the near end of which is given back.
+    pub window: Option<Window>,
+}
+
+/// How large a terminal is, in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    pub rows: u16,
+    pub columns: u16,
 }
 
 /// Something that is mounted in the step's root.
@@ -68,7 +87,7 @@ pub(super) enum What {
 }
 
 /// A program with its arguments.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Command {
     /// At least one; the first is looked for in `PATH` if it has no slash.
     pub argv: Vec<String>,
@@ -94,8 +113,8 @@ pub(super) struct Fact {
     pub gid: u32,
 }
 
-/// A line from the helper. `Failed` is the last one, or else `Ended`, `Found` for each file if the step succeeded, and
-/// `Complete`.
+/// A line from the helper. `Failed` is the last one, or else `Ended`, `Found` for each file if the step succeeded, `Ended` of a
+/// visit, and `Complete`.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Message {

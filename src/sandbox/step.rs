@@ -18,6 +18,7 @@ use super::launch::{choose_cpus, launch, prepare};
 use super::mount::{self, Mount, MountKind};
 use super::names;
 use super::request::{Command, Fact, LOWER, Request, UPPER, User};
+use super::visit::{Guests, OnFailure, Visitor};
 
 /// What is run.
 pub struct Step<'a> {
@@ -49,7 +50,32 @@ pub struct Step<'a> {
 /// # Errors
 /// The sandbox is refused; the step ends with another exit code than 0, by a signal, or not in time; what it leaves behind
 /// cannot be in a layer.
-pub fn run(step: &Step, place: &Path, output: &mut (dyn FnMut(&[u8]) + Send)) -> Result<Changeset, SandboxError> {
+pub fn run(
+    step: &Step,
+    place: &Path,
+    output: &mut (dyn FnMut(&[u8]) + Send),
+    on_failure: Option<OnFailure>,
+) -> Result<Changeset, SandboxError> {
+    let guests = on_failure.map_or(Guests::Nobody, Guests::OnFailure);
+    let (request, below) = set_up(step, place, true)?;
+    let begun = time_in(place, "begun")?;
+    let found = launch(request, place, output, (&command(step), guests))?;
+    let ended = time_in(place, "ended")?;
+    changes(found, &below, &place.join(UPPER), step.epoch, begun..=ended)
+}
+
+/// Lets a visitor look around, in the empty directory `place`, as [`run`] would run the step, whose program and time do not
+/// count.
+///
+/// # Errors
+/// The sandbox is refused. How the visitor's program ends, the visitor is told.
+pub fn visit(step: &Step, place: &Path, visitor: &mut dyn Visitor) -> Result<(), SandboxError> {
+    let (request, _) = set_up(step, place, false)?;
+    launch(request, place, &mut |_| (), (&command(step), Guests::Now(visitor))).map(drop)
+}
+
+/// Makes the step's root in `place`, and what is asked of the helper: to run the step, or nothing.
+fn set_up<'a>(step: &'a Step, place: &Path, runs: bool) -> Result<(Request, Below<'a>), SandboxError> {
     let tier = Tier::of_process();
     let skipped = extract_for_step(step.below, &place.join(LOWER))?;
     prepare(place)?;
@@ -73,15 +99,14 @@ pub fn run(step: &Step, place: &Path, output: &mut (dyn FnMut(&[u8]) + Send)) ->
     let stubs = mounts.stubs;
     let facts = facts(step.below, tier, &hidden);
     let below = Below { tree: step.below, facts: facts.iter().map(|fact| fact.path.clone()).collect(), hidden, stubs };
-    let Step { argv, env, workdir, user, .. } = step;
-    let command = Command { argv: argv.clone(), env: env.clone(), workdir: workdir.clone(), user: user.clone() };
     let timeout = u64::try_from(step.timeout.as_millis()).unwrap_or(u64::MAX);
-    let (command, network, cpus) = (Some(command), step.network, choose_cpus(step.cpus));
-    let request = Request { tier, command, network, cpus, timeout, facts, mounts: mounts.requests };
-    let begun = time_in(place, "begun")?;
-    let found = launch(&request, place, output)?;
-    let ended = time_in(place, "ended")?;
-    changes(found, &below, &place.join(UPPER), step.epoch, begun..=ended)
+    let (command, network, cpus) = (runs.then(|| command(step)), step.network, choose_cpus(step.cpus));
+    Ok((Request { tier, command, network, cpus, timeout, facts, mounts: mounts.requests, desk: false }, below))
+}
+
+fn command(step: &Step) -> Command {
+    let Step { argv, env, workdir, user, .. } = step;
+    Command { argv: argv.clone(), env: env.clone(), workdir: workdir.clone(), user: user.clone() }
 }
 
 /// The directory whose metadata the step's root has.

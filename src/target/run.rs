@@ -78,6 +78,17 @@ pub struct Run {
     pub scrub: Scrub,
 }
 
+impl Run {
+    /// A command with nothing else said about it.
+    pub fn new(command: Command) -> Self {
+        let (env, workdir, user, scrub) = (BTreeMap::new(), ImagePath::root(), None, Scrub::default());
+        let (mounts, inputs, outputs) = (Vec::new(), BTreeMap::new(), Vec::new());
+        let (network, hosts, proxies) = (Network::None, Vec::new(), BTreeMap::new());
+        let (cpus, timeout) = (one(), hour());
+        Run { command, env, workdir, user, mounts, inputs, outputs, cpus, network, hosts, proxies, timeout, scrub }
+    }
+}
+
 /// What is run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]

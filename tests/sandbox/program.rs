@@ -130,6 +130,18 @@ pub fn spoken(run: &Run) -> String {
 
 /// Runs `ocify` as somebody.
 pub fn build_as(workspace: &Workspace, who: Who, arguments: &[&str]) -> Run {
+    let mut command = command_as(workspace, who, arguments);
+    loop {
+        match command.output() {
+            // Another thread's child has not closed the copy of the binary yet.
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+            output => return Run::from(output.unwrap()),
+        }
+    }
+}
+
+/// A command line of `ocify` as somebody, not run yet.
+pub fn command_as(workspace: &Workspace, who: Who, arguments: &[&str]) -> Command {
     let mut command = workspace.command(arguments);
     command.env("OCIFY_CANARY", "a secret of the machine").env("HOME", workspace.root());
     if who == Who::User && rustix::process::geteuid().is_root() {
@@ -145,13 +157,7 @@ pub fn build_as(workspace: &Workspace, who: Who, arguments: &[&str]) -> Run {
         own.env("OCIFY_CANARY", "a secret of the machine").env("HOME", workspace.root()).uid(USER).gid(USER);
         command = own;
     }
-    loop {
-        match command.output() {
-            // Another thread's child has not closed the copy of the binary yet.
-            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
-            output => return Run::from(output.unwrap()),
-        }
-    }
+    command
 }
 
 fn give(path: &Path) {

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -67,6 +68,12 @@ static int bytecode(const char *path, const char *source) {
     int written = (int)write(file, header, sizeof header);
     close(file);
     return written;
+}
+
+static struct winsize window(void) {
+    struct winsize size = {0};
+    ioctl(0, TIOCGWINSZ, &size);
+    return size;
 }
 
 static int show(const char *path) {
@@ -204,6 +211,12 @@ static void obey(int given, char **a) {
     else if (ORDER("say", 1)) printf("%s\n", path);
     else if (ORDER("write", 2)) said(order, path, put(path, a[2], O_TRUNC));
     else if (ORDER("append", 2)) said(order, path, put(path, a[2], O_APPEND));
+    else if (ORDER("window", 0)) {
+        int terminal = open("/dev/tty", O_RDWR);
+        printf("terminal %d of its own %d, %d rows, %d columns\n", isatty(0), terminal >= 0, window().ws_row, window().ws_col);
+    } else if (ORDER("until", 1)) {
+        while (window().ws_row != number(path)) usleep(1000);
+    } else if (ORDER("tell", 1)) fprintf(stderr, "%s\n", path);
     else if (ORDER("noise", 1)) said(order, path, noise(path));
     else if (ORDER("pyc", 2)) said(order, path, bytecode(path, a[2]));
     else if (ORDER("mkdir", 1)) said(order, path, mkdir(path, 0777));
@@ -272,13 +285,31 @@ static void obey(int given, char **a) {
     }
 }
 
-int main(int count, char **arguments) {
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    for (int start = 1; start < count;) {
+static void obey_all(int count, char **words) {
+    for (int start = 0; start < count;) {
         int end = start;
-        while (end < count && strcmp(arguments[end], ";")) end++;
-        if (end > start) obey(end - start - 1, arguments + start);
+        while (end < count && strcmp(words[end], ";")) end++;
+        if (end > start) obey(end - start - 1, words + start);
         start = end + 1;
     }
+}
+
+// Orders as a line of a shell.
+static void obey_line(char *line) {
+    char *words[1000];
+    int count = 0;
+    for (char *word = strtok(line, " \n"); word && count < 1000; word = strtok(NULL, " \n")) words[count++] = word;
+    obey_all(count, words);
+}
+
+// As `sh`, orders come from `-c` or from stdin.
+int main(int count, char **arguments) {
+    char line[65536];
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    const char *name = strrchr(arguments[0], '/');
+    int is_shell = name && !strcmp(name, "/sh");
+    if (is_shell && count == 3) obey_line(strncpy(line, arguments[2], sizeof line - 1));
+    else if (is_shell) while (fgets(line, sizeof line, stdin)) obey_line(line);
+    else obey_all(count - 1, arguments + 1);
     return 0;
 }

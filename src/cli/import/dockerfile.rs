@@ -183,6 +183,8 @@ pub(super) fn run(file: &Path, arguments: &Arguments, environment: &environment:
             clock: &|| begun.elapsed(),
             against: None,
             secrets: &Secrets::default(),
+            shell: &|target, number| format!("ocify shell {}@{number}", target.label),
+            visitors: None,
         };
         let Built { targets: built, failure, .. } = build(&plan, &context, Options::default());
         progress.clear();

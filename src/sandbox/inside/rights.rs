@@ -2,7 +2,7 @@
 
 use std::io;
 
-use rustix::fs::{Gid, Uid, fchown};
+use rustix::fs::{FileType, Gid, Uid, fchown, fstat};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::stdio::{stderr, stdout};
@@ -65,9 +65,12 @@ pub(super) fn drop_capabilities(tier: Tier, user: &User) -> io::Result<()> {
 /// ID changes on capabilities").
 pub(super) fn become_user(user: &User) -> io::Result<()> {
     let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
-    // A program that opens /dev/stdout opens the pipe anew.
-    fchown(stdout(), Some(uid), Some(gid))?;
-    fchown(stderr(), Some(uid), Some(gid))?;
+    // A program that opens /dev/stdout opens the pipe anew. What a visitor brought may be another's terminal.
+    for output in [stdout(), stderr()] {
+        if FileType::from_raw_mode(fstat(output)?.st_mode) == FileType::Fifo {
+            fchown(output, Some(uid), Some(gid))?;
+        }
+    }
     let groups: Vec<Gid> = user.groups.iter().map(|&group| Gid::from_raw(group)).collect();
     set_thread_groups(&groups)?;
     set_thread_res_gid(gid, gid, gid)?;
