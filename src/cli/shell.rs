@@ -160,7 +160,7 @@ fn code(ending: Ending) -> u8 {
     match ending {
         Ending::Exited(code) => u8::try_from(code).unwrap_or(1),
         Ending::Killed(signal) => u8::try_from(128 + signal).unwrap_or(1),
-        Ending::TimedOut => 1,
+        Ending::TimedOut | Ending::DiskFull => 1,
     }
 }
 

@@ -12,7 +12,7 @@ use rustix::thread::{
 };
 
 use super::super::Tier;
-use super::super::request::User;
+use super::super::request::{LARGEST_FILE, User};
 
 /// What package managers and their scripts need: to own, mark and make files for others, to change users, to send
 /// signals to them, and to `chroot`. In the single-user tier they reach only what belongs to the one user.
@@ -77,8 +77,12 @@ pub(super) fn become_user(user: &User) -> io::Result<()> {
     Ok(set_thread_res_uid(uid, uid, uid)?)
 }
 
-/// Sets limits that are the same on every machine, as far as it allows them.
-pub(super) fn limit() -> io::Result<()> {
+/// Sets limits that are the same on every machine, as far as it allows them. `memory` is the most that each process may have.
+pub(super) fn limit(memory: Option<u64>) -> io::Result<()> {
+    set(Resource::Fsize, LARGEST_FILE, LARGEST_FILE)?;
+    if let Some(memory) = memory {
+        set(Resource::Data, memory, memory)?;
+    }
     set(Resource::Core, 0, 0)?;
     set(Resource::Nproc, PROCESSES, PROCESSES)?;
     set(Resource::Nofile, OPEN_FILES.0, OPEN_FILES.1)
