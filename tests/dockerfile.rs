@@ -1,12 +1,15 @@
 //! Dockerfiles: small ones with a context each, and the tree and config that come of them.
 
+mod add;
 mod case;
 mod config;
 mod contexts;
 mod copy;
 mod explain;
 mod failures;
+mod history;
 mod language;
+mod mounts;
 mod network;
 mod no_cache;
 mod platforms;

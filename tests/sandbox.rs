@@ -11,4 +11,4 @@ mod scrub;
 mod shell;
 mod users;
 
-pub use program::{is_allowed, program};
+pub use program::{is_allowed, program, spoken};

@@ -140,7 +140,7 @@ impl<'a> Executor<'a> {
                 let (changes, layers) = results.composed(*layer);
                 Output::Files(files(below).with(changes, layers)?)
             }
-            Action::Compose { layer, below, from, listing, fetched } => {
+            Action::Compose { layer, below, from, listing, fetched, commits } => {
                 let (below, from) = (files(below), files(from));
                 let composition = Composition {
                     workspace,
@@ -152,6 +152,7 @@ impl<'a> Executor<'a> {
                     from: &from,
                     listing: listing.map(|id| results.listing(id)),
                     fetched: fetched.iter().map(|id| results.content(*id)).collect(),
+                    commits: commits.iter().map(|id| results.content(*id)).collect(),
                 };
                 Output::Composed(Arc::new(compose(layer, &composition)?), from.layers)
             }

@@ -69,15 +69,15 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         _ => return Err(Diagnostic::spec("a shell runs in one image").help("name one target")),
     };
     let selection = Selection { targets: vec![place.to_owned()], ..selection.clone() };
-    let reading =
-        Reading { selection: &selection, locked, environment, offline: *offline, hermetic: *hermetic, tags: &[] };
+    let (offline, hermetic) = (*offline, *hermetic);
+    let reading = Reading { selection: &selection, locked, environment, offline, hermetic, tags: &[] };
     let Selected { workspace, lock, targets, roots, .. } = dockerfile.or_specs(&reading)?;
     let [root] = roots.as_slice() else {
         let names: Vec<String> = roots.iter().map(ToString::to_string).collect();
         let error = Diagnostic::spec(format!("a shell runs in one image, not in {}", names.len()));
         return Err(error.help(format!("name one of {}", names.join(", "))));
     };
-    let Supplied { registry, store, .. } = supplied(environment, &targets.settings, *offline)?;
+    let Supplied { registry, store, .. } = supplied(environment, &targets.settings, offline)?;
 
     let plan = ShellPlan::new(&targets, root, step, &lock)?;
     if !quiet {
@@ -92,11 +92,11 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         settings: &targets.settings,
         store: &store,
         registry: &*registry,
-        client: &environment::fetcher(*offline),
+        client: &environment::fetcher(offline),
         progress: &Reporter::new(steps, *quiet),
         secrets: &lent.secrets()?,
         clock: &|| begun.elapsed(),
-        shell: &|target, number| line((dockerfile, &selection, lent, *hermetic), target, number),
+        shell: &|target, number| line((dockerfile, &selection, lent, hermetic), target, number),
         visitors: None,
         against: None,
     };

@@ -1,10 +1,12 @@
 //! The stages of a Dockerfile, and which of them are needed.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use crate::diagnostic::{Diagnostic, Span, nearest};
+use crate::diagnostic::{Diagnostic, SourceText, Span, nearest};
 
 use super::instruction::{Body, Flag, Instruction};
+use super::mount;
 use super::named_context::{NamedContext, NamedContexts};
 use super::scope::Scope;
 use super::word::Word;
@@ -28,6 +30,22 @@ pub(super) struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
+    /// Its ONBUILD instructions.
+    pub(super) fn triggers(&self) -> Vec<String> {
+        let text = |instruction: &Instruction| match &instruction.body {
+            Body::Onbuild(word) => Some(word.value.clone()),
+            _ => None,
+        };
+        self.instructions.iter().filter_map(text).collect()
+    }
+
+    /// What an ONBUILD of the image below says.
+    pub(super) fn trigger(&self, text: &str) -> Result<Vec<Instruction>, Diagnostic> {
+        let name = format!("ONBUILD of {}", self.image.value);
+        let source = Arc::new(SourceText { name, text: text.to_owned() });
+        Ok(super::parse(&source)?.instructions)
+    }
+
     /// The named context that is in the place of the stage.
     fn replacement(&self) -> Option<&'a NamedContext> {
         self.context.filter(|_| self.is_replaced)
@@ -123,8 +141,8 @@ pub(super) fn from<'a>(
     let wrong = |message: String, help: &str| Err(Diagnostic::spec(message).at(word.span.clone()).help(help));
     if word.value.contains('$') {
         return wrong(
-            "`--from` takes no variables".into(),
-            "name a stage with FROM $variable AS name, and copy from that",
+            "`from` takes no variables".into(),
+            "name a stage with FROM $variable AS name, and take the files from that",
         );
     }
     if let Ok(index) = word.value.parse::<usize>() {
@@ -143,21 +161,32 @@ pub(super) fn from<'a>(
     }
 }
 
-/// The stages that `wanted` needs, itself included.
+/// The stages that `wanted` needs, itself included. `triggers` are the instructions that the image below a stage wants to be run.
 ///
 /// # Errors
 /// As [`from`].
-pub(super) fn needed(stages: &[Stage], wanted: usize, contexts: &NamedContexts) -> Result<BTreeSet<usize>, Diagnostic> {
+pub(super) fn needed(
+    stages: &[Stage],
+    wanted: usize,
+    contexts: &NamedContexts,
+    triggers: &mut dyn FnMut(usize) -> Result<Vec<Instruction>, Diagnostic>,
+) -> Result<BTreeSet<usize>, Diagnostic> {
     let (mut needed, mut left) = (BTreeSet::new(), vec![wanted]);
     while let Some(at) = left.pop() {
         if !needed.insert(at) {
             continue;
         }
         left.extend(stages[at].base);
-        for instruction in stages[at].instructions.iter().filter(|i| matches!(i.body, Body::Copy(_))) {
+        let triggers = triggers(at)?;
+        for instruction in triggers.iter().chain(stages[at].instructions).filter(|i| matches!(i.body, Body::Copy(_))) {
             if let Some(word) = instruction.flag("from").and_then(|flag| flag.value.as_ref())
                 && let From::Stage(index) = from(stages, at, word, contexts)?
             {
+                left.push(index);
+            }
+        }
+        for word in stages[at].instructions.iter().flat_map(mount::sources) {
+            if let From::Stage(index) = from(stages, at, &word, contexts)? {
                 left.push(index);
             }
         }

@@ -20,6 +20,7 @@ mod known;
 mod listing;
 mod names;
 mod place;
+mod remote;
 mod run;
 mod stage;
 mod tidy;

@@ -164,6 +164,9 @@ fn script(text: &str, written: Option<&Span>) -> Code {
 
 /// What a reader should know of a command: that what it brings is pinned by nothing, and what could take its place.
 pub(super) fn remark(run: &Run) -> Option<String> {
+    if !run.mounts.is_empty() {
+        return Some("# ocify: mounts: those of the Dockerfile are missing here; see `mounts` of `run`.".to_owned());
+    }
     let argv = run.command.argv();
     let text = argv.join(" ");
     if let Some((_, packages)) = INSTALLERS.iter().find(|(command, _)| text.contains(command)) {

@@ -39,9 +39,11 @@ pub use git::Git;
 pub use image::{Healthcheck, HistoryEntry, ImageSpec, IndexSpec};
 pub use label::{Label, LabelError, Pattern};
 pub use layer::{Accounts, Archive, Copy, Dir, Files, Group, LayerSpec, Symlink, User, Write};
-pub use mount::{BindMount, CacheMount, Mount, MountSource, PlacedMount, SecretMount, Sharing, SshMount, TmpfsMount};
+pub use mount::{
+    BindMount, CacheMount, Mount, MountSource, PlacedMount, SecretMount, Sharing, SshMount, TmpfsMount, mount_target,
+};
 pub use network::Network;
-pub use place::Place;
+pub use place::{Place, PlaceSource};
 pub use reference::reference;
 pub use rule::{Rule, SelectedImage, Target, distinct};
 pub use run::{Command, Run};
