@@ -105,7 +105,8 @@ pub(super) fn new_variable(
 
 /// The call.
 pub(super) fn call(run: &Run, written: Option<&Span>, environments: &Environments, variables: &Variables) -> Call {
-    let Run { command, env, workdir, user, cpus: _, timeout: _, scrub: _ } = run;
+    // The rest is as it is in every RUN.
+    let Run { command, env, workdir, user, .. } = run;
     let command = match command {
         Command::Argv(argv) => match argv.as_slice() {
             [shell, option, script] if shell == "/bin/sh" && option == "-c" => self::script(script, written),

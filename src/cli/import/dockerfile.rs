@@ -6,7 +6,8 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crate::build::{Built, Context, Options, build};
+use crate::action::StepTarget;
+use crate::build::{Built, Context, Options, Secrets, build};
 use crate::diagnostic::Diagnostic;
 use crate::dockerfile::{self, Lowered, NamedContexts};
 use crate::image::{self, ImageOrIndex};
@@ -166,7 +167,8 @@ pub(super) fn run(file: &Path, arguments: &Arguments, environment: &environment:
     let Lowered { targets, root, .. } = dockerfile::lower(&parsed, &options.build, &mut bases)?;
     let theirs = TargetGraph::of(&context, settings.clone(), targets, &root)?;
     let lock = bases.lock;
-    let make = |workspace: &Workspace, targets: &TargetGraph, label: &Label| -> Result<image::Image, Diagnostic> {
+    type Shell<'a> = &'a (dyn Fn(&StepTarget, usize) -> String + Sync);
+    let make = |workspace: &Workspace, targets: &TargetGraph, label: &Label, shell: Shell| {
         let plan = Plan::new(targets, std::slice::from_ref(label), &lock)?;
         let steps = plan.graph.iter().filter(|(_, action)| action.title().is_some()).count();
         let progress = Reporter::new(steps, false);
@@ -178,7 +180,10 @@ pub(super) fn run(file: &Path, arguments: &Arguments, environment: &environment:
             registry: &*registry,
             client: &environment::fetcher(arguments.offline),
             progress: &progress,
+            secrets: &Secrets::default(),
             clock: &|| begun.elapsed(),
+            shell,
+            visitors: None,
             against: None,
         };
         let Built { targets: built, failure, .. } = build(&plan, &context, Options::default());
@@ -189,10 +194,13 @@ pub(super) fn run(file: &Path, arguments: &Arguments, environment: &environment:
             (None, _) => Err(Diagnostic::spec(format!("`{label}` is for several platforms")).help("check it for one")),
         }
     };
-    let first = make(&context, &theirs, &root)?;
+    let first = make(&context, &theirs, &root, &|target, number| {
+        let (file, stage, directory) = (file.display(), &target.label.name, directory.display());
+        format!("ocify shell -f {file} --target {stage} {directory}@{number}")
+    })?;
     let pattern = [Pattern::One(label.clone())];
     let (ours, _) = shown(|notes| TargetGraph::load(&workspace, &pattern, &BTreeMap::new(), &[], notes))?;
-    let second = make(&workspace, &ours, &label)?;
+    let second = make(&workspace, &ours, &label, &|target, number| format!("ocify shell {}@{number}", target.label))?;
     let found = image::compare(&store, &first, &second, false)
         .map_err(|error| Diagnostic::failure("the images cannot be compared").caused_by(error))?;
     print(&found.to_string())?;
