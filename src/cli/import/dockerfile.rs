@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::action::StepTarget;
-use crate::build::{Built, Context, Options, Secrets, build};
+use crate::build::{Built, Context, Options, build};
 use crate::diagnostic::Diagnostic;
 use crate::dockerfile::{self, Lowered, NamedContexts};
 use crate::image::{self, ImageOrIndex};
@@ -18,6 +18,7 @@ use crate::target::{Label, Pattern};
 use crate::tomlspec;
 
 use super::super::dockerfile::{Pinned, ignore, read};
+use super::super::lent::Lent;
 use super::super::locked::{self, Locked};
 use super::super::progress::Reporter;
 use super::super::registries::{Supplied, supplied};
@@ -55,7 +56,12 @@ pub(super) struct Arguments {
     /// Do not use the network: what the store lacks is not to be had
     #[arg(long)]
     offline: bool,
+    #[command(flatten)]
+    lent: Lent,
 }
+
+/// The command line that brings a person into the root of a layer.
+type Shell<'a> = &'a (dyn Fn(&StepTarget, usize) -> String + Sync);
 
 impl Arguments {
     /// An option that only a Dockerfile has.
@@ -68,6 +74,7 @@ impl Arguments {
             ("--force", self.force),
             ("--locked", self.locked.is_some()),
             ("--offline", self.offline),
+            ("--secret or --ssh", self.lent.words().next().is_some()),
         ];
         given.into_iter().find(|(_, is_given)| *is_given).map(|(option, _)| option)
     }
@@ -132,6 +139,8 @@ pub(super) fn run(file: &Path, arguments: &Arguments, environment: &environment:
             labels: Vec::new(),
             tags: Vec::new(),
             ignore: ignore(file, &context)?,
+            hosts: Vec::new(),
+            hermetic: settings.hermetic,
             whole: false,
         },
         name: name.to_owned(),
@@ -167,8 +176,8 @@ pub(super) fn run(file: &Path, arguments: &Arguments, environment: &environment:
     let Lowered { targets, root, .. } = dockerfile::lower(&parsed, &options.build, &mut bases)?;
     let theirs = TargetGraph::of(&context, settings.clone(), targets, &root)?;
     let lock = bases.lock;
-    type Shell<'a> = &'a (dyn Fn(&StepTarget, usize) -> String + Sync);
-    let make = |workspace: &Workspace, targets: &TargetGraph, label: &Label, shell: Shell| {
+    let secrets = arguments.lent.secrets()?;
+    let make = |workspace: &Workspace, targets: &TargetGraph, label: &Label, shell: Shell| -> Result<_, Diagnostic> {
         let plan = Plan::new(targets, std::slice::from_ref(label), &lock)?;
         let steps = plan.graph.iter().filter(|(_, action)| action.title().is_some()).count();
         let progress = Reporter::new(steps, false);
@@ -180,7 +189,7 @@ pub(super) fn run(file: &Path, arguments: &Arguments, environment: &environment:
             registry: &*registry,
             client: &environment::fetcher(arguments.offline),
             progress: &progress,
-            secrets: &Secrets::default(),
+            secrets: &secrets,
             clock: &|| begun.elapsed(),
             shell,
             visitors: None,
@@ -194,13 +203,15 @@ pub(super) fn run(file: &Path, arguments: &Arguments, environment: &environment:
             (None, _) => Err(Diagnostic::spec(format!("`{label}` is for several platforms")).help("check it for one")),
         }
     };
-    let first = make(&context, &theirs, &root, &|target, number| {
-        let (file, stage, directory) = (file.display(), &target.label.name, directory.display());
-        format!("ocify shell -f {file} --target {stage} {directory}@{number}")
-    })?;
+    let of_stage = |target: &StepTarget, number| {
+        let (file, directory, name) = (file.display(), directory.display(), &target.label.name);
+        format!("ocify shell -f {file} --target {name} {directory}@{number}")
+    };
+    let of_target = |target: &StepTarget, number| format!("ocify shell {}@{number}", target.label);
+    let first = make(&context, &theirs, &root, &of_stage)?;
     let pattern = [Pattern::One(label.clone())];
     let (ours, _) = shown(|notes| TargetGraph::load(&workspace, &pattern, &BTreeMap::new(), &[], notes))?;
-    let second = make(&workspace, &ours, &label, &|target, number| format!("ocify shell {}@{number}", target.label))?;
+    let second = make(&workspace, &ours, &label, &of_target)?;
     let found = image::compare(&store, &first, &second, false)
         .map_err(|error| Diagnostic::failure("the images cannot be compared").caused_by(error))?;
     print(&found.to_string())?;
