@@ -1,6 +1,7 @@
 //! Stories of `run`: what a step leaves in its layer, when it runs again, what it cannot reach, and how it fails.
 
 mod changes;
+mod confinement;
 mod failures;
 mod isolation;
 mod limits;

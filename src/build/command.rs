@@ -40,6 +40,13 @@ const SHOWN: usize = 20;
 /// A longer line is shown in pieces, in bytes.
 const LONGEST_LINE: usize = 8 << 10;
 
+/// The exit code of a shell whose program was ended by SIGSYS.
+const SYSTEM_CALL: i32 = 128 + libc::SIGSYS;
+/// What ends a program in that way.
+const FOREIGN: &str = "a system call of another kind of processor ended it: programs for 32-bit processors, such as those of \
+    linux/386, do not run in the sandbox; an emulator that is registered for them with the kernel (qemu-user with its \
+    binfmt_misc entry) can run them";
+
 /// What a command changed.
 struct Ran {
     result: StepResult,
@@ -263,6 +270,10 @@ fn ended(action: &Action, ending: Ending, output: &str, shell: Option<ShellLine>
     let wrote = match &lines[lines.len().saturating_sub(SHOWN)..] {
         [] => format!("{memory}it wrote nothing"),
         last => format!("{memory}the end of what it wrote:\n{}", last.join("\n")),
+    };
+    let wrote = match ending {
+        Ending::Killed(libc::SIGSYS) | Ending::Exited(SYSTEM_CALL) => format!("{FOREIGN}\n\n{wrote}"),
+        _ => wrote,
     };
     error.help(match (shell, action) {
         (Some(shell), Action::Run { target, number, .. }) => {

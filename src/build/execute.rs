@@ -29,6 +29,9 @@ use super::report::Report;
 use super::schedule::{How, Progress, Results};
 use super::secrets::Secrets;
 
+/// Is told of a command that failed, and may let somebody into its root.
+type Visitors<'a> = dyn Fn(&Diagnostic, LetIn) + Sync + 'a;
+
 /// What a build works on.
 pub struct Context<'a> {
     pub workspace: &'a Workspace,
@@ -46,7 +49,7 @@ pub struct Context<'a> {
     /// The command line that brings a person into the root of a layer of a target, by its number.
     pub shell: &'a (dyn Fn(&StepTarget, usize) -> String + Sync),
     /// Is told of each command that failed, and may let somebody into its root.
-    pub visitors: Option<&'a (dyn Fn(&Diagnostic, LetIn) + Sync)>,
+    pub visitors: Option<&'a Visitors<'a>>,
     /// Earlier builds to compare with, in place of the last one of each target.
     pub against: Option<&'a [BuildRecord]>,
 }
