@@ -3,6 +3,7 @@
 mod changes;
 mod failures;
 mod isolation;
+mod limits;
 mod mounts;
 mod network;
 mod program;

@@ -1,6 +1,7 @@
 //! Commands that run in the image below.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::time::Duration;
 
@@ -203,6 +204,7 @@ impl Executor<'_> {
             hosts: run.hosts.clone(),
             cpus: run.cpus.get().into(),
             timeout: Duration::from_secs(run.timeout.into()),
+            memory: run.memory.map(NonZeroU64::get),
             epoch,
         }))
     }
@@ -252,9 +254,15 @@ pub(super) fn failed(
 fn ended(action: &Action, ending: Ending, output: &str, shell: Option<ShellLine>) -> Diagnostic {
     let error = Diagnostic::failure(format!("`{}` {ending}", action.title().unwrap_or_default()));
     let lines: Vec<String> = output.lines().map(plain).collect();
+    let memory = match (ending, action) {
+        (Ending::Killed(libc::SIGKILL), Action::Run { run, .. }) if run.value.memory.is_some() => {
+            "it may have used more than its `memory`; "
+        }
+        _ => "",
+    };
     let wrote = match &lines[lines.len().saturating_sub(SHOWN)..] {
-        [] => "it wrote nothing".to_owned(),
-        last => format!("the end of what it wrote:\n{}", last.join("\n")),
+        [] => format!("{memory}it wrote nothing"),
+        last => format!("{memory}the end of what it wrote:\n{}", last.join("\n")),
     };
     error.help(match (shell, action) {
         (Some(shell), Action::Run { target, number, .. }) => {

@@ -115,7 +115,9 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         progress: &progress,
         secrets: &secrets,
         clock: &|| begun.elapsed(),
-        shell: &|target, number| shell::line((&arguments.dockerfile, selection, &arguments.lent), target, number),
+        shell: &|target, number| {
+            shell::line((&arguments.dockerfile, selection, &arguments.lent, *hermetic), target, number)
+        },
         visitors: if arguments.shell_on_failure { Some(&visitors) } else { None },
         against: None,
     };

@@ -57,7 +57,9 @@ impl Comparison {
             progress: &Reporter::new(0, true),
             secrets: &self.lent.secrets()?,
             clock: &|| begun.elapsed(),
-            shell: &|target, number| shell::line((&self.dockerfile, &self.selection, &self.lent), target, number),
+            shell: &|target, number| {
+                shell::line((&self.dockerfile, &self.selection, &self.lent, self.hermetic), target, number)
+            },
             visitors: None,
             against: against.as_deref(),
         };

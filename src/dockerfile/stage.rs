@@ -189,14 +189,15 @@ pub(super) fn needed(
         }
         left.extend(stages[at].base);
         let triggers = triggers(at)?;
-        for instruction in triggers.iter().chain(stages[at].instructions).filter(|i| matches!(i.body, Body::Copy(_))) {
+        let all = || triggers.iter().chain(stages[at].instructions);
+        for instruction in all().filter(|instruction| matches!(instruction.body, Body::Copy(_))) {
             if let Some(word) = instruction.flag("from").and_then(|flag| flag.value.as_ref())
                 && let From::Stage(index) = from(stages, at, word, contexts)?
             {
                 left.push(index);
             }
         }
-        for word in stages[at].instructions.iter().flat_map(mount::sources) {
+        for word in all().flat_map(mount::sources) {
             if let From::Stage(index) = from(stages, at, &word, contexts)? {
                 left.push(index);
             }

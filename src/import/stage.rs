@@ -153,7 +153,8 @@ impl Importer<'_> {
                 });
                 let remark = run::remark(run);
                 known.command(&run.command.argv().join(" "));
-                let call = run::call(run, written, environments, &self.variables);
+                let mounts = self.mounts(run, stage);
+                let call = run::call(run, mounts, written, environments, &self.variables);
                 vec![Layer { comments: remark.into_iter().collect(), call }]
             }
             LayerSpec::Place(place) => self.placed(place, stage, known),
@@ -162,31 +163,17 @@ impl Importer<'_> {
         }
     }
 
-    fn placed(&mut self, place: &Place, stage: &Stage, known: &mut Known) -> Vec<Layer> {
+    pub(super) fn placed(&mut self, place: &Place, stage: &Stage, known: &mut Known) -> Vec<Layer> {
+        let origin = place.from.as_ref().map(|from| self.origin(&from.value, from.span.as_ref()));
         let mut placing =
             Placing { place, variables: &self.variables, listing: self.listing, known, own: &self.options.own };
-        let Some(from) = &place.from else {
+        let Some((image, known)) = &origin else {
             return match place.srcs.is_empty() && place.contents.is_empty() {
                 true => placing.workdir(),
                 false => placing.from_context(),
             };
         };
-        let nothing = Known::nothing();
-        let base;
-        let (image, origin) = match &from.value {
-            Base::Target(label) => match self.written.get(&label.to_string()) {
-                Some(written) => (Code::Raw(written.variable.clone()), &written.known),
-                None => (Code::text(label.to_string()), &nothing),
-            },
-            Base::Oci(image) => {
-                let name =
-                    from.span.as_ref().map_or_else(|| image.reference.to_string(), |span| span.text().to_owned());
-                base = self.configs.get(&name).map_or_else(Known::nothing, Known::base);
-                (Code::text(&name), &base)
-            }
-            _ => (Code::Call(Call::new("scratch")), &nothing),
-        };
-        let origin = Origin { image: image.clone(), known: origin };
+        let origin = Origin { image: image.clone(), known };
         let (text, names) = (&mut self.text, &mut self.names);
         let mut gather = |command: String| {
             let target = names.target(&format!("{}-copied", stage.name));

@@ -191,6 +191,33 @@ static int groups(void) {
     return count;
 }
 
+static int fill(const char *path, int megabytes) {
+    static char block[1 << 20];
+    memset(block, 'x', sizeof block);
+    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    if (file < 0) return -1;
+    for (int i = 0; i < megabytes; i++)
+        if (write(file, block, sizeof block) != sizeof block) return -1;
+    return close(file);
+}
+
+static int hog(int megabytes) {
+    for (int i = 0; i < megabytes; i++) {
+        char *block = malloc(1 << 20);
+        if (!block) return -1;
+        memset(block, i + 1, 1 << 20);
+    }
+    return 0;
+}
+
+static int resize(const char *path, const char *bytes) {
+    int file = open(path, O_WRONLY | O_CREAT, 0666);
+    if (file < 0) return -1;
+    int result = ftruncate(file, strtoll(bytes, NULL, 0));
+    close(file);
+    return result;
+}
+
 static void fork_all(void) {
     long count = 0;
     for (; count < 100000; count++) {
@@ -254,6 +281,9 @@ static void obey(int given, char **a) {
     else if (ORDER("cat", 1)) said(order, path, show(path));
     else if (ORDER("ls", 1)) said(order, path, list(path));
     else if (ORDER("id", 0)) printf("%d %d %d %d\n", getuid(), geteuid(), getgid(), getegid());
+    else if (ORDER("fill", 2)) said(order, path, fill(path, number(a[2])));
+    else if (ORDER("size", 2)) said(order, path, resize(path, a[2]));
+    else if (ORDER("hog", 1)) said(order, path, hog(number(path)));
     else if (ORDER("groups", 0)) said(order, "all", groups());
     else if (ORDER("orphan", 1)) said(order, path, write_orphaned(path));
     else if (ORDER("setuid", 1)) said(order, path, setuid((uid_t)number(path)));

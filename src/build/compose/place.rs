@@ -422,7 +422,6 @@ fn tree_of(entries: impl IntoIterator<Item = Entry>) -> Result<Tree, Diagnostic>
     Tree::of([&changes]).map_err(|error| Diagnostic::spec("the contents contradict each other").caused_by(error))
 }
 
-/// True for a tar file, compressed or not.
 fn is_archive(content: &Content) -> bool {
     content.open().is_ok_and(|file| is_tar(BufReader::new(file)))
 }

@@ -88,6 +88,11 @@ impl Dockerfile {
         self.file.as_deref()
     }
 
+    /// What `--add-host` says.
+    pub(super) fn hosts(&self) -> impl Iterator<Item = String> + '_ {
+        self.hosts.iter().map(|(name, address)| format!("{name}={address}"))
+    }
+
     /// The named contexts, as they were given.
     pub(super) fn contexts(&self) -> impl Iterator<Item = String> {
         self.contexts.iter().map(|(name, place)| format!("{name}={place}"))
