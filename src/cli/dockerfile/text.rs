@@ -46,7 +46,27 @@ pub(in crate::cli) fn home(file: &Path, context: &Path) -> Result<Workspace, Dia
     Ok(Workspace::at(directory)?)
 }
 
-fn is_stdin(file: &Path) -> bool {
+/// The text of a Dockerfile in the context, the directory of its lock, and what is ignored.
+pub(super) fn inside(
+    file: &Path,
+    context: &Workspace,
+) -> Result<(Arc<SourceText>, Workspace, Vec<String>), Diagnostic> {
+    let path = |text: &str| WorkspacePath::parse(text).map_err(|error| Diagnostic::spec(error.to_string()));
+    let name = file.to_string_lossy();
+    let source = context.read_spec(&path(&name)?).map_err(|error| {
+        let error = Diagnostic::spec(format!("`{name}` cannot be read in the context")).caused_by(error);
+        error.help("`-f` names a file of a context that is an archive or a repository")
+    })?;
+    let own = match context.read_spec(&path(&format!("{name}.dockerignore"))?) {
+        Ok(source) => patterns(&source.text)?,
+        Err(SourceError::NotFound { .. }) => ignore_of(context)?,
+        Err(error) => return Err(error.into()),
+    };
+    let directory = file.parent().map(Path::to_string_lossy).unwrap_or_default();
+    Ok((source, Workspace::at(context.locate(&path(&directory)?)?)?, own))
+}
+
+pub(super) fn is_stdin(file: &Path) -> bool {
     file.as_os_str() == "-"
 }
 
