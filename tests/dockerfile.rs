@@ -1,6 +1,7 @@
 //! Dockerfiles: small ones with a context each, and the tree and config that come of them.
 
 mod add;
+mod archives;
 pub mod case;
 mod config;
 mod contexts;

@@ -71,7 +71,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     let selection = Selection { targets: vec![place.to_owned()], ..selection.clone() };
     let (offline, hermetic) = (*offline, *hermetic);
     let reading = Reading { selection: &selection, locked, environment, offline, hermetic, tags: &[] };
-    let Selected { workspace, lock, targets, roots, .. } = dockerfile.or_specs(&reading)?;
+    let Selected { workspace, lock, targets, roots, unpacked: _unpacked, .. } = dockerfile.or_specs(&reading)?;
     let [root] = roots.as_slice() else {
         let names: Vec<String> = roots.iter().map(ToString::to_string).collect();
         let error = Diagnostic::spec(format!("a shell runs in one image, not in {}", names.len()));

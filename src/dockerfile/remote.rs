@@ -39,14 +39,17 @@ pub(super) fn source(word: &Word, instruction: &Instruction) -> Result<Option<Pl
 }
 
 /// True for a repository: one of a scheme that only git has, or a URL whose path ends with `.git`.
-pub(super) fn is_git(text: &str) -> bool {
+pub fn is_git(text: &str) -> bool {
     let path = text.split(['#', '?']).next().unwrap_or(text);
     let is_of_git = ["git://", "ssh://", "git@"].iter().any(|start| text.starts_with(start));
     is_of_git || (path.starts_with("http://") || path.starts_with("https://")) && path.ends_with(".git")
 }
 
-/// `URL#REF:DIRECTORY`.
-pub(super) fn repository(text: &str) -> Result<(RepositoryUrl, RefName, Option<&str>), NameError> {
+/// The repository, the ref and the directory of `URL#REF:DIRECTORY`.
+///
+/// # Errors
+/// The URL or the ref is none.
+pub fn repository(text: &str) -> Result<(RepositoryUrl, RefName, Option<&str>), NameError> {
     let (url, fragment) = text.split_once('#').unwrap_or((text, ""));
     let (name, directory) = fragment.split_once(':').unwrap_or((fragment, ""));
     // As scp takes it, `user@host:path`.
