@@ -56,7 +56,7 @@ impl Executor<'_> {
         compression: Compression,
     ) -> Result<(Done, How), Diagnostic> {
         let epoch = self.context.settings.epoch;
-        let root: Vec<Entry> = below.tree.entries().collect();
+        let root: Vec<Entry> = below.tree(self.context.store)?.entries().collect();
         let preimage = Preimage::run(&root, &run.value, epoch, platform, sandbox::VERSION);
         let find = || self.ran_before(&preimage, compression);
         if self.explaining {

@@ -121,25 +121,29 @@ impl<'a> Executor<'a> {
             Action::Index { target, span, spec, images } => {
                 return self.index(action, (target, span.as_ref()), spec, images, results);
             }
-            Action::Tree { image } => Output::Files(FileSystem::of_image(store, results.image(*image))?),
+            Action::Tree { image } => Output::Files(FileSystem::of_image(results.image(*image))),
             Action::Merge { below, layer } => {
                 let (changes, layers) = results.composed(*layer);
-                Output::Files(files(below).with(changes, layers)?)
+                Output::Files(files(below).with(changes.clone(), layers, store)?)
             }
             Action::Compose { layer, below, from, listing, fetched } => {
                 let (below, from) = (files(below), files(from));
-                let composition = Composition {
-                    workspace,
-                    digests: &self.digests,
-                    store,
-                    progress,
-                    epoch: i64::from(settings.epoch),
-                    below: &below,
-                    from: &from,
-                    listing: listing.map(|id| results.listing(id)),
-                    fetched: fetched.iter().map(|id| results.content(*id)).collect(),
-                };
-                Output::Composed(Arc::new(compose(layer, &composition)?), from.layers)
+                let composed = below.look(store, |looked| {
+                    let composition = Composition {
+                        workspace,
+                        digests: &self.digests,
+                        store,
+                        progress,
+                        epoch: i64::from(settings.epoch),
+                        below: looked,
+                        files: &below,
+                        from: &from,
+                        listing: listing.map(|id| results.listing(id)),
+                        fetched: fetched.iter().map(|id| results.content(*id)).collect(),
+                    };
+                    compose(layer, &composition)
+                });
+                Output::Composed(Arc::new(composed?), from.layers)
             }
         };
         Ok((Done { output, report: None }, How::Done))

@@ -5,7 +5,7 @@ use crate::entry::{Content, Entry, Kind, Metadata};
 use crate::path::{ImagePath, WorkspacePath};
 use crate::source::SourceKind;
 use crate::target::{FileSource, Files, Sources};
-use crate::tree::Changeset;
+use crate::tree::{Below, Changeset};
 
 use super::owner::Owners;
 use super::placement::{Placement, join};
@@ -101,7 +101,7 @@ impl<'a> Look<'a> {
     /// happens to hold `tmp/` must not turn 1777 into 0755.
     fn directory(&self, path: ImagePath) -> Entry {
         let mut entry = self.entry(path, self.files.dir_mode.map_or(0o755, |mode| mode.0), Kind::Directory);
-        if let Some(node) = self.composition.below.tree.get(&entry.path)
+        if let Some(node) = self.composition.below.get(&entry.path)
             && node.kind.is_directory()
         {
             if self.files.dir_mode.is_none() {

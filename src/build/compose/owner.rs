@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::path::ImagePath;
 use crate::target::{Id, Owner};
+use crate::tree::Below;
 
 use super::Composition;
 
@@ -59,7 +60,7 @@ impl<'a> Owners<'a> {
         let mut unknown = Vec::new();
         let mut known = |file: &str, one: Owner| {
             let path = ImagePath::parse(format!("etc/{file}")).map_err(|error| Diagnostic::spec(error.to_string()))?;
-            let has_file = self.composition.below.tree.resolve(&path).is_ok();
+            let has_file = self.composition.below.resolve(&path).is_ok();
             match self.resolve(&one) {
                 Ok(found) => Ok(Some(found)),
                 Err(error) if has_file => {
@@ -100,7 +101,7 @@ impl<'a> Owners<'a> {
 /// The text of `/etc/passwd` or `/etc/group` below the layer; empty if there is none.
 pub(super) fn read_database(composition: &Composition, file: &str) -> Result<String, Diagnostic> {
     let path = ImagePath::parse(format!("etc/{file}")).expect("a plain path");
-    let bytes = composition.below.read(composition.store, &path, LIMIT)?.unwrap_or_default();
+    let bytes = composition.files.read(composition.store, &path, LIMIT)?.unwrap_or_default();
     String::from_utf8(bytes).map_err(|_| Diagnostic::failure(format!("`{path}` of the image is not UTF-8")))
 }
 
