@@ -2,7 +2,13 @@
 
 mod case;
 mod config;
+mod contexts;
 mod copy;
+mod explain;
 mod failures;
 mod language;
+mod mounts;
+mod network;
+mod no_cache;
+mod platforms;
 mod stories;

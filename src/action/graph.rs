@@ -36,6 +36,11 @@ impl ActionGraph {
         id
     }
 
+    /// Removes all actions from `end` on.
+    pub fn truncate(&mut self, end: ActionId) {
+        self.actions.truncate(end.0);
+    }
+
     /// The action at `id`.
     pub fn get(&self, id: ActionId) -> &Action {
         &self.actions[id.0]
@@ -54,6 +59,20 @@ impl ActionGraph {
     /// All actions, each after its inputs.
     pub fn iter(&self) -> impl Iterator<Item = (ActionId, &Action)> {
         self.actions.iter().enumerate().map(|(index, action)| (ActionId(index), action))
+    }
+
+    /// True if neither the action nor any that it depends on is a command that has the network.
+    pub fn is_hermetic(&self, id: ActionId) -> bool {
+        let (mut seen, mut left) = (vec![false; self.len()], vec![id]);
+        while let Some(id) = left.pop() {
+            if !std::mem::replace(&mut seen[id.0], true) {
+                if !self.get(id).is_hermetic() {
+                    return false;
+                }
+                left.extend(self.get(id).inputs());
+            }
+        }
+        true
     }
 
     /// For each action, those that take its result.

@@ -74,7 +74,14 @@ pub enum Action {
     /// A tree with a layer on top. Gives a tree.
     Merge { below: Option<ActionId>, layer: ActionId },
     /// Writes a composed layer into the store. Gives a layer.
-    Encode { target: StepTarget, number: usize, title: String, layer: ActionId, compression: Compression },
+    Encode {
+        target: StepTarget,
+        number: usize,
+        title: String,
+        span: Option<Span>,
+        layer: ActionId,
+        compression: Compression,
+    },
     /// Runs a command in the image below and writes what it changed into the store. Gives a changeset and a layer.
     Run {
         target: StepTarget,
@@ -83,6 +90,8 @@ pub enum Action {
         run: Spanned<Run>,
         /// The tree in which it runs; `None` for an empty one.
         below: Option<ActionId>,
+        /// The trees of which it sees files, in the order of [`Run::sources`]; `None` for an empty one.
+        sources: Vec<Option<ActionId>>,
         platform: Platform,
         compression: Compression,
     },
@@ -112,9 +121,17 @@ impl Action {
             }
             Action::Merge { below, layer } => below.iter().chain([layer]).copied().collect(),
             Action::Encode { layer, .. } => vec![*layer],
-            Action::Run { below, .. } => below.iter().copied().collect(),
+            Action::Run { below, sources, .. } => below.iter().chain(sources.iter().flatten()).copied().collect(),
             Action::Image { base, layers, .. } => base.iter().chain(layers).copied().collect(),
             Action::Index { images, .. } => images.clone(),
+        }
+    }
+
+    /// The tree on which a layer stands; `None` for an empty one, and for what is no layer.
+    pub fn below(&self) -> Option<ActionId> {
+        match self {
+            Action::Compose { below, .. } | Action::Run { below, .. } => *below,
+            _ => None,
         }
     }
 
@@ -128,13 +145,34 @@ impl Action {
             Action::Git { target, git, .. } => (target, Part::Fetch { title: git.value.title() }),
             Action::List { target, archive, .. } => (target, Part::Archive { title: archive.value.src.value.title() }),
             Action::Encode { target, number, title, .. } | Action::Run { target, number, title, .. } => {
-                (target, Part::Layer { number: *number, title: title.clone() })
+                (target, Part::Layer { number: *number, title: title.clone(), hermetic: self.is_hermetic() })
             }
             Action::Image { target, .. } => (target, Part::Image),
             Action::Index { target, .. } => (target, Part::Index),
             Action::Tree { .. } | Action::Merge { .. } | Action::Compose { .. } => return None,
         };
         Some(Step { target: target.clone(), part })
+    }
+
+    /// False for a command that has the network.
+    pub fn is_hermetic(&self) -> bool {
+        match self {
+            Action::Run { run, .. } => run.value.network.is_hermetic(),
+            _ => true,
+        }
+    }
+
+    /// Where the user's file asks for the step; `None` where that is not known.
+    pub fn span(&self) -> Option<&Span> {
+        match self {
+            Action::Import { base, .. } => base.span.as_ref(),
+            Action::Fetch { fetch, .. } => fetch.span.as_ref(),
+            Action::Git { git, .. } => git.span.as_ref(),
+            Action::List { archive, .. } => archive.span.as_ref(),
+            Action::Run { run, .. } => run.span.as_ref(),
+            Action::Encode { span, .. } | Action::Image { span, .. } | Action::Index { span, .. } => span.as_ref(),
+            Action::Tree { .. } | Action::Merge { .. } | Action::Compose { .. } => None,
+        }
     }
 
     /// What a person is shown while the action runs; `None` for one that is part of another's work.

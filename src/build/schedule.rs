@@ -23,8 +23,8 @@ pub trait Progress: Sync {
     /// Something is odd, but no reason to stop.
     fn warned(&self, text: &str);
 
-    /// An action with a title is done.
-    fn finished(&self, title: &str, how: &How);
+    /// An action with a title is done. One that is not hermetic had the network when it was done first.
+    fn finished(&self, title: &str, how: &How, is_hermetic: bool);
 }
 
 /// How an action came to its result.
@@ -94,6 +94,12 @@ where
 pub(super) struct Results<T>(Vec<OnceLock<T>>);
 
 impl<T> Results<T> {
+    /// The results of an outcome.
+    pub(super) fn of(results: Vec<Option<T>>) -> Self {
+        let lock = |result: Option<T>| result.map_or_else(OnceLock::new, OnceLock::from);
+        Results(results.into_iter().map(lock).collect())
+    }
+
     /// The result of an input of the action that is running.
     pub(super) fn get(&self, id: ActionId) -> &T {
         self.0[id.index()].get().expect("an action starts after its inputs are done")
@@ -161,7 +167,7 @@ where
             title.iter().for_each(|title| self.progress.started(title));
             let result = (self.run)(action, &self.results);
             if let (Ok((_, how)), Some(title)) = (&result, &title) {
-                self.progress.finished(title, how);
+                self.progress.finished(title, how, action.is_hermetic());
             }
             running.done(result.map(|(result, _)| result));
         }
@@ -250,7 +256,7 @@ mod tests {
         fn waiting(&self, _: &str) {}
         fn wrote(&self, _: &str, _: &str) {}
         fn warned(&self, _: &str) {}
-        fn finished(&self, _: &str, _: &How) {}
+        fn finished(&self, _: &str, _: &How, _: bool) {}
     }
 
     fn import_for(platform: &str, graph: &mut ActionGraph) -> ActionId {

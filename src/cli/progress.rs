@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use crate::build::{How, Progress};
 
@@ -33,6 +33,13 @@ impl Reporter {
         if self.terminal && !self.quiet {
             let _ = io::stderr().write_all(b"\r\x1b[K");
         }
+    }
+
+    /// Says nothing while `talk` lasts; who has something to say waits.
+    pub(super) fn pause(&self, talk: impl FnOnce()) {
+        let _state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.clear();
+        talk();
     }
 
     fn change(&self, change: impl FnOnce(&mut State) -> Option<String>) {
@@ -82,15 +89,17 @@ impl Progress for Reporter {
         let _ = writeln!(io::stderr(), "warning: {text}");
     }
 
-    fn finished(&self, title: &str, how: &How) {
+    fn finished(&self, title: &str, how: &How, is_hermetic: bool) {
         self.change(|state| {
             state.done += 1;
             state.writing.remove(title);
             if let Some(at) = state.running.iter().position(|running| running == title) {
                 state.running.remove(at);
             }
+            let mark = if is_hermetic { "" } else { " [not hermetic]" };
+            let title = format!("{title}{mark}");
             Some(match how {
-                How::Done => title.to_owned(),
+                How::Done => title,
                 How::Hit => format!("{title} (cached)"),
                 How::Miss(reason) => format!("{title} ({reason})"),
             })

@@ -1,18 +1,20 @@
 //! One stage as it grows, instruction by instruction.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use crate::diagnostic::{At, Diagnostic, SourceText, Spanned};
 use crate::oci::ImageConfig;
 use crate::path::ImagePath;
 use crate::platform::Platform;
-use crate::target::{self, Base, Chmod, ImageSpec, Label, LayerSpec, Owner, Place, Run};
+use crate::target::{self, Base, Chmod, ImageSpec, Label, LayerSpec, Mount, Owner, Place, Run};
 
 use super::config::{healthcheck, ports, truth, value};
 use super::instruction::{Body, Command, Copy, Instruction};
-use super::lower::{Bases, Options, image};
+use super::lower::{Argument, Bases, Options, image};
+use super::mount;
+use super::named_context::NamedContext;
+use super::network;
 use super::scope::Scope;
 use super::stage::{From, Stage, from};
 use super::word::Word;
@@ -28,29 +30,31 @@ pub(super) struct StageBuild<'a> {
     pub(super) spec: ImageSpec,
     /// Instructions that the image below wants to be run.
     pub(super) triggers: Vec<String>,
-    at: usize,
+    /// What its own ARGs say.
+    pub(super) arguments: Vec<Argument>,
+    pub(super) at: usize,
     platform: Platform,
-    options: &'a Options,
+    pub(super) options: &'a Options,
     global: Scope,
-    scope: Scope,
+    pub(super) scope: Scope,
     /// The whole environment, also the base's.
     env: BTreeMap<String, String>,
     /// Declared ARGs with a value, for commands.
     args: BTreeMap<String, String>,
-    workdir: String,
-    user: String,
+    pub(super) workdir: String,
+    user: Word,
     shell: Vec<String>,
 }
 
 /// The stages before this one.
-type Builds<'a> = [Option<StageBuild<'a>>];
+pub(super) type Builds<'a> = [Option<StageBuild<'a>>];
 
 impl<'a> StageBuild<'a> {
     /// A stage on an image of a registry, or on nothing.
     pub(super) fn new(
-        at: usize,
-        label: Label,
+        (at, label): (usize, Label),
         mut spec: ImageSpec,
+        platform: Platform,
         config: Option<ImageConfig>,
         global: Scope,
         options: &'a Options,
@@ -75,9 +79,24 @@ impl<'a> StageBuild<'a> {
         let triggers = triggers.filter_map(|text| text.as_str().map(str::to_owned)).collect();
         let workdir = if container.working_dir.is_empty() { "/".to_owned() } else { container.working_dir };
         let shell = container.shell.unwrap_or_else(|| vec!["/bin/sh".into(), "-c".into()]);
-        let (user, args) = (container.user, BTreeMap::new());
-        let platform = spec.platform.clone().unwrap_or_else(|| options.platform.clone());
-        StageBuild { label, spec, triggers, at, platform, options, global, scope, env, args, workdir, user, shell }
+        let user = Word { value: container.user, span: None };
+        let (args, arguments) = (BTreeMap::new(), Vec::new());
+        StageBuild {
+            label,
+            spec,
+            triggers,
+            arguments,
+            at,
+            platform,
+            options,
+            global,
+            scope,
+            env,
+            args,
+            workdir,
+            user,
+            shell,
+        }
     }
 
     /// A stage on this one.
@@ -86,6 +105,7 @@ impl<'a> StageBuild<'a> {
             label,
             spec,
             triggers: self.spec.onbuild.clone(),
+            arguments: Vec::new(),
             at,
             platform: self.platform.clone(),
             options: self.options,
@@ -140,8 +160,13 @@ impl<'a> StageBuild<'a> {
             }
             Body::Label(pairs) => self.spec.labels.extend(self.pairs(pairs)?),
             Body::Run { command, heredocs } => {
-                let command = self.run_command(instruction, command, heredocs)?;
-                self.run(instruction, command)?;
+                let (command, script) = self.run_command(instruction, command, heredocs)?;
+                let mut mounts = Vec::new();
+                for flag in instruction.flags.iter().filter(|flag| flag.name.value == "mount") {
+                    mounts.push(self.mount(flag, builds, stages, bases)?);
+                }
+                mounts.extend(script);
+                self.run(instruction, command, mounts)?;
             }
             Body::Copy(copy) => self.copy(instruction, copy, builds, stages, bases)?,
             Body::Cmd(command) => self.spec.cmd = Some(self.argv(command)),
@@ -172,8 +197,8 @@ impl<'a> StageBuild<'a> {
                 }
             }
             Body::User(word) => {
-                self.user = self.scope.expand(word)?;
-                self.spec.user = Some(self.user.clone());
+                self.user = Word { value: self.scope.expand(word)?, span: word.span.clone() };
+                self.spec.user = Some(self.user.value.clone());
             }
             Body::Workdir(word) => self.enter(instruction, word)?,
             Body::Stopsignal(word) => self.spec.stop_signal = Some(self.scope.expand(word)?.to_ascii_uppercase()),
@@ -185,10 +210,12 @@ impl<'a> StageBuild<'a> {
 
     fn arg(&mut self, arguments: &[(Word, Option<Word>)], used: &mut BTreeSet<String>) -> Result<(), Diagnostic> {
         let before = self.scope.clone();
-        for (name, default) in arguments {
-            let name = before.expand(name)?;
+        for (word, default) in arguments {
+            let name = before.expand(word)?;
             let default = default.as_ref().map(|word| before.expand(word)).transpose()?;
             used.insert(name.clone());
+            let argument = Argument { name: name.clone(), default: default.clone(), span: word.span.clone() };
+            self.arguments.push(argument);
             let given = self.options.args.get(&name).cloned();
             let value = given.or(default).or_else(|| self.global.get(&name).map(str::to_owned));
             if let Some(value) = value {
@@ -231,7 +258,7 @@ impl<'a> StageBuild<'a> {
         if absolute("/", &self.workdir) == "/" {
             return Ok(());
         }
-        let owner = match self.user.as_str() {
+        let owner = match self.user.value.as_str() {
             "" => None,
             user => Some(Spanned { value: owner(user).at(word.span.as_ref())?, span: word.span.clone() }),
         };
@@ -267,7 +294,15 @@ impl<'a> StageBuild<'a> {
         }
         for flag in &instruction.flags {
             match flag.name.value.as_str() {
-                "from" => new.from = Some(self.base_of(value(flag)?, builds, stages, bases)?),
+                "from" => {
+                    let word = value(flag)?;
+                    match from(stages, self.at, word, &self.options.contexts)? {
+                        From::Context(NamedContext::Directory { directory, ignore }) => {
+                            (new.directory, new.ignore) = (Some(directory.clone()), ignore.clone());
+                        }
+                        found => new.from = Some(self.base_of(found, word, builds, bases)?),
+                    }
+                }
                 "chown" => {
                     let word = value(flag)?;
                     let owner = owner(&self.scope.expand(word)?).at(word.span.as_ref())?;
@@ -305,15 +340,16 @@ impl<'a> StageBuild<'a> {
         Ok(if is_directory && path != "/" { format!("{path}/") } else { path })
     }
 
-    fn base_of(
+    /// What a `--from` that is no directory names.
+    pub(super) fn base_of(
         &self,
+        found: From,
         word: &Word,
         builds: &Builds<'a>,
-        stages: &[Stage],
         bases: &mut dyn Bases,
     ) -> Result<Spanned<Base>, Diagnostic> {
         let span = word.span.clone();
-        let value = match from(stages, self.at, word)? {
+        let value = match found {
             From::Stage(index) => {
                 let build = builds.get(index).and_then(Option::as_ref);
                 Base::Target(build.map(|build| build.label.clone()).ok_or_else(|| {
@@ -322,26 +358,29 @@ impl<'a> StageBuild<'a> {
                 })?)
             }
             From::Image(word) if word.value == "scratch" => Base::Scratch,
-            From::Image(word) => {
-                let image = image(&word.value, word)?;
-                // Asked for now, so that it is pinned.
-                bases.config(&image, &self.platform)?;
-                Base::Oci(image.value)
-            }
+            From::Image(word) => image(&word.value, word)?,
+            From::Context(NamedContext::Registry(image)) => Base::Oci(image.clone()),
+            From::Context(NamedContext::Layout(layout)) => Base::OciLayout(layout.clone()),
+            From::Context(NamedContext::Directory { .. }) => unreachable!("a directory is no image"),
         };
-        Ok(Spanned { value, span })
+        let base = Spanned { value, span };
+        if !matches!(base.value, Base::Scratch | Base::Target(_)) {
+            // Asked for now, so that it is pinned.
+            bases.config(&base, &self.platform)?;
+        }
+        Ok(base)
     }
 
-    /// What RUN runs.
+    /// What RUN runs, and the script that it is, if that has to be a file.
     fn run_command(
         &self,
         instruction: &Instruction,
         command: &Command,
         heredocs: &[super::Heredoc],
-    ) -> Result<target::Command, Diagnostic> {
+    ) -> Result<(target::Command, Option<Spanned<Mount>>), Diagnostic> {
         let text = match command {
             Command::Exec(words) if words.first().is_some_and(|program| !program.is_empty()) => {
-                return Ok(target::Command::Argv(words.clone()));
+                return Ok((target::Command::Argv(words.clone()), None));
             }
             Command::Exec(_) => {
                 let error = Diagnostic::spec("RUN needs a program").at(instruction.span.clone());
@@ -352,18 +391,24 @@ impl<'a> StageBuild<'a> {
         let alone = super::heredoc::opening(&text.value).is_some();
         let script = match heredocs {
             [only] if alone && only.content.starts_with("#!") => {
-                let error = Diagnostic::spec("a heredoc with a `#!` line cannot be run yet").at(text.span.clone());
-                return Err(error.help("give it to the program itself, as in RUN python3 <<EOF"));
+                let (script, path) = mount::script(only, &text.span)?;
+                return Ok((target::Command::Argv(vec![path]), Some(script)));
             }
             [only] if alone => only.content.clone(),
             some => some
                 .iter()
                 .fold(text.value.clone(), |text, heredoc| format!("{text}\n{}{}", heredoc.content, heredoc.name)),
         };
-        Ok(target::Command::Argv(self.shell.iter().cloned().chain([script]).collect()))
+        Ok((target::Command::Argv(self.shell.iter().cloned().chain([script]).collect()), None))
     }
 
-    fn run(&mut self, instruction: &Instruction, command: target::Command) -> Result<(), Diagnostic> {
+    fn run(
+        &mut self,
+        instruction: &Instruction,
+        command: target::Command,
+        mounts: Vec<Spanned<Mount>>,
+    ) -> Result<(), Diagnostic> {
+        let mut network = network::default(self.options);
         for flag in &instruction.flags {
             let name = &flag.name;
             let refuse = |help: &str| {
@@ -372,24 +417,27 @@ impl<'a> StageBuild<'a> {
                     .help(help))
             };
             match (name.value.as_str(), flag.value.as_ref().map(|value| value.value.as_str())) {
-                ("network", Some("none")) | ("security", Some("sandbox")) => {}
-                ("network", _) => {
-                    return refuse("commands run without network; take the flag away, or write `--network=none`");
-                }
+                ("mount", _) | ("security", Some("sandbox")) => {}
+                ("network", _) => network = network::asked(value(flag)?, self.options)?,
                 ("security", _) => return refuse("commands run in a sandbox"),
-                ("mount", _) => return refuse("COPY what the command needs, and remove it again in the same RUN"),
                 _ => return refuse("commands see no devices of the machine"),
             }
         }
-        if !matches!(self.user.as_str(), "" | "0" | "root" | "0:0" | "root:root") {
-            let error = Diagnostic::spec(format!("a command cannot run as `{}` yet", self.user));
-            return Err(error.at(instruction.span.clone()).help("put RUN before USER; commands run as root"));
-        }
+        let user = match self.user.value.as_str() {
+            "" => None,
+            user => {
+                // What the base says has no place of its own.
+                let span = self.user.span.clone().unwrap_or_else(|| instruction.span.clone());
+                Some(Spanned { value: owner(user).at(Some(&span))?, span: Some(span) })
+            }
+        };
         let workdir =
             ImagePath::parse(absolute("/", &self.workdir)).map_err(|error| Diagnostic::spec(error.to_string()))?;
         let mut env = self.env.clone();
         env.extend(self.args.clone());
-        let run = Run { command, env, workdir, cpus: NonZeroU16::MIN, timeout: TIMEOUT };
+        let (hosts, proxies) = (self.options.hosts.clone(), network::proxies(network, self.options));
+        let given = Run { env, workdir, mounts, user, network, hosts, proxies, ..Run::new(command) };
+        let run = Run { timeout: TIMEOUT, ..given };
         self.spec.layers.push(Spanned { value: LayerSpec::Run(run), span: Some(instruction.span.clone()) });
         Ok(())
     }
@@ -402,20 +450,7 @@ impl<'a> StageBuild<'a> {
 
 /// A layer that makes a directory.
 fn place(instruction: &Instruction, dest: String) -> Place {
-    Place {
-        instruction: instruction.text.clone(),
-        from: None,
-        srcs: Vec::new(),
-        contents: Vec::new(),
-        dest,
-        owner: None,
-        chmod: None,
-        follow: true,
-        parents: false,
-        unpack: false,
-        exclude: Vec::new(),
-        ignore: Vec::new(),
-    }
+    Place { instruction: instruction.text.clone(), ..Place::at(dest) }
 }
 
 /// Sets a variable; one that is there keeps its place.
@@ -427,7 +462,7 @@ fn set(env: &mut Vec<(String, String)>, name: &str, value: &str) {
 }
 
 /// `path` from the directory `from`: absolute, without `.` and `..`.
-fn absolute(from: &str, path: &str) -> String {
+pub(super) fn absolute(from: &str, path: &str) -> String {
     let above = if path.starts_with('/') { "" } else { from };
     let mut names: Vec<&str> = Vec::new();
     for name in above.split('/').chain(path.split('/')) {

@@ -6,6 +6,7 @@ use std::mem::{self, MaybeUninit};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
+use rustix::mount::MountAttrFlags;
 use rustix::process::Pid;
 use rustix::thread::UnshareFlags;
 
@@ -87,6 +88,18 @@ pub(super) fn close_from(first: RawFd) {
     unsafe { libc::syscall(libc::SYS_close_range, first as libc::c_uint, libc::c_uint::MAX, 0) };
 }
 
+/// The far end of a new terminal, to which no path need lead.
+pub(super) fn far_end(near: &OwnedFd) -> io::Result<OwnedFd> {
+    let unlocked: c_int = 0;
+    let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
+    // SAFETY: the kernel reads a number; a new descriptor has no other owner.
+    unsafe {
+        checked(libc::ioctl(near.as_raw_fd(), libc::TIOCSPTLCK as _, &unlocked).into())?;
+        let fd = checked(libc::ioctl(near.as_raw_fd(), libc::TIOCGPTPEER as _, flags).into())?;
+        Ok(OwnedFd::from_raw_fd(fd as RawFd))
+    }
+}
+
 /// Memory is laid out in the same way in every run of a program.
 pub(super) fn fix_memory_layout() -> io::Result<()> {
     // SAFETY: personality touches no memory.
@@ -104,6 +117,34 @@ pub(super) fn raise_loopback() -> io::Result<()> {
         request.ifr_name[1] = b'o' as libc::c_char;
         request.ifr_ifru.ifru_flags = libc::IFF_UP as libc::c_short;
         checked(libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &request).into()).map(drop)
+    }
+}
+
+/// The version of Landlock's interface; 0 if the kernel has none (landlock(7)).
+fn landlock_version() -> c_long {
+    const VERSION: c_long = 1;
+    // SAFETY: asked in this way, the kernel reads and writes no memory.
+    unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, ptr::null::<c_void>(), 0, VERSION) }.max(0)
+}
+
+/// True if the kernel can keep a process from sockets with abstract names that others made, since Linux 6.12.
+pub(super) fn can_scope_abstract_sockets() -> bool {
+    landlock_version() >= 6
+}
+
+/// Keeps this process and its children from sockets with abstract names that others made, where the kernel can do so.
+pub(super) fn scope_abstract_sockets() -> io::Result<()> {
+    const ABSTRACT_UNIX_SOCKETS: u64 = 1;
+    if !can_scope_abstract_sockets() {
+        return Ok(());
+    }
+    // What is handled of files and of ports, and what is scoped.
+    let rules: [u64; 3] = [0, 0, ABSTRACT_UNIX_SOCKETS];
+    // SAFETY: the kernel reads as many bytes as it is told; the descriptor is new.
+    unsafe {
+        let rules = libc::syscall(libc::SYS_landlock_create_ruleset, &rules, size_of_val(&rules), 0);
+        let rules = OwnedFd::from_raw_fd(checked(rules)? as RawFd);
+        checked(libc::syscall(libc::SYS_landlock_restrict_self, rules.as_raw_fd(), 0)).map(drop)
     }
 }
 
@@ -130,6 +171,17 @@ pub(super) fn wake_at_once(listener: &OwnedFd) {
     const SYNC_WAKE_UP: u64 = 1;
     // SAFETY: the argument is a number. Without it, all is as before.
     unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS as _, SYNC_WAKE_UP) };
+}
+
+/// Takes rights away from a mount; `flags` are added to those that it has.
+pub(super) fn restrict_mount(mount: &OwnedFd, flags: MountAttrFlags) -> io::Result<()> {
+    let attributes = libc::mount_attr { attr_set: flags.bits().into(), attr_clr: 0, propagation: 0, userns_fd: 0 };
+    let (path, size) = (c"".as_ptr(), size_of::<libc::mount_attr>());
+    // SAFETY: the kernel reads the text and the structure, whose size it is told.
+    let set = unsafe {
+        libc::syscall(libc::SYS_mount_setattr, mount.as_raw_fd(), path, libc::AT_EMPTY_PATH, &attributes, size)
+    };
+    checked(set).map(drop)
 }
 
 /// The next notification; `None` if its process is gone meanwhile.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, File, Permissions};
+use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use std::time::Duration;
@@ -14,7 +15,10 @@ use super::Tier;
 use super::changes::{Below, changes};
 use super::error::SandboxError;
 use super::launch::{choose_cpus, launch, prepare};
-use super::request::{Command, Fact, LOWER, Request, UPPER};
+use super::mount::{self, Mount, MountKind};
+use super::names;
+use super::request::{Command, Fact, LOWER, Request, UPPER, User};
+use super::visit::{Guests, OnFailure, Visitor};
 
 /// What is run.
 pub struct Step<'a> {
@@ -25,10 +29,17 @@ pub struct Step<'a> {
     pub env: BTreeMap<String, String>,
     /// An absolute path of the image.
     pub workdir: String,
+    pub user: User,
+    /// It has the machine's network instead of one of its own, in which there is nothing.
+    pub network: bool,
+    /// What it finds in /etc/hosts.
+    pub hosts: Vec<(String, IpAddr)>,
     /// How many processors it may use; at least 1.
     pub cpus: usize,
     /// After this time it is killed with all that it started.
     pub timeout: Duration,
+    /// What it sees beside the image.
+    pub mounts: Vec<Mount<'a>>,
     /// Seconds since 1970: the time of what it makes, and the latest time that it may set.
     pub epoch: i64,
 }
@@ -39,7 +50,32 @@ pub struct Step<'a> {
 /// # Errors
 /// The sandbox is refused; the step ends with another exit code than 0, by a signal, or not in time; what it leaves behind
 /// cannot be in a layer.
-pub fn run(step: &Step, place: &Path, output: &mut (dyn FnMut(&[u8]) + Send)) -> Result<Changeset, SandboxError> {
+pub fn run(
+    step: &Step,
+    place: &Path,
+    output: &mut (dyn FnMut(&[u8]) + Send),
+    on_failure: Option<OnFailure>,
+) -> Result<Changeset, SandboxError> {
+    let guests = on_failure.map_or(Guests::Nobody, Guests::OnFailure);
+    let (request, below) = set_up(step, place, true)?;
+    let begun = time_in(place, "begun")?;
+    let found = launch(request, place, output, (&command(step), guests))?;
+    let ended = time_in(place, "ended")?;
+    changes(found, &below, &place.join(UPPER), step.epoch, begun..=ended)
+}
+
+/// Lets a visitor look around, in the empty directory `place`, as [`run`] would run the step, whose program and time do not
+/// count.
+///
+/// # Errors
+/// The sandbox is refused. How the visitor's program ends, the visitor is told.
+pub fn visit(step: &Step, place: &Path, visitor: &mut dyn Visitor) -> Result<(), SandboxError> {
+    let (request, _) = set_up(step, place, false)?;
+    launch(request, place, &mut |_| (), (&command(step), Guests::Now(visitor))).map(drop)
+}
+
+/// Makes the step's root in `place`, and what is asked of the helper: to run the step, or nothing.
+fn set_up<'a>(step: &'a Step, place: &Path, runs: bool) -> Result<(Request, Below<'a>), SandboxError> {
     let tier = Tier::of_process();
     let skipped = extract_for_step(step.below, &place.join(LOWER))?;
     prepare(place)?;
@@ -51,15 +87,26 @@ pub fn run(step: &Step, place: &Path, output: &mut (dyn FnMut(&[u8]) + Send)) ->
             _ => None,
         })
         .collect();
+    let names = names::files(step.network, &step.hosts).map_err(SandboxError::Place)?;
+    let own = names.iter().map(|(target, bytes)| Mount {
+        target: target.clone(),
+        kind: MountKind::File { bytes, mode: 0o644, owner: (0, 0) },
+    });
+    // The step's own files win.
+    let own: Vec<Mount> = own.filter(|own| step.mounts.iter().all(|mount| mount.target != own.target)).collect();
+    let mounts: Vec<&Mount> = step.mounts.iter().chain(&own).collect();
+    let mounts = mount::prepare(&mounts, step.below, tier, place, step.epoch)?;
+    let stubs = mounts.stubs;
     let facts = facts(step.below, tier, &hidden);
-    let below = Below { tree: step.below, facts: facts.iter().map(|fact| fact.path.clone()).collect(), hidden };
-    let command = Command { argv: step.argv.clone(), env: step.env.clone(), workdir: step.workdir.clone() };
+    let below = Below { tree: step.below, facts: facts.iter().map(|fact| fact.path.clone()).collect(), hidden, stubs };
     let timeout = u64::try_from(step.timeout.as_millis()).unwrap_or(u64::MAX);
-    let request = Request { tier, command: Some(command), cpus: choose_cpus(step.cpus), timeout, facts };
-    let begun = time_in(place, "begun")?;
-    let found = launch(&request, place, output)?;
-    let ended = time_in(place, "ended")?;
-    changes(found, &below, &place.join(UPPER), step.epoch, begun..=ended)
+    let (command, network, cpus) = (runs.then(|| command(step)), step.network, choose_cpus(step.cpus));
+    Ok((Request { tier, command, network, cpus, timeout, facts, mounts: mounts.requests, desk: false }, below))
+}
+
+fn command(step: &Step) -> Command {
+    let Step { argv, env, workdir, user, .. } = step;
+    Command { argv: argv.clone(), env: env.clone(), workdir: workdir.clone(), user: user.clone() }
 }
 
 /// The directory whose metadata the step's root has.
@@ -80,7 +127,7 @@ fn make_upper(below: &Tree, tier: Tier, upper: &Path) -> Result<(), SandboxError
 }
 
 /// What of the image below is not on disk. Root puts everything there that can be in a layer.
-fn facts(below: &Tree, tier: Tier, hidden: &BTreeSet<(ImagePath, String)>) -> Vec<Fact> {
+pub(super) fn facts(below: &Tree, tier: Tier, hidden: &BTreeSet<(ImagePath, String)>) -> Vec<Fact> {
     if tier == Tier::Root {
         return Vec::new();
     }

@@ -3,16 +3,24 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::num::NonZeroU16;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::diagnostic::Spanned;
 use crate::path::ImagePath;
 
-/// A command that runs in the image below, in a sandbox without network; the files that it changes are the layer. It
-/// runs as root of that image, sees one processor, and has `PATH`, `HOME=/root`, `LANG=C.UTF-8`, `TZ=UTC` and
+use super::decode;
+use super::field::Owner;
+use super::mount::{self, Mount, MountSource};
+use super::network::Network;
+use super::scrub::Scrub;
+
+/// A command that runs in the image below, in a sandbox, by default without network; the files that it changes are the layer. It
+/// runs as root of that image, sees one processor, and has `PATH`, `HOME`, `LANG=C.UTF-8`, `TZ=UTC` and
 /// `SOURCE_DATE_EPOCH` (the workspace's epoch) in its environment; nothing of the machine reaches it. What it makes gets the
 /// epoch as its time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -27,13 +35,58 @@ pub struct Run {
     #[serde(default = "ImagePath::root")]
     #[schemars(with = "String")]
     pub workdir: ImagePath,
+    /// As whom the command runs: `user[:group]`, by number or by a name that the image below has in `/etc/passwd` and
+    /// `/etc/group`; by default root. The home directory is that of `/etc/passwd`, and so is the group unless one is given
+    /// here; a number that is not in there gets `HOME=/` and group 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Owner>")]
+    pub user: Option<Spanned<Owner>>,
+    /// What the command sees beside the image: `bind(...)`, `cache(...)`, `tmpfs(...)`, `secret(...)` and `ssh(...)`; lists
+    /// in it are flattened.
+    #[serde(default, deserialize_with = "decode::flat_list", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<Mount>")]
+    pub mounts: Vec<Spanned<Mount>>,
+    /// Files that only the command sees, as a map from the path to a layer or an image: short for read-only binds.
+    #[serde(default, deserialize_with = "mount::inputs", skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, MountSource>")]
+    pub inputs: BTreeMap<ImagePath, Spanned<MountSource>>,
+    /// The paths that are kept of what the command changes, with all that is below them; by default everything. That one does
+    /// not exist afterwards is an error.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
+    pub outputs: Vec<ImagePath>,
     /// How many processors the command sees. A command whose output depends on it gives the same on every machine that has
     /// as many.
     #[serde(default = "one")]
     pub cpus: NonZeroU16,
+    /// `"none"`, or `"host"`: that of the machine. What a command gets from there nothing pins, so the step is marked as not
+    /// hermetic wherever it is shown, and `--hermetic` refuses it.
+    #[serde(default)]
+    pub network: Network,
+    /// What the command finds in /etc/hosts. From a Dockerfile's command line only.
+    #[serde(skip)]
+    pub hosts: Vec<(String, IpAddr)>,
+    /// Environment variables that say by which way the network is reached, of a command that has it: no input of it.
+    #[serde(skip)]
+    pub proxies: BTreeMap<String, String>,
     /// Seconds after which the command is ended and the build fails.
     #[serde(default = "hour")]
     pub timeout: u32,
+    /// Noise that is kept out of the layer, by the names in "Scrubbers" of the page about steps; `[]` keeps all. "default"
+    /// stands for those of the default, so `["default", "apt-lists"]` adds one.
+    #[serde(default)]
+    pub scrub: Scrub,
+}
+
+impl Run {
+    /// A command with nothing else said about it.
+    pub fn new(command: Command) -> Self {
+        let (env, workdir, user, scrub) = (BTreeMap::new(), ImagePath::root(), None, Scrub::default());
+        let (mounts, inputs, outputs) = (Vec::new(), BTreeMap::new(), Vec::new());
+        let (cpus, timeout, network) = (one(), hour(), Network::default());
+        let (hosts, proxies) = (Vec::new(), BTreeMap::new());
+        Run { command, env, workdir, user, mounts, inputs, outputs, cpus, network, hosts, proxies, timeout, scrub }
+    }
 }
 
 /// What is run.

@@ -102,6 +102,14 @@ impl Tree {
         Below::locate(self, path)
     }
 
+    /// As [`Below::follow`].
+    ///
+    /// # Errors
+    /// Those of [`Below::follow`].
+    pub fn follow(&self, path: &ImagePath) -> Result<ImagePath, TreeError> {
+        Below::follow(self, path)
+    }
+
     /// True if nothing is in the tree.
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()
