@@ -3,6 +3,8 @@
 use std::env;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use crate::child::{self, Finished};
 
@@ -100,6 +102,12 @@ pub fn rounds<const N: usize>(
         }
     }
     measured
+}
+
+/// Waits between an edit and the builds: a person takes longer from one to the other than a tick of the clock that stamps
+/// files, and within a tick a build has to read again what was just written.
+pub fn let_be() {
+    thread::sleep(Duration::from_millis(100));
 }
 
 /// Runs a script outside of any measurement, and gives what it prints; nothing where it fails.

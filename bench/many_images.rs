@@ -24,7 +24,7 @@ images()
     );
     workspace.write("BUILD.star", spec);
 
-    let [cold] = rounds(count, [workspace.cold_build("//:all")], |_| ());
+    let [cold] = rounds(count, [workspace.build_into_new("//:all")], |_| ());
     table.milliseconds("W4 cold, each image", &cold, IMAGES, 5.0);
     let [again] = rounds(count, [workspace.build("//:all")], |_| ());
     table.milliseconds("W4 nothing changed, each image", &again, IMAGES, 0.5);

@@ -1,9 +1,10 @@
-//! `cargo bench --bench peers [-- [--quick] [--markdown FILE] [W1 ... W5, D2, R1]]`: how long builds take, as ratios to what people
+//! `cargo bench --bench peers [-- [--quick] [--markdown FILE | --bounds] [W1 ... W5, D2, R1]]`: how long builds take, as ratios to what people
 //! use today, on seeded workloads in a temporary directory. The contenders of a row take turns, so what else the machine does
 //! falls on all of them; a row gives the median of its rounds' ratios and their range. A peer that isn't installed is named as
 //! missing. Of workloads that are not run, the page keeps what it has. What is not met is marked, and is no failure, as
-//! machines differ.
+//! machines differ. With `--bounds`, what stands in the way of W1 and W2 is measured instead, see `bounds`.
 
+mod bounds;
 mod buildah;
 mod buildkit;
 mod child;
@@ -44,6 +45,12 @@ const WORKLOADS: [(&str, Measure); 7] = [
 
 fn main() {
     let arguments = Arguments::parse(env::args().skip(1));
+    if arguments.bounds {
+        for (name, _) in WORKLOADS.iter().filter(|(name, _)| arguments.selects(name)) {
+            bounds::measure(name, TempDir::new().unwrap().path(), arguments.rounds);
+        }
+        return;
+    }
     let mut table = Table::default();
     table.print_header();
     let before = arguments.markdown.as_ref().and_then(|file| fs::read_to_string(file).ok()).unwrap_or_default();
@@ -64,21 +71,23 @@ fn main() {
 struct Arguments {
     rounds: usize,
     markdown: Option<PathBuf>,
+    bounds: bool,
     /// Names of workloads; none means all.
     workloads: Vec<String>,
 }
 
 impl Arguments {
     fn parse(mut words: impl Iterator<Item = String>) -> Self {
-        let mut arguments = Arguments { rounds: 5, markdown: None, workloads: Vec::new() };
+        let mut arguments = Arguments { rounds: 5, markdown: None, bounds: false, workloads: Vec::new() };
         while let Some(word) = words.next() {
             match word.as_str() {
                 "--quick" => arguments.rounds = 3,
                 "--markdown" => arguments.markdown = Some(words.next().expect("--markdown FILE").into()),
+                "--bounds" => arguments.bounds = true,
                 // cargo adds it.
                 "--bench" => {}
                 name if WORKLOADS.iter().any(|(known, _)| *known == name) => arguments.workloads.push(word),
-                _ => panic!("{word}: expected --quick, --markdown FILE, W1 to W5, D2 or R1"),
+                _ => panic!("{word}: expected --quick, --markdown FILE, --bounds, W1 to W5, D2 or R1"),
             }
         }
         arguments

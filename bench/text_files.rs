@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::buildah::Buildah;
 use crate::buildkit::BuildKit;
-use crate::contender::{Contender, output_of, rounds};
+use crate::contender::{self, Contender, output_of, rounds};
 use crate::source_text::SourceText;
 use crate::table::Table;
 use crate::tree;
@@ -13,8 +13,7 @@ use crate::workspace::Workspace;
 pub fn measure(root: &Path, count: usize, table: &mut Table) {
     let workspace = Workspace::new(root);
     let directory = &workspace.directory;
-    let mut text = SourceText::new(1);
-    tree::many_files(&directory.join("tree"), 40, || text.any_file());
+    let mut text = write(directory);
     workspace.write("BUILD.star", "image(name = 'x', layers = [files(srcs = ['tree'])])\n");
     workspace.write("Dockerfile", "FROM scratch\nCOPY tree /tree\n");
 
@@ -44,10 +43,20 @@ pub fn measure(root: &Path, count: usize, table: &mut Table) {
 
     let bud = Contender::script("buildah bud + push", &["buildah"], directory, &push);
     let contenders = [workspace.build("//:x"), bud, buildkit.build(directory)];
-    let [ours, bud, docker] = rounds(count, contenders, |_| workspace.write("tree/250/020.txt", text.any_file()));
+    let [ours, bud, docker] = rounds(count, contenders, |_| {
+        workspace.write("tree/250/020.txt", text.any_file());
+        contender::let_be();
+    });
     table.milliseconds("W1 one file changed", &ours, 1, 300.0);
     table.ratio("W1 one file changed", &ours, &bud, 0.03);
     table.ratio("W1 one file changed", &ours, &docker, None);
+}
+
+/// Writes the files into `tree` of a directory; what is returned gives more of their kind.
+pub fn write(directory: &Path) -> SourceText {
+    let mut text = SourceText::new(1);
+    tree::many_files(&directory.join("tree"), 40, || text.any_file());
+    text
 }
 
 /// Adds the tree as one layer to an image without any, in a new layout.

@@ -248,6 +248,52 @@ fn bases_and_archives_are_read_once() {
     assert_eq!(workspace.build("//:x"), digest);
 }
 
+/// Who builds again what is there asks nothing of the base that was not asked before: neither its index in the store nor its
+/// layer is opened.
+#[test]
+fn a_base_below_what_was_built_before_is_not_read() {
+    let workspace = Workspace::new().file(
+        "BUILD.star",
+        "image(name = 'base', layers = [symlink('/lib', 'usr/lib'), write('/usr/lib/a', 'a'), dir('/srv', mode = '0750')])",
+    );
+    workspace.ok(&["build", "//:base", "-o", "oci:base"]);
+    let digest = workspace.build("//:base");
+    let spec = |text: &str| {
+        format!(
+            "image(name = 'x', base = oci_layout('base', digest = '{digest}'), layers = [
+    write('/lib/x/b', '{text}'), files(srcs = ['srv'], dest = '/'), write('/lib/c', 'c'),
+])"
+        )
+    };
+    workspace.write("srv/d", "d");
+    fs::remove_dir_all(workspace.store()).unwrap();
+    workspace.write("BUILD.star", spec("other"));
+    workspace.build("//:x");
+    let clean = Workspace::new();
+    clean.write("srv/d", "d");
+    let to = clean.path("base");
+    assert!(std::process::Command::new("cp").arg("-r").arg(workspace.path("base")).arg(to).status().unwrap().success());
+    clean.write("BUILD.star", spec("text"));
+    let expected = clean.build("//:x");
+
+    for index in fs::read_dir(workspace.store().join("layers")).unwrap() {
+        fs::remove_file(index.unwrap().path()).unwrap();
+    }
+    let manifest = fs::read(workspace.store().join("blobs/sha256").join(&digest["sha256:".len()..])).unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+    let layer = &manifest["layers"][0]["digest"].as_str().unwrap()["sha256:".len()..];
+    let layer = workspace.store().join("blobs/sha256").join(layer);
+    let damaged = vec![0; fs::metadata(&layer).unwrap().len() as usize];
+    fs::set_permissions(&layer, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::write(&layer, damaged).unwrap();
+    workspace.write("BUILD.star", spec("text"));
+    assert_eq!(workspace.build("//:x"), expected, "with one file of it changed, too");
+
+    workspace.write("BUILD.star", spec("text").replace("/lib/c", "/elsewhere/c"));
+    let error = workspace.fails(1, &["build", "//:x", "--quiet"]);
+    assert!(error.contains("cannot be read"), "what was not asked before is looked for: {error}");
+}
+
 #[test]
 fn a_base_that_changed_is_read_again_and_one_that_is_gone_from_the_store_too() {
     let workspace = on_an_archive();

@@ -65,7 +65,7 @@ impl Executor<'_> {
         compression: Compression,
     ) -> Result<(Done, How), Diagnostic> {
         let epoch = self.context.settings.epoch;
-        let root: Vec<Entry> = below.tree.entries().collect();
+        let root: Vec<Entry> = below.tree(self.context.store)?.entries().collect();
         let inputs = mounts.inputs(self.context.secrets);
         let preimage = Preimage::run(&root, &run.value, inputs, epoch, platform, sandbox::VERSION);
         let find = || self.ran_before(&preimage, compression);

@@ -129,7 +129,7 @@ impl<'a> Executor<'a> {
             }
             Action::Run { run, below, sources, platform, compression, .. } => {
                 let sources: Vec<FileSystem> = sources.iter().map(&files).collect();
-                let mounts = Mounts::new(&run.value, &sources).at(run.span.as_ref())?;
+                let mounts = Mounts::new(&run.value, &sources, store).at(run.span.as_ref())?;
                 return self.run_command(action, (run, &mounts), &files(below), platform, *compression);
             }
             Action::Image { target, span, spec, platform, base, layers } => {
@@ -138,26 +138,30 @@ impl<'a> Executor<'a> {
             Action::Index { target, span, spec, images } => {
                 return self.index(action, (target, span.as_ref()), spec, images, results);
             }
-            Action::Tree { image } => Output::Files(FileSystem::of_image(store, results.image(*image))?),
+            Action::Tree { image } => Output::Files(FileSystem::of_image(results.image(*image))),
             Action::Merge { below, layer } => {
                 let (changes, layers) = results.composed(*layer);
-                Output::Files(files(below).with(changes, layers)?)
+                Output::Files(files(below).with(changes.clone(), layers, store)?)
             }
             Action::Compose { layer, below, from, listing, fetched, commits } => {
                 let (below, from) = (files(below), files(from));
-                let composition = Composition {
-                    workspace,
-                    digests: &self.digests,
-                    store,
-                    progress,
-                    epoch: i64::from(settings.epoch),
-                    below: &below,
-                    from: &from,
-                    listing: listing.map(|id| results.listing(id)),
-                    fetched: fetched.iter().map(|id| results.content(*id)).collect(),
-                    commits: commits.iter().map(|id| results.content(*id)).collect(),
-                };
-                Output::Composed(Arc::new(compose(layer, &composition)?), from.layers)
+                let composed = below.look(store, |looked| {
+                    let composition = Composition {
+                        workspace,
+                        digests: &self.digests,
+                        store,
+                        progress,
+                        epoch: i64::from(settings.epoch),
+                        below: looked,
+                        files: &below,
+                        from: &from,
+                        listing: listing.map(|id| results.listing(id)),
+                        fetched: fetched.iter().map(|id| results.content(*id)).collect(),
+                        commits: commits.iter().map(|id| results.content(*id)).collect(),
+                    };
+                    compose(layer, &composition)
+                });
+                Output::Composed(Arc::new(composed?), from.layers)
             }
         };
         Ok((Done { output, report: None }, How::Done))

@@ -10,6 +10,7 @@ mod compose;
 mod encode;
 mod execute;
 mod filesystem;
+mod glimpse;
 mod import;
 mod layer;
 mod listing;

@@ -41,8 +41,8 @@ impl Mounts {
     /// The mounts of `run`; `sources` are the trees of its sources.
     ///
     /// # Errors
-    /// A path of a source that is not in it.
-    pub(super) fn new(run: &Run, sources: &[FileSystem]) -> Result<Self, Diagnostic> {
+    /// A path of a source that is not in it; a source that cannot be read.
+    pub(super) fn new(run: &Run, sources: &[FileSystem], store: &Store) -> Result<Self, Diagnostic> {
         let mut list = Vec::new();
         for placed in run.mounted()? {
             let path = match &placed.mount {
@@ -51,7 +51,7 @@ impl Mounts {
                 Mount::Tmpfs(_) | Mount::Secret(_) | Mount::Ssh(_) => ImagePath::root(),
             };
             let source = placed.source.and_then(|at| sources.get(at));
-            let part = source.map(|files| Part::of(files, &path)).transpose().at(placed.span.as_ref())?;
+            let part = source.map(|files| Part::of(files, &path, store)).transpose().at(placed.span.as_ref())?;
             if let (Mount::Cache(_), Some(Part { file: Some(_), .. })) = (&placed.mount, &part) {
                 let error = Diagnostic::spec(format!("a cache cannot begin with `{path}`, which is a file"));
                 return Err(error.at(placed.span.clone()).help("name the directory in which it is"));
@@ -201,8 +201,8 @@ fn make_cache(path: &Path, cache: &CacheMount, tree: Option<&Tree>) -> io::Resul
 
 impl Part {
     /// What lies at `path`, with links followed, as a tree of its own.
-    fn of(files: &FileSystem, path: &ImagePath) -> Result<Self, Diagnostic> {
-        let tree = &files.tree;
+    fn of(files: &FileSystem, path: &ImagePath, store: &Store) -> Result<Self, Diagnostic> {
+        let tree = &*files.tree(store)?;
         let missing = |error| {
             let error = Diagnostic::spec(format!("there is no `{path}` in what is mounted")).caused_by(error);
             error.help("`source` is a path of the mounted layer or image")

@@ -58,7 +58,7 @@ outputs! {
     /// What is in an archive.
     listing: &Listing = Output::Listing(listing) => listing;
     /// What a layer holds.
-    composed: (&Changeset, &Layers) =
+    composed: (&Arc<Changeset>, &Layers) =
         Output::Composed(changes, layers) | Output::Ran(changes, layers, _) => (changes, layers);
     /// A layer.
     layer: &Layer = Output::Layer(layer) | Output::Ran(_, _, layer) => layer;

@@ -35,12 +35,12 @@ pub fn shell(plan: &ShellPlan, context: &Context, visitor: &mut dyn Visitor) -> 
     };
     let files = |id: &Option<ActionId>| id.map_or_else(FileSystem::default, |id| results.files(id).clone());
     let (below, sources) = (files(below), sources.iter().map(files).collect::<Vec<_>>());
-    let tree = executor.readable(below.tree.entries().collect(), &below, platform).at(span.as_ref())?;
+    let tree = executor.readable(below.tree(context.store)?.entries().collect(), &below, platform).at(span.as_ref())?;
     let run = match plan.image {
         Some(image) => as_container(results.image(image), &tree),
         None => run.clone(),
     };
-    let mounts = Mounts::new(&run, &sources).at(span.as_ref())?;
+    let mounts = Mounts::new(&run, &sources, context.store).at(span.as_ref())?;
     let place = context.store.workplace().map_err(|error| unwritable().caused_by(error))?;
     let visit = |step: &Step| sandbox::visit(step, place.path(), visitor);
     let visited = executor.with_step((&plan.step, &run, &mounts), (&tree, &below), place.path(), visit);

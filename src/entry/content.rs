@@ -1,12 +1,12 @@
 //! A file's content: its identity, and where its bytes can be read.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{MemfdFlags, Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::{DiffId, Digest, Hasher};
@@ -92,15 +92,21 @@ impl Content {
         self.read_exact_at(offset, &mut buffer[start..])
     }
 
-    /// The file itself, for readers that seek.
+    /// The file itself, for readers that seek; one in memory for a content that lies there.
     ///
     /// # Errors
-    /// The file is no longer the one that was hashed, or the content is not a whole file on disk.
+    /// The file is no longer the one that was hashed, or the content is neither a whole file on disk nor in memory.
     pub fn open(&self) -> io::Result<File> {
         match &self.origin {
             Origin::Disk(disk) => {
                 let file = disk.open()?;
                 disk.check_unchanged(&file)?;
+                Ok(file)
+            }
+            Origin::Inline(bytes) => {
+                let mut file = File::from(rustix::fs::memfd_create("content", MemfdFlags::CLOEXEC)?);
+                file.write_all(bytes)?;
+                file.rewind()?;
                 Ok(file)
             }
             _ => Err(io::ErrorKind::Unsupported.into()),

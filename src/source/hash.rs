@@ -1,8 +1,9 @@
 //! Content digests of source files, taken so that a file which is written meanwhile is noticed.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
@@ -25,6 +26,9 @@ const ATTEMPTS: u32 = 3;
 /// Bytes read at once.
 const BUFFER: usize = 128 << 10;
 
+/// Bytes of young files that are held in memory together; beyond that, files wait until they are no longer young.
+const MOST_HELD: usize = 8 << 20;
+
 impl Workspace {
     /// What each of `files` is in a layer, in their order. The contents of regular files are hashed in parallel, but for
     /// those that `digests` knows, which are not even opened. Memory does not grow with the size of the files.
@@ -33,7 +37,7 @@ impl Workspace {
     /// A file is gone, is no longer a file, cannot be read, or is written all the while. Of several errors, the one of
     /// the first file.
     pub fn hash_all(&self, files: &[SourceFile], digests: &StatCache) -> Result<Vec<Kind>, SourceError> {
-        let bulk = Bulk { workspace: self, digests, begun: Instant::now() };
+        let bulk = Bulk { workspace: self, digests, begun: Instant::now(), held: AtomicUsize::new(0) };
         let kind = |buffer: &mut Vec<u8>, file: &SourceFile| match &file.kind {
             SourceKind::File { .. } => {
                 let known = bulk.known(file).map_or_else(|| bulk.hash(file, buffer, |_| {}), Ok);
@@ -57,6 +61,8 @@ struct Bulk<'a> {
     digests: &'a StatCache,
     /// No file was looked at later than this when it was collected.
     begun: Instant,
+    /// Bytes of the contents that are held in memory.
+    held: AtomicUsize,
 }
 
 impl Bulk<'_> {
@@ -86,6 +92,11 @@ impl Bulk<'_> {
             {
                 return Ok(self.content(source, found, digest));
             }
+            if self.is_young(&found)
+                && let Some(content) = self.held(&mut file, &found, || meanwhile(attempt)).map_err(fail)?
+            {
+                return Ok(content);
+            }
             let Settled { stamp: before, for_good } = self.settle(&file, source, found).map_err(fail)?;
             let mut hasher = Hasher::new();
             let mut size = 0;
@@ -107,6 +118,35 @@ impl Bulk<'_> {
             }
         }
         Err(SourceError::Changed { path: shown(path), attempts: ATTEMPTS })
+    }
+
+    /// True if the file was written within the last tick of its clock, as far as that is known: how far the clock of a server
+    /// is ahead is not, and its files are not to be read in each build.
+    fn is_young(&self, stamp: &Stamp) -> bool {
+        let clock = self.digests.clock();
+        clock.made(stamp) && !clock.has_passed(stamp)
+    }
+
+    /// The bytes of a small file that is young: somebody has just saved it, and to wait for the clock would take longer than
+    /// the rest of the build. No stamp will tell whether it is written again, so its bytes are kept, which then are what is
+    /// archived, and its digest is not remembered. They are read twice: where both times give the same, they are what the
+    /// file was at some moment in between, also if somebody wrote to it. `None` if it is not small, or did not stay the same.
+    fn held(&self, file: &mut File, stamp: &Stamp, meanwhile: impl Fn()) -> io::Result<Option<Content>> {
+        let Some(size) = usize::try_from(stamp.size).ok().filter(|size| *size <= BUFFER) else { return Ok(None) };
+        if self.held.fetch_add(size, Ordering::Relaxed) + size > MOST_HELD {
+            return Ok(None);
+        }
+        let mut read = || {
+            let mut bytes = Vec::with_capacity(size + 1);
+            file.rewind()?;
+            file.take(size as u64 + 1).read_to_end(&mut bytes)?;
+            Ok::<_, io::Error>(bytes)
+        };
+        let first = read()?;
+        meanwhile();
+        let same = first.len() == size && read()? == first && Stamp::of(&file.metadata()?) == *stamp;
+        file.rewind()?;
+        Ok(same.then(|| Content::inline(first)))
     }
 
     /// Waits until each later write to the file would change its stamp: until the clock that made the stamp has moved
@@ -163,6 +203,11 @@ mod tests {
         _store: TempDir,
     }
 
+    /// More than is held in memory: a young file of that size is waited for.
+    fn large(text: &str) -> Vec<u8> {
+        text.bytes().cycle().take(BUFFER + text.len()).collect()
+    }
+
     impl Fixture {
         fn new(root: &Path) -> Self {
             let directory = tempfile::tempdir().unwrap();
@@ -180,7 +225,8 @@ mod tests {
         }
 
         fn hash(&self, source: &SourceFile, meanwhile: impl Fn(u32)) -> Result<Content, SourceError> {
-            let bulk = Bulk { workspace: &self.workspace, digests: &self.digests, begun: Instant::now() };
+            let (workspace, digests, begun) = (&self.workspace, &self.digests, Instant::now());
+            let bulk = Bulk { workspace, digests, begun, held: AtomicUsize::new(0) };
             bulk.hash(source, &mut Vec::new(), meanwhile)
         }
     }
@@ -230,7 +276,7 @@ mod tests {
     fn what_is_known_is_not_read() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("f");
-        fs::write(&path, "bytes").unwrap();
+        fs::write(&path, large("bytes")).unwrap();
         let fixture = Fixture::new(root.path());
         let hash = || fixture.hash_all(&[fixture.file("f"), SourceFile::named(fixture.file("f").path)]).unwrap();
         let digests = |kinds: Vec<Kind>| {
@@ -239,9 +285,9 @@ mod tests {
                 kind => panic!("{kind:?}"),
             })
         };
-        assert!(digests(hash()).eq([Digest::of(b"bytes"); 2]));
+        assert!(digests(hash()).eq([Digest::of(&large("bytes")); 2]));
         let known = fixture.file("f").seen.unwrap();
-        assert_eq!(fixture.digests.get(&known), Some(Digest::of(b"bytes")), "remembered after a tick");
+        assert_eq!(fixture.digests.get(&known), Some(Digest::of(&large("bytes"))), "remembered after a tick");
         // A lie, to see that nobody looks.
         fixture.digests.put(&known, &Digest::of(b"lie"));
         assert!(digests(hash()).eq([Digest::of(b"lie"); 2]));
@@ -253,16 +299,39 @@ mod tests {
     fn what_was_written_meanwhile_is_remembered_as_it_became() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("f");
-        fs::write(&path, "old").unwrap();
+        fs::write(&path, large("old")).unwrap();
         let fixture = Fixture::new(root.path());
         let before = fixture.file("f");
-        let always = |_| fs::write(&path, "new").unwrap();
+        let always = |_| fs::write(&path, large("new")).unwrap();
         fixture.hash(&before, always).unwrap_err();
         assert_eq!(fixture.digests.get(&before.seen.unwrap()), None);
         assert_eq!(fixture.digests.get(&fixture.file("f").seen.unwrap()), None);
         fixture.hash(&before, |_| {}).unwrap();
         assert_eq!(fixture.digests.get(&before.seen.unwrap()), None);
-        assert_eq!(fixture.digests.get(&fixture.file("f").seen.unwrap()), Some(Digest::of(b"new")));
+        assert_eq!(fixture.digests.get(&fixture.file("f").seen.unwrap()), Some(Digest::of(&large("new"))));
+    }
+
+    #[test]
+    fn a_small_file_that_is_young_is_held_and_not_remembered() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("f");
+        let fixture = Fixture::new(root.path());
+        // A machine that stands still for a tick between two lines finds a file that is no longer young.
+        let held = |round: u32| {
+            let text = format!("round {round}");
+            fs::write(&path, &text).unwrap();
+            let seen = fixture.file("f").seen.unwrap();
+            let content = fixture.hash(&fixture.file("f"), |_| {}).unwrap();
+            assert_eq!(content.digest, Digest::of(text.as_bytes()));
+            fs::write(&path, "other 0").unwrap();
+            let held = matches!(content.origin, Origin::Inline(_));
+            if held {
+                assert_eq!(content.read_all(10).unwrap(), text.as_bytes());
+                assert_eq!(fixture.digests.get(&seen), None);
+            }
+            held
+        };
+        assert!((0..100).any(held));
     }
 
     /// A write directly after the hash, of the same length and within one tick of the kernel's clock.
@@ -272,10 +341,10 @@ mod tests {
         let path = root.path().join("f");
         let fixture = Fixture::new(root.path());
         for round in 0..20 {
-            fs::write(&path, "old").unwrap();
+            fs::write(&path, large("old")).unwrap();
             let content = fixture.hash(&fixture.file("f"), |_| {}).unwrap();
-            fs::write(&path, "new").unwrap();
-            let error = content.read_all(10).expect_err("bytes that were not hashed");
+            fs::write(&path, large("new")).unwrap();
+            let error = content.read_all(1 << 20).expect_err("bytes that were not hashed");
             assert!(error.to_string().contains("changed"), "{error}, round {round}");
         }
     }

@@ -9,7 +9,7 @@
 //! | other bytes of the same size, modification time set back | the change time |
 //! | replaced by a rename, a hard link swapped | the inode |
 //! | another file gets its inode | the change time, which is that of the new file's making |
-//! | written again within one tick of the clock | it was not remembered: see [`Clock::has_passed`] |
+//! | written again within one tick of the clock | it was not remembered: see [`Clock::has_passed`] and, for the bytes, `hash` |
 //! | written while it is hashed | it is hashed again: see `hash` |
 //! | its times lie in the future, or the clock was set back | it is not remembered, and if it was, not trusted |
 //!

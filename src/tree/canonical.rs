@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::entry::Entry;
 use crate::path::ImagePath;
+use crate::tree::below::{Below, Unmarked, check_size};
 use crate::tree::changeset::Changeset;
 use crate::tree::error::TreeError;
-use crate::tree::merge::Tree;
 use crate::tree::names::{Slot, prefixes};
 use crate::tree::node::Node;
 use crate::tree::placement::is_removed_above;
@@ -39,11 +39,11 @@ impl Changeset {
     ///
     /// # Errors
     /// [`TreeError::ParentNotDirectory`]; [`TreeError::TooLarge`].
-    pub fn add_parents(&mut self, below: &Tree, mtime: i64) -> Result<(), TreeError> {
-        below.check_size(self)?;
+    pub fn add_parents(&mut self, below: &impl Below, mtime: i64) -> Result<(), TreeError> {
+        check_size(below, self)?;
         self.whiteouts.retain(|path| below.get(path).is_some());
-        self.opaque.retain(|directory| below.names().below(directory).next().is_some());
-        let base = below.without_marked(self);
+        self.opaque.retain(|directory| below.has_below(directory));
+        let base = Unmarked { below, layer: self };
         let mut missing: BTreeMap<ImagePath, Slot> = BTreeMap::new();
         let marks = self.canonical_marks();
         let described = self.names.iter().map(|(path, _)| path).chain(marks.whiteouts);
@@ -55,15 +55,15 @@ impl Changeset {
                 continue;
             }
             for parent in directory.ancestors().chain([directory.clone()]).filter(|parent| !parent.is_root()) {
-                let here = self.names.get(parent.as_bytes());
-                let there = base.names().get(parent.as_bytes());
+                let here = self.names.get(parent.as_bytes()).map(|slot| &slot.node);
+                let there = base.node(parent.as_bytes());
                 match here.or(there) {
-                    Some(slot) if !slot.node.kind.is_directory() => {
-                        let kind = slot.node.kind.name();
+                    Some(node) if !node.kind.is_directory() => {
+                        let kind = node.kind.name();
                         return Err(TreeError::ParentNotDirectory { path: path.clone(), parent, kind });
                     }
                     _ if here.is_some() => {}
-                    Some(slot) => drop(missing.insert(parent, slot.clone())),
+                    Some(node) => drop(missing.insert(parent, Slot { node: node.clone(), group: None })),
                     None => drop(missing.insert(parent, Slot::new(Node::undescribed_directory(mtime)))),
                 }
             }

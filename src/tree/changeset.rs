@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::entry::{Entry, Kind, Metadata};
 use crate::path::ImagePath;
+use crate::tree::below::Below;
 use crate::tree::error::TreeError;
-use crate::tree::merge::Tree;
 use crate::tree::names::{Names, Slot, prefixes};
 use crate::tree::node::Node;
 use crate::tree::placement::{Links, place};
@@ -164,7 +164,7 @@ impl Changeset {
     /// # Errors
     /// A path that leads through a file or a loop of links; a directory whose name is a link to a file; a hard link whose
     /// target is missing or a directory.
-    pub fn redirect(&self, below: &Tree) -> Result<Changeset, TreeError> {
+    pub fn redirect(&self, below: &impl Below) -> Result<Changeset, TreeError> {
         place(self, below, Links::Follow)
     }
 
@@ -292,6 +292,7 @@ impl Changeset {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tree::merge::Tree;
     use crate::tree::sample::{
         directory, entry, file, hard_link, layer, link, merged_usr, path, paths, tree, with_mode,
     };

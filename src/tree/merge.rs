@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use crate::entry::{Entry, Kind};
 use crate::path::ImagePath;
+use crate::tree::below::{Below, TreeSize, check_size};
 use crate::tree::changeset::Changeset;
 use crate::tree::error::TreeError;
-use crate::tree::names::{Names, Slot, entries, prefixes};
+use crate::tree::names::{Names, Slot, entries};
 use crate::tree::node::Node;
 use crate::tree::placement::{Links, place};
-use crate::tree::walk::walk;
 
 /// A file tree: what a stack of layers amounts to. A clone is cheap until one of the two is changed.
 ///
@@ -52,13 +52,13 @@ impl Tree {
     /// directory; or the tree would be too large. The tree is then unchanged.
     pub fn apply(&mut self, layer: &Changeset) -> Result<(), TreeError> {
         if self.is_empty() && self.groups == 0 && layer.is_tree() {
-            self.check_size(layer)?;
+            check_size(self, layer)?;
             *self = Tree { names: Arc::new(layer.names.clone()), groups: layer.groups };
             return Ok(());
         }
         // Everything that can fail is in here; what follows only writes.
         let layer = place(layer, self, Links::Replace)?;
-        self.check_size(&layer)?;
+        check_size(self, &layer)?;
         self.remove_marked(&layer);
         let names = Arc::make_mut(&mut self.names);
         let mut links = Vec::new();
@@ -83,7 +83,31 @@ impl Tree {
 
     /// What is at `path` itself, without following links.
     pub fn get(&self, path: &ImagePath) -> Option<&Node> {
-        self.names.get(path.as_bytes()).map(|slot| &*slot.node)
+        Below::get(self, path)
+    }
+
+    /// As [`Below::resolve`].
+    ///
+    /// # Errors
+    /// Those of [`Below::resolve`].
+    pub fn resolve(&self, path: &ImagePath) -> Result<ImagePath, TreeError> {
+        Below::resolve(self, path)
+    }
+
+    /// As [`Below::locate`].
+    ///
+    /// # Errors
+    /// Those of [`Below::locate`].
+    pub fn locate(&self, path: &ImagePath) -> Result<ImagePath, TreeError> {
+        Below::locate(self, path)
+    }
+
+    /// As [`Below::follow`].
+    ///
+    /// # Errors
+    /// Those of [`Below::follow`].
+    pub fn follow(&self, path: &ImagePath) -> Result<ImagePath, TreeError> {
+        Below::follow(self, path)
     }
 
     /// True if nothing is in the tree.
@@ -118,67 +142,6 @@ impl Tree {
         self.names.below(directory).map(|(path, _)| path).filter(move |path| !path.as_bytes()[skip..].contains(&b'/'))
     }
 
-    /// The path that `path` leads to, with every link followed inside the root, the last one too.
-    ///
-    /// # Errors
-    /// [`TreeError::NotFound`], [`TreeError::SymlinkLoop`], or [`TreeError::ParentNotDirectory`].
-    pub fn resolve(&self, path: &ImagePath) -> Result<ImagePath, TreeError> {
-        let found = walk(|path| self.kind(path), path, true)?;
-        match found.is_root() || self.get(&found).is_some() {
-            true => Ok(found),
-            false => Err(TreeError::NotFound { path: path.clone() }),
-        }
-    }
-
-    /// Where an entry that is put at `path` comes to lie: the links on the way are followed inside the root, a link at
-    /// the last component is not. Nothing of it need exist.
-    ///
-    /// # Errors
-    /// [`TreeError::SymlinkLoop`] or [`TreeError::ParentNotDirectory`].
-    pub fn locate(&self, path: &ImagePath) -> Result<ImagePath, TreeError> {
-        walk(|path| self.kind(path), path, false)
-    }
-
-    /// As [`Tree::locate`], with a link at the last component followed too.
-    ///
-    /// # Errors
-    /// As [`Tree::locate`].
-    pub fn follow(&self, path: &ImagePath) -> Result<ImagePath, TreeError> {
-        walk(|path| self.kind(path), path, true)
-    }
-
-    /// This tree without what the marks of a layer remove, which lead where they are.
-    pub(super) fn without_marked(&self, layer: &Changeset) -> Tree {
-        let mut tree = self.clone();
-        tree.remove_marked(layer);
-        tree
-    }
-
-    /// Checks that this tree with `layer`, whose paths are where they come to lie, is not too large with all the
-    /// directories that are made on the way. What the layer's marks remove counts all the same.
-    pub(super) fn check_size(&self, layer: &Changeset) -> Result<(), TreeError> {
-        let mut entries = self.names.len() + layer.names.len();
-        let mut bytes = self.names.bytes() + layer.names.bytes();
-        let mut last: &[u8] = b"";
-        for (path, _) in layer.names.iter() {
-            // What lies above a name that is there, or above the path before, is there or was counted.
-            let is_counted = |parent: &[u8]| {
-                last.strip_prefix(parent).is_some_and(|rest| rest.first() == Some(&b'/'))
-                    || layer.names.get(parent).is_some()
-                    || self.names.get(parent).is_some()
-            };
-            for parent in prefixes(path.as_bytes()).rev().take_while(|parent| !is_counted(parent)) {
-                entries += 1;
-                bytes += parent.len();
-            }
-            if entries > Self::MAX_ENTRIES || bytes > Self::MAX_BYTES {
-                return Err(TreeError::TooLarge { path: path.clone() });
-            }
-            last = path.as_bytes();
-        }
-        Ok(())
-    }
-
     fn remove_marked(&mut self, layer: &Changeset) {
         if layer.whiteouts.is_empty() && layer.opaque.is_empty() {
             return;
@@ -190,16 +153,26 @@ impl Tree {
         }
     }
 
-    pub(super) fn kind(&self, path: &[u8]) -> Option<&Kind> {
-        self.names.kind(path)
-    }
-
     pub(super) fn names(&self) -> &Names {
         &self.names
     }
 
     pub(super) fn groups(&self) -> u64 {
         self.groups
+    }
+}
+
+impl Below for Tree {
+    fn node(&self, path: &[u8]) -> Option<&Arc<Node>> {
+        self.names.get(path).map(|slot| &slot.node)
+    }
+
+    fn has_below(&self, directory: &ImagePath) -> bool {
+        self.names.below(directory).next().is_some()
+    }
+
+    fn size(&self) -> TreeSize {
+        TreeSize { entries: self.names.len(), bytes: self.names.bytes() }
     }
 }
 

@@ -18,6 +18,7 @@
 //!   its target may lead through another that is one to a symbolic link. The way of no other entry may.
 //! - A mark whose way leads through a file removes nothing: the kernel goes no further, whatever comes after the file.
 
+mod below;
 mod canonical;
 mod changeset;
 mod diff;
@@ -33,6 +34,7 @@ mod transplant;
 mod walk;
 mod whiteout;
 
+pub use below::{Below, Glimpse, Glimpsed, TreeSize};
 pub use changeset::Changeset;
 pub use diff::diff;
 pub use error::TreeError;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::entry::Kind;
 use crate::path::ImagePath;
+use crate::tree::below::{Below, Unmarked, kind};
 use crate::tree::changeset::Changeset;
 use crate::tree::error::TreeError;
 use crate::tree::merge::Tree;
@@ -25,10 +26,12 @@ pub(super) enum Links {
 ///
 /// # Errors
 /// A path through a file or a loop of links; a hard link to what is missing, to itself, or to a directory.
-pub(super) fn place(layer: &Changeset, below: &Tree, links: Links) -> Result<Changeset, TreeError> {
+pub(super) fn place(layer: &Changeset, below: &impl Below, links: Links) -> Result<Changeset, TreeError> {
     let mut placed = layer.emptied();
     place_marks(layer, below, links, &mut placed)?;
-    let base = below.without_marked(&placed);
+    // Marks are where they lead, and no later step adds any.
+    let marks = placed.clone();
+    let base = Unmarked { below, layer: &marks };
     let through_links = place_direct(layer, &base, links, &mut placed);
     place_through_links(through_links, &base, links, &mut placed)?;
     place_hard_links(&base, &mut placed)?;
@@ -42,9 +45,9 @@ pub(super) fn is_removed_above(layer: &Changeset, path: &[u8]) -> bool {
 }
 
 /// Marks act before the layer's own entries, so only the tree below says where they lead.
-fn place_marks(layer: &Changeset, below: &Tree, links: Links, placed: &mut Changeset) -> Result<(), TreeError> {
+fn place_marks(layer: &Changeset, below: &impl Below, links: Links, placed: &mut Changeset) -> Result<(), TreeError> {
     // What this layer puts in the place of a link or a file below begins empty: a mark in it removes nothing.
-    let begins_empty = |path: &[u8]| match (layer.names.kind(path), below.kind(path)) {
+    let begins_empty = |path: &[u8]| match (layer.names.kind(path), kind(below, path)) {
         (Some(Kind::Directory), Some(there)) => links == Links::Replace && !there.is_directory(),
         (here, _) => here.is_some_and(|kind| !kind.is_directory()),
     };
@@ -52,7 +55,7 @@ fn place_marks(layer: &Changeset, below: &Tree, links: Links, placed: &mut Chang
         if prefixes(path.as_bytes()).any(begins_empty) || (follow_last && begins_empty(path.as_bytes())) {
             return Ok(None);
         }
-        match walk(|path| below.kind(path), path, follow_last) {
+        match walk(|path| kind(below, path), path, follow_last) {
             Ok(found) => Ok(Some(found)),
             Err(TreeError::ParentNotDirectory { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -65,7 +68,7 @@ fn place_marks(layer: &Changeset, below: &Tree, links: Links, placed: &mut Chang
     }
     let is_removed = |path: &ImagePath| layer.whiteouts.contains(path) || is_removed_above(layer, path.as_bytes());
     for directory in layer.opaque.iter().filter(|path| !is_removed(path)) {
-        if let Some(found) = lead(directory, true)?.filter(|found| below.names().below(found).next().is_some()) {
+        if let Some(found) = lead(directory, true)?.filter(|found| below.has_below(found)) {
             placed.opaque(found)?;
         }
     }
@@ -74,7 +77,12 @@ fn place_marks(layer: &Changeset, below: &Tree, links: Links, placed: &mut Chang
 
 /// Places the names to which no link leads, and returns the others. Errors are left to the second pass, which knows
 /// where everything is.
-fn place_direct(layer: &Changeset, base: &Tree, links: Links, placed: &mut Changeset) -> Vec<(ImagePath, Slot)> {
+fn place_direct(
+    layer: &Changeset,
+    base: &Unmarked<impl Below>,
+    links: Links,
+    placed: &mut Changeset,
+) -> Vec<(ImagePath, Slot)> {
     let mut through_links = Vec::new();
     let mut last_parent: Option<(ImagePath, bool)> = None;
     for (path, slot) in layer.names.iter() {
@@ -105,7 +113,7 @@ fn place_direct(layer: &Changeset, base: &Tree, links: Links, placed: &mut Chang
 
 fn place_through_links(
     names: Vec<(ImagePath, Slot)>,
-    base: &Tree,
+    base: &Unmarked<impl Below>,
     links: Links,
     placed: &mut Changeset,
 ) -> Result<(), TreeError> {
@@ -125,7 +133,7 @@ fn place_through_links(
 }
 
 /// Finds what the hard links stand for whose target was not a name of the layer as it was written.
-fn place_hard_links(base: &Tree, placed: &mut Changeset) -> Result<(), TreeError> {
+fn place_hard_links(base: &Unmarked<impl Below>, placed: &mut Changeset) -> Result<(), TreeError> {
     let links: Vec<ImagePath> = placed.waiting_links().map(|(path, _)| path.clone()).collect();
     let mut below = BTreeSet::new();
     for link in links {
@@ -138,7 +146,7 @@ fn place_hard_links(base: &Tree, placed: &mut Changeset) -> Result<(), TreeError
 /// symbolic link on the way to its target. `below` has the paths of those found to be links to the tree below.
 fn place_hard_link(
     link: ImagePath,
-    base: &Tree,
+    base: &Unmarked<impl Below>,
     placed: &mut Changeset,
     below: &mut BTreeSet<ImagePath>,
 ) -> Result<(), TreeError> {
@@ -190,7 +198,7 @@ enum Target {
 fn target_of(
     path: &ImagePath,
     target: &ImagePath,
-    base: &Tree,
+    base: &Unmarked<impl Below>,
     placed: &Changeset,
     below: &BTreeSet<ImagePath>,
 ) -> Result<Target, TreeError> {
@@ -223,6 +231,6 @@ fn target_of(
 }
 
 /// What is at `path`: the layer's own, else what its marks left of the tree below.
-fn kind_at<'a>(placed: &'a Changeset, base: &'a Tree, path: &[u8]) -> Option<&'a Kind> {
+fn kind_at<'a>(placed: &'a Changeset, base: &Unmarked<'a, impl Below>, path: &[u8]) -> Option<&'a Kind> {
     placed.names.kind(path).or_else(|| base.kind(path))
 }

@@ -4,7 +4,7 @@ use crate::diagnostic::Diagnostic;
 use crate::entry::{Content, Entry, Kind, Metadata};
 use crate::path::ImagePath;
 use crate::target::{Accounts, Group, User};
-use crate::tree::Changeset;
+use crate::tree::{Below, Changeset};
 
 use super::owner::read_database;
 use super::{Composition, insert};
@@ -29,7 +29,7 @@ pub(super) fn compose(accounts: &Accounts, composition: &Composition) -> Result<
     for user in accounts.users.iter().filter(|user| user.create_home) {
         let path = ImagePath::parse(home(user)).map_err(|error| Diagnostic::spec(error.to_string()))?;
         // A home that is there already, such as `/` or `/var/lib/app`, stays as it is.
-        if path.is_root() || composition.below.tree.get(&path).is_some() {
+        if path.is_root() || composition.below.get(&path).is_some() {
             continue;
         }
         let mut metadata = Metadata::root_owned(0o700, composition.epoch);
@@ -48,7 +48,7 @@ struct Database {
 
 impl Database {
     fn read(file: &'static str, composition: &Composition) -> Result<Self, Diagnostic> {
-        let text = read_database(composition.below, composition.store, file)?;
+        let text = read_database(composition.files, composition.store, file)?;
         Ok(Database { file, lines: text.lines().map(str::to_owned).collect(), changed: false })
     }
 
@@ -77,7 +77,7 @@ impl Database {
             return Ok(());
         }
         let path = ImagePath::parse(format!("etc/{}", self.file)).expect("a plain path");
-        let below = composition.below.tree.get(&path).filter(|node| matches!(node.kind, Kind::File { .. }));
+        let below = composition.below.get(&path).filter(|node| matches!(node.kind, Kind::File { .. }));
         let mut metadata =
             below.map_or_else(|| Metadata::root_owned(0o644, composition.epoch), |node| node.metadata.clone());
         metadata.mtime = composition.epoch;

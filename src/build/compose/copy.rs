@@ -10,7 +10,7 @@ use super::select::Selection;
 use super::{Composition, layer_of};
 
 pub(super) fn compose(copy: &Copy, composition: &Composition) -> Result<Changeset, Diagnostic> {
-    let tree = &composition.from.tree;
+    let tree = &*composition.from.tree(composition.store)?;
     let placement = Placement { dest: &copy.dest, strip_prefix: &copy.strip_prefix };
     let mut selection = Selection::of(tree);
     let mut take = |destination: Option<&str>, source: &Spanned<String>| -> Result<(), Diagnostic> {

@@ -8,7 +8,7 @@ use crate::diagnostic::Diagnostic;
 use crate::entry::Entry;
 use crate::path::ImagePath;
 use crate::target::Archive;
-use crate::tree::{Changeset, Tree};
+use crate::tree::{Below, Changeset, Tree};
 
 use super::placement::join;
 use super::select::Selection;
@@ -27,7 +27,7 @@ pub(super) fn compose(archive: &Archive, composition: &Composition) -> Result<Ch
     // A commit has no directories at all, and many an archive leaves some out.
     let listed = listing.entries.iter().filter(|entry| entry.kind.is_directory()).map(|entry| &entry.path);
     let listed: BTreeSet<&ImagePath> = listed.collect();
-    let is_below = |place: &ImagePath| composition.below.tree.get(place).is_some_and(|node| node.kind.is_directory());
+    let is_below = |place: &ImagePath| composition.below.get(place).is_some_and(|node| node.kind.is_directory());
 
     let mut selection = Selection::of(&tree);
     for Entry { path, kind, .. } in tree.below(&ImagePath::root(), |_| true) {

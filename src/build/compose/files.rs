@@ -7,7 +7,7 @@ use crate::entry::{Content, Entry, Kind, Metadata};
 use crate::path::{ImagePath, WorkspacePath};
 use crate::source::SourceKind;
 use crate::target::{FileSource, Files, Sources};
-use crate::tree::Changeset;
+use crate::tree::{Below, Changeset};
 
 use super::owner::Owners;
 use super::placement::{Placement, join};
@@ -78,7 +78,7 @@ pub(super) fn compose(files: &Files, composition: &Composition) -> Result<Change
     }
     // A directory that is only on the way to a listed file comes from the sources as well, unless it is there already.
     if files.owner.is_some() || files.dir_mode.is_some() {
-        for path in ways.into_iter().filter(|path| composition.below.tree.resolve(path).is_err()) {
+        for path in ways.into_iter().filter(|path| composition.below.resolve(path).is_err()) {
             insert(&mut changes, look.directory(path))?;
         }
     }
@@ -114,7 +114,7 @@ impl<'a> Look<'a> {
     /// happens to hold `tmp/` must not turn 1777 into 0755.
     fn directory(&self, path: ImagePath) -> Entry {
         let mut entry = self.entry(path, self.files.dir_mode.map_or(0o755, |mode| mode.0), Kind::Directory);
-        if let Some(node) = self.composition.below.tree.get(&entry.path)
+        if let Some(node) = self.composition.below.get(&entry.path)
             && node.kind.is_directory()
         {
             if self.files.dir_mode.is_none() {

@@ -4,7 +4,7 @@ use crate::diagnostic::Diagnostic;
 use crate::entry::{Content, Entry, Kind, Metadata};
 use crate::path::ImagePath;
 use crate::target::{Dir, Owner, Symlink, Write};
-use crate::tree::Changeset;
+use crate::tree::{Below, Changeset};
 
 use super::owner::Owners;
 use super::{Composition, insert};
@@ -15,7 +15,7 @@ pub(super) fn write(write: &Write, composition: &Composition) -> Result<Changese
 }
 
 pub(super) fn dir(dir: &Dir, composition: &Composition) -> Result<Changeset, Diagnostic> {
-    let below = &composition.below.tree;
+    let below = composition.below;
     let mut metadata = Metadata::root_owned(0o755, composition.epoch);
     let mut path = dir.path.clone();
     if let Ok(found) = below.resolve(&path)

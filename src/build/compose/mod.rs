@@ -17,7 +17,7 @@ use crate::entry::{Content, Entry};
 use crate::source::{StatCache, Workspace};
 use crate::store::Store;
 use crate::target::LayerSpec;
-use crate::tree::Changeset;
+use crate::tree::{Changeset, Glimpsed};
 
 use super::filesystem::FileSystem;
 use super::listing::Listing;
@@ -33,8 +33,10 @@ pub(super) struct Composition<'a> {
     pub(super) progress: &'a dyn Progress,
     /// Seconds since 1970: the time of what is made here, and the latest time of what is taken from elsewhere.
     pub(super) epoch: i64,
-    /// What lies below the layer.
-    pub(super) below: &'a FileSystem,
+    /// What lies below the layer, name by name.
+    pub(super) below: &'a Glimpsed<'a>,
+    /// The same as a whole.
+    pub(super) files: &'a FileSystem,
     /// What a `copy` takes from.
     pub(super) from: &'a FileSystem,
     /// What is in the archive of an `archive`.
@@ -79,7 +81,7 @@ fn insert(changes: &mut Changeset, entry: Entry) -> Result<(), Diagnostic> {
 
 /// Moves entries below a symbolic link of the image to where it leads, and adds missing parents.
 fn complete(changes: Changeset, composition: &Composition) -> Result<Changeset, Diagnostic> {
-    let tree = &composition.below.tree;
+    let tree = composition.below;
     let placed = changes.redirect(tree).and_then(|mut changes| {
         changes.add_parents(tree, composition.epoch)?;
         Ok(changes)

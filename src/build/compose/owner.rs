@@ -29,7 +29,7 @@ impl<'a> Owners<'a> {
 
     /// The owners that the layer's own image knows.
     pub(super) fn of(composition: &Composition<'a>) -> Self {
-        Owners::new(composition.below, composition.store)
+        Owners::new(composition.files, composition.store)
     }
 
     /// User and group number of `owner`.
@@ -67,10 +67,9 @@ impl<'a> Owners<'a> {
         let mut unknown = Vec::new();
         let mut known = |file: &str, one: Owner| {
             let path = ImagePath::parse(format!("etc/{file}")).map_err(|error| Diagnostic::spec(error.to_string()))?;
-            let has_file = self.below.tree.resolve(&path).is_ok();
             match self.resolve(&one) {
                 Ok(found) => Ok(Some(found)),
-                Err(error) if has_file => {
+                Err(error) if self.below.tree(self.store)?.resolve(&path).is_ok() => {
                     unknown.push(error);
                     Ok(None)
                 }

@@ -15,7 +15,7 @@ use crate::entry::{Content, Entry, Kind, Metadata};
 use crate::path::ImagePath;
 use crate::source::{IgnorePatterns, PatternError, Workspace};
 use crate::target::{Fetch, Place, PlaceSource};
-use crate::tree::{Changeset, Tree};
+use crate::tree::{Below, Changeset, Glimpsed, Tree};
 
 use super::super::listing::Listing;
 use super::context::{self, clamped};
@@ -34,7 +34,7 @@ pub(super) fn compose(place: &Place, composition: &Composition) -> Result<Change
         }
     }
     let sources = match place.from {
-        Some(_) => Tree::clone(&composition.from.tree),
+        Some(_) => Tree::clone(&*composition.from.tree(composition.store)?),
         None => {
             let directory = place.directory.as_ref().map(|directory| Workspace::at(&directory.root)).transpose()?;
             context::tree(&patterns, &ignore, directory.as_ref().unwrap_or(composition.workspace), composition)?
@@ -80,7 +80,7 @@ struct Trees {
 struct Placing<'a> {
     place: &'a Place,
     exclude: &'a IgnorePatterns,
-    below: &'a Tree,
+    below: &'a Glimpsed<'a>,
     /// The destination, with links followed.
     dest: ImagePath,
     owner: Option<(u32, u32)>,
@@ -92,7 +92,7 @@ struct Placing<'a> {
 
 impl<'a> Placing<'a> {
     fn new(place: &'a Place, exclude: &'a IgnorePatterns, composition: &Composition<'a>) -> Result<Self, Diagnostic> {
-        let below = &composition.below.tree;
+        let below = composition.below;
         let dest = image_path(&clamped(place.dest.as_bytes()))?;
         let unusable = |error| {
             let error = Diagnostic::spec(format!("`{dest}` cannot be a destination")).caused_by(error);
