@@ -301,7 +301,7 @@ impl<'a> StageBuild<'a> {
         for word in &copy.sources {
             let word = Word { value: self.scope.expand(word)?, span: word.span.clone() };
             let remote = if copy.add { remote::source(&word, instruction)? } else { None };
-            let value = remote.unwrap_or_else(|| PlaceSource::Path(word.value));
+            let value = remote.unwrap_or(PlaceSource::Path(word.value));
             new.srcs.push(Spanned { value, span: word.span });
         }
         for heredoc in &copy.heredocs {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::diagnostic::Diagnostic;
 use crate::dockerfile::{self, Lowered, NamedContexts, Options};
 use crate::plan::{Names, TargetGraph};
-use crate::source::{Lock, Workspace};
+use crate::source::Lock;
 use crate::tomlspec;
 
 use super::environment;
