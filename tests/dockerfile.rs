@@ -6,6 +6,8 @@ mod contexts;
 mod copy;
 mod explain;
 mod failures;
+mod import;
 mod language;
 mod platforms;
+mod real;
 mod stories;

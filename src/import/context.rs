@@ -7,7 +7,7 @@ use crate::source::IgnorePatterns;
 
 use super::code::{Call, Code};
 use super::excluded::{Chosen, chosen, to_glob};
-use super::known::{name, parent};
+use super::known::parent;
 use super::listing::{Found, relative};
 use super::place::{Layer, Placing, octal};
 
@@ -108,9 +108,8 @@ impl Placing<'_> {
 
     fn file(&self, path: &str, executable: Option<bool>) -> Group {
         let source = self.variables.text(path);
-        let keeps = name(&self.destination(path)) == name(path);
         let group = Group { executable, ..Group::default() };
-        match keeps {
+        match self.is_into() {
             true => Group { strip: parent(path).to_owned(), listed: vec![source], ..group },
             false => Group { mapped: vec![(self.variables.text(&self.destination(path)), source)], ..group },
         }

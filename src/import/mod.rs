@@ -73,6 +73,8 @@ struct Importer<'a> {
     names: Names,
     /// By the labels that the Dockerfile's stages have.
     written: BTreeMap<String, Written>,
+    /// Variables for the environments of bases, by how FROM writes them.
+    environments: BTreeMap<String, String>,
     text: String,
 }
 
@@ -103,6 +105,7 @@ pub fn import(
         configs,
         names,
         written: BTreeMap::new(),
+        environments: BTreeMap::new(),
         text: String::new(),
     };
     importer.head(&dockerfile);
