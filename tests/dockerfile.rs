@@ -8,6 +8,7 @@ mod explain;
 mod failures;
 mod import;
 mod language;
+mod no_cache;
 mod platforms;
 mod real;
 mod stories;

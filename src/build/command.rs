@@ -1,29 +1,32 @@
 //! Commands that run in the image below.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
-use crate::action::Action;
 use crate::action::key::Preimage;
 use crate::action::record::StepResult;
+use crate::action::{Action, StepTarget};
 use crate::archive::write::EncodedLayer;
 use crate::diagnostic::{At, Diagnostic, Spanned};
 use crate::entry::Entry;
 use crate::format::Compression;
 use crate::image::Layer;
 use crate::platform::Platform;
-use crate::sandbox::{self, SandboxError, Step};
+use crate::sandbox::{self, Ending, LetIn, OnFailure, SandboxError, Step};
 use crate::target::Run;
 use crate::tree::{Changeset, Tree};
 
 use super::account::Account;
 use super::cache::unreadable;
 use super::encode::layer;
-use super::execute::{Executor, step, unwritable};
+use super::execute::{Context, Executor, step, unwritable};
 use super::filesystem::{FileSystem, Layers};
 use super::layer::write_layer;
 use super::listing::content;
+use super::mounts::Mounts;
 use super::output::{Done, Output};
+use super::outputs::kept;
 use super::schedule::How;
 use super::scrub::scrub;
 
@@ -48,14 +51,15 @@ impl Executor<'_> {
     pub(super) fn run_command(
         &self,
         action: &Action,
-        run: &Spanned<Run>,
+        (run, mounts): (&Spanned<Run>, &Mounts),
         below: &FileSystem,
         platform: &Platform,
         compression: Compression,
     ) -> Result<(Done, How), Diagnostic> {
         let epoch = self.context.settings.epoch;
         let root: Vec<Entry> = below.tree.entries().collect();
-        let preimage = Preimage::run(&root, &run.value, epoch, platform, sandbox::VERSION);
+        let inputs = mounts.inputs(self.context.secrets);
+        let preimage = Preimage::run(&root, &run.value, inputs, epoch, platform, sandbox::VERSION);
         let find = || self.ran_before(&preimage, compression);
         if self.explaining {
             return Ok(match find()? {
@@ -71,16 +75,17 @@ impl Executor<'_> {
         }
         let make = || {
             let encode = || {
-                let ran = self.execute(action, &run.value, root.clone(), below, platform);
-                let (entries, _place) = ran.at(run.span.as_ref())?;
+                let (entries, _place) = self.execute(action, (run, mounts), root.clone(), below, platform)?;
                 write_layer(entries, &Layers::default(), compression, self.context.store)
             };
             let (encoded, micros) = self.cache.timed(encode)?;
             self.keep(&preimage, &encoded, compression, micros)?;
             self.ran_before(&preimage, compression)?.ok_or_else(unwritable)
         };
+        let old = self.replaced(action, || Ok(find()?.map(|ran| ran.result)))?;
         let (ran, miss) = self.found_or_made(action, &preimage, None, find, make)?;
         let result = ran.result;
+        self.compare_with_replaced(action, old, &result);
         Ok(self.done(action, ran.output(), preimage, Some(result), miss))
     }
 
@@ -117,11 +122,45 @@ impl Executor<'_> {
     fn execute(
         &self,
         action: &Action,
-        run: &Run,
-        mut root: Vec<Entry>,
+        (run, mounts): (&Spanned<Run>, &Mounts),
+        root: Vec<Entry>,
         below: &FileSystem,
         platform: &Platform,
     ) -> Result<(Vec<Entry>, crate::store::Workplace), Diagnostic> {
+        let Spanned { value: run, span } = run;
+        let tree = self.readable(root, below, platform).at(span.as_ref())?;
+        let epoch = i64::from(self.context.settings.epoch);
+        let place = self.context.store.workplace().map_err(|error| unwritable().caused_by(error))?;
+        let title = action.title().unwrap_or_default();
+        let shown = |text: &str| self.context.secrets.hidden(mounts.secrets(), text);
+        let mut lines = Lines(Vec::new());
+        let mut wrote = |bytes: &[u8]| lines.take(bytes, |line| self.context.progress.wrote(&title, &shown(line)));
+        let shell = Some(self.context.shell);
+        let mut visitors = self.context.visitors.map(|visitors| {
+            move |ending: Ending, output: &str, let_in: LetIn| {
+                visitors(&ended(action, ending, &shown(output), shell).at(span.clone()), let_in);
+            }
+        });
+        let on_failure = visitors.as_mut().map(|visitors| visitors as OnFailure);
+        let step = |step: &Step| sandbox::run(step, place.path(), &mut wrote, on_failure);
+        let ran = self.with_step((action, run, mounts), (&tree, below), place.path(), step).at(span.as_ref())?;
+        lines.end(|line| self.context.progress.wrote(&title, &shown(line)));
+        let changes = ran.map_err(|error| failed(action, platform, error.shown(shown), shell)).at(span.as_ref())?;
+        let changes = kept(&tree, changes, &run.outputs).at(span.as_ref())?;
+        let noisy = |error| Diagnostic::failure("what the step changed cannot be scrubbed").caused_by(error);
+        let mut changes = scrub(changes, &tree, &run.scrub, epoch).map_err(noisy).at(span.as_ref())?;
+        let misfit = |error| Diagnostic::failure("what the step changed cannot be in a layer").caused_by(error);
+        changes.add_parents(&tree, epoch).map_err(misfit).at(span.as_ref())?;
+        Ok((changes.entries(epoch), place))
+    }
+
+    /// The tree in which a command runs, with contents that can be read.
+    pub(super) fn readable(
+        &self,
+        mut root: Vec<Entry>,
+        below: &FileSystem,
+        platform: &Platform,
+    ) -> Result<Tree, Diagnostic> {
         let store = self.context.store;
         if platform.os != "linux" {
             let error = Diagnostic::spec(format!("a command cannot run in an image for {platform}"));
@@ -131,35 +170,39 @@ impl Executor<'_> {
         let unfit = |error| Diagnostic::failure("the image below the step cannot be put on disk").caused_by(error);
         let mut files = Changeset::new();
         root.into_iter().try_for_each(|entry| files.insert(entry)).map_err(unfit)?;
-        let tree = Tree::of([&files]).map_err(unfit)?;
+        Tree::of([&files]).map_err(unfit)
+    }
 
+    /// Puts a command together as the sandbox runs it in the tree, and does something with it; all that it needs is there
+    /// meanwhile, some of it in `place`.
+    pub(super) fn with_step<T>(
+        &self,
+        (action, run, mounts): (&Action, &Run, &Mounts),
+        (tree, below): (&Tree, &FileSystem),
+        place: &Path,
+        work: impl FnOnce(&Step) -> T,
+    ) -> Result<T, Diagnostic> {
+        let Context { store, secrets, progress, settings, .. } = *self.context;
         let account = match &run.user {
             None => Account::root(),
             Some(user) => Account::of(&user.value, below, store).at(user.span.as_ref())?,
         };
-        let epoch = i64::from(self.context.settings.epoch);
-        let place = store.workplace().map_err(|error| unwritable().caused_by(error))?;
-        let sandboxed = Step {
-            below: &tree,
+        let epoch = i64::from(settings.epoch);
+        let title = action.title().unwrap_or_default();
+        let held = mounts.held(store, secrets, place, &|| progress.waiting(&title))?;
+        let mut env = environment(run, &account.home, epoch);
+        env.extend(held.variables()?);
+        Ok(work(&Step {
+            below: tree,
             argv: run.command.argv(),
-            env: environment(run, &account.home, epoch),
+            env,
+            mounts: held.mounts(),
             workdir: run.workdir.to_string(),
             user: account.user,
             cpus: run.cpus.get().into(),
             timeout: Duration::from_secs(run.timeout.into()),
             epoch,
-        };
-        let title = action.title().unwrap_or_default();
-        let mut lines = Lines(Vec::new());
-        let mut wrote = |bytes: &[u8]| lines.take(bytes, |line| self.context.progress.wrote(&title, line));
-        let ran = sandbox::run(&sandboxed, place.path(), &mut wrote);
-        lines.end(|line| self.context.progress.wrote(&title, line));
-        let changes = ran.map_err(|error| failed(&title, platform, error))?;
-        let noisy = |error| Diagnostic::failure("what the step changed cannot be scrubbed").caused_by(error);
-        let mut changes = scrub(changes, &tree, &run.scrub, epoch).map_err(noisy)?;
-        let misfit = |error| Diagnostic::failure("what the step changed cannot be in a layer").caused_by(error);
-        changes.add_parents(&tree, epoch).map_err(misfit)?;
-        Ok((changes.entries(epoch), place))
+        }))
     }
 }
 
@@ -177,25 +220,46 @@ fn environment(run: &Run, home: &str, epoch: i64) -> BTreeMap<String, String> {
     fixed.chain(own).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-/// What a person is told of a step that failed.
-fn failed(title: &str, platform: &Platform, error: SandboxError) -> Diagnostic {
+/// The command line that leads into a layer's root.
+type ShellLine<'a> = &'a (dyn Fn(&StepTarget, usize) -> String + Sync);
+
+/// What a person is told of a step that failed or cannot be run.
+pub(super) fn failed(
+    action: &Action,
+    platform: &Platform,
+    error: SandboxError,
+    shell: Option<ShellLine>,
+) -> Diagnostic {
+    let title = action.title().unwrap_or_default();
     match error {
-        SandboxError::Failed { ending, output } => {
-            let error = Diagnostic::failure(format!("`{title}` {ending}"));
-            let lines: Vec<String> = output.lines().map(plain).collect();
-            let last = &lines[lines.len().saturating_sub(SHOWN)..];
-            error.help(match last {
-                [] => "it wrote nothing".to_owned(),
-                last => format!("the end of what it wrote:\n{}", last.join("\n")),
-            })
-        }
+        SandboxError::Failed { ending, output } => ended(action, ending, &output, shell),
         SandboxError::Refused { stage, source } => {
             let help = stage.help(&source);
             let error = Diagnostic::failure(format!("`{title}` cannot be run for {platform}: {stage} failed"));
             error.caused_by(source).help(help)
         }
+        SandboxError::Target { target, reason } => {
+            let error = Diagnostic::spec(format!("nothing can be mounted on `{target}`: {reason}"));
+            error.help("choose another `target`, or make what it needs in a layer below")
+        }
         error => Diagnostic::failure(format!("`{title}` cannot be run")).caused_by(error),
     }
+}
+
+/// What a person is told of a step that failed; with `shell`, also how to look around there.
+fn ended(action: &Action, ending: Ending, output: &str, shell: Option<ShellLine>) -> Diagnostic {
+    let error = Diagnostic::failure(format!("`{}` {ending}", action.title().unwrap_or_default()));
+    let lines: Vec<String> = output.lines().map(plain).collect();
+    let wrote = match &lines[lines.len().saturating_sub(SHOWN)..] {
+        [] => "it wrote nothing".to_owned(),
+        last => format!("the end of what it wrote:\n{}", last.join("\n")),
+    };
+    error.help(match (shell, action) {
+        (Some(shell), Action::Run { target, number, .. }) => {
+            format!("{wrote}\n\nto look around where it ran:\n{}", shell(target, *number))
+        }
+        _ => wrote,
+    })
 }
 
 /// What a step writes, cut into lines.

@@ -18,12 +18,14 @@ mod explain;
 mod export;
 mod filter;
 mod graph;
+mod guest;
 mod history;
 mod images;
 mod import;
 mod index;
 mod inspect;
 mod interrupt;
+mod lent;
 mod load;
 mod lock;
 mod locked;
@@ -51,10 +53,12 @@ mod rmi;
 mod save;
 mod schema;
 mod selection;
+mod shell;
 mod size;
 mod tag;
 mod tags;
 mod template;
+mod terminal;
 mod transfer;
 mod unpinned;
 mod update;
@@ -88,6 +92,7 @@ enum Command {
     Explain(explain::Arguments),
     Graph(graph::Arguments),
     Query(query::Arguments),
+    Shell(shell::Arguments),
     Schema(schema::Arguments),
     #[command(alias = "ls")]
     Images(images::Arguments),
@@ -128,7 +133,7 @@ pub fn main() -> ExitCode {
     };
     interrupt::install();
     match cli.run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprint!("{}", report::render(&error));
             ExitCode::from(match error.class() {
@@ -140,9 +145,10 @@ pub fn main() -> ExitCode {
 }
 
 impl Cli {
-    fn run(&self) -> Result<(), Diagnostic> {
+    fn run(&self) -> Result<ExitCode, Diagnostic> {
         let environment = &self.environment;
-        match &self.command {
+        let done = match &self.command {
+            Command::Shell(arguments) => return shell::run(arguments, environment),
             Command::Build(arguments) => build::run(arguments, environment),
             Command::Lock(arguments) => lock::run(arguments, environment),
             Command::Update(arguments) => update::run(arguments, environment),
@@ -173,7 +179,8 @@ impl Cli {
             Command::Login(arguments) => login::run(arguments, environment),
             Command::Logout(arguments) => logout::run(arguments, environment),
             Command::Completions(arguments) => completions::run(arguments),
-        }
+        };
+        done.map(|()| ExitCode::SUCCESS)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::target::{Label, Pattern};
 use super::{environment, shown};
 
 /// Arguments of commands that are about targets.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub(super) struct Selection {
     /// Labels or patterns: //path:name, :name, //path/...
     #[arg(value_name = "TARGET", default_value = ":all")]

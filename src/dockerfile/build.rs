@@ -1,14 +1,13 @@
 //! One stage as it grows, instruction by instruction.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use crate::diagnostic::{At, Diagnostic, SourceText, Spanned};
 use crate::oci::ImageConfig;
 use crate::path::ImagePath;
 use crate::platform::Platform;
-use crate::target::{self, Base, Chmod, ImageSpec, Label, LayerSpec, Owner, Place, Run, Scrub};
+use crate::target::{self, Base, Chmod, ImageSpec, Label, LayerSpec, Owner, Place, Run};
 
 use super::config::{healthcheck, ports, truth, value};
 use super::instruction::{Body, Command, Copy, Instruction};
@@ -426,8 +425,7 @@ impl<'a> StageBuild<'a> {
             ImagePath::parse(absolute("/", &self.workdir)).map_err(|error| Diagnostic::spec(error.to_string()))?;
         let mut env = self.env.clone();
         env.extend(self.args.clone());
-        let (cpus, scrub) = (NonZeroU16::MIN, Scrub::default());
-        let run = Run { command, env, workdir, user, cpus, scrub, timeout: TIMEOUT };
+        let run = Run { env, workdir, user, timeout: TIMEOUT, ..Run::new(command) };
         self.spec.layers.push(Spanned { value: LayerSpec::Run(run), span: Some(instruction.span.clone()) });
         Ok(())
     }

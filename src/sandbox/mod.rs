@@ -14,13 +14,18 @@ mod error;
 mod inside;
 mod kernel;
 mod launch;
+mod mount;
+mod passing;
 mod request;
 mod step;
+mod visit;
 
 pub use error::{SandboxError, Stage};
 pub use launch::check;
-pub use request::{Ending, User};
-pub use step::{Step, run};
+pub use mount::{Mount, MountKind};
+pub use request::{Ending, User, Window};
+pub use step::{Step, run, visit};
+pub use visit::{LetIn, Line, OnFailure, Visitor, Wish};
 
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;

@@ -11,6 +11,7 @@
 //! ├── chunks/HEX            where the chunks of a layer's blob lie; may be missing, see `chunk_search`
 //! ├── sources/HEX          repositories that have the blob with this SHA-256; may be missing, see `sources`
 //! ├── stat/HEX              file digests of the workspace whose root has this SHA-256; may be missing, see `stat_file`
+//! ├── caches/HEX-N/         files that steps share from one run to the next; HEX-N.lock beside it, see `step_cache`
 //! ├── unflushed/BOOT        large blobs that may not be on the disk since the boot with this ID, see `unflushed`
 //! ├── ingest/               what is being written or made; each file and directory is locked (flock) by the process that
 //! │                         does it
@@ -58,6 +59,7 @@ mod reachable;
 mod reference;
 mod sources;
 mod stat_file;
+mod step_cache;
 mod temporary;
 mod unflushed;
 mod usage;
@@ -75,6 +77,7 @@ pub use prune::{PruneOptions, Pruned};
 pub use reachable::Unreadable;
 pub use sources::Supplier;
 pub use stat_file::StatFile;
+pub use step_cache::{CacheUse, StepCache, StepCacheUsage};
 pub use usage::{KindUsage, ReferenceUsage, Usage};
 pub use workplace::Workplace;
 

@@ -42,6 +42,7 @@ pub fn is_allowed() -> bool {
 }
 
 /// An image `//:x`, whose last layer is a step that obeys orders, and `//:base`, on which it stands.
+#[derive(Clone)]
 pub struct Story {
     layers: String,
     orders: String,
@@ -94,8 +95,7 @@ impl Story {
         let runs: Vec<(Who, Run)> = everybody().iter().map(|&who| (who, self.run_as(who))).collect();
         let mut outputs = runs.iter().map(|(who, run)| {
             assert_eq!(run.code, 0, "{who:?}: {}", run.stderr);
-            let lines = run.stderr.lines().filter(|line| !is_progress(line));
-            (who, run.stdout.clone(), lines.collect::<Vec<_>>().join("\n"))
+            (who, run.stdout.clone(), spoken(run))
         });
         let Some((_, digest, first)) = outputs.next() else { return String::new() };
         for (who, other, output) in outputs {
@@ -122,12 +122,26 @@ impl Story {
     }
 }
 
-fn is_progress(line: &str) -> bool {
-    line.starts_with('[') && line.contains('/') && line.contains("] ")
+/// What the step wrote.
+pub fn spoken(run: &Run) -> String {
+    let is_progress = |line: &str| line.starts_with('[') && line.contains('/') && line.contains("] ");
+    run.stderr.lines().filter(|line| !is_progress(line)).collect::<Vec<_>>().join("\n")
 }
 
 /// Runs `ocify` as somebody.
 pub fn build_as(workspace: &Workspace, who: Who, arguments: &[&str]) -> Run {
+    let mut command = command_as(workspace, who, arguments);
+    loop {
+        match command.output() {
+            // Another thread's child has not closed the copy of the binary yet.
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+            output => return Run::from(output.unwrap()),
+        }
+    }
+}
+
+/// A command line of `ocify` as somebody, not run yet.
+pub fn command_as(workspace: &Workspace, who: Who, arguments: &[&str]) -> Command {
     let mut command = workspace.command(arguments);
     command.env("OCIFY_CANARY", "a secret of the machine").env("HOME", workspace.root());
     if who == Who::User && rustix::process::geteuid().is_root() {
@@ -143,13 +157,7 @@ pub fn build_as(workspace: &Workspace, who: Who, arguments: &[&str]) -> Run {
         own.env("OCIFY_CANARY", "a secret of the machine").env("HOME", workspace.root()).uid(USER).gid(USER);
         command = own;
     }
-    loop {
-        match command.output() {
-            // Another thread's child has not closed the copy of the binary yet.
-            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
-            output => return Run::from(output.unwrap()),
-        }
-    }
+    command
 }
 
 fn give(path: &Path) {

@@ -85,6 +85,7 @@ fn fates(changed: &[ImagePath], scrub: &Scrub, images: &Images) -> Result<Vec<(I
         }
         for scrubber in scrub.iter() {
             let holds = match scrubber {
+                Scrubber::Pyc => bytecode::alone(path, images),
                 Scrubber::MachineId => machine_id(path, node, images),
                 Scrubber::ShadowLastchange => shadow::scrubbed(path, node, images),
                 _ => Ok(None),

@@ -74,6 +74,16 @@ impl Dockerfile {
         self.file.is_some()
     }
 
+    /// The Dockerfile, as it was named.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// The named contexts, as they were given.
+    pub(super) fn contexts(&self) -> impl Iterator<Item = String> {
+        self.contexts.iter().map(|(name, place)| format!("{name}={place}"))
+    }
+
     /// Reads the Dockerfile. Names in it that nothing pins are pinned, in the lock beside it.
     pub(super) fn load(&self, reading: &Reading) -> Result<Loaded, Diagnostic> {
         let Reading { selection, locked, environment, offline, tags } = *reading;
