@@ -46,11 +46,10 @@ const USUAL: [&str; 37] = [
 ];
 
 /// Names that directories have and programs do not.
-const OF_DIRECTORIES: [&str; 26] = [
+const OF_DIRECTORIES: [&str; 25] = [
     ".next",
     ".output",
     ".venv",
-    "app",
     "assets",
     "bin",
     "build",
@@ -150,7 +149,8 @@ impl Known {
         let path = clean(path);
         let name = self::name(&path);
         // A release of Erlang's tools.
-        let is_directory = OF_DIRECTORIES.contains(&name) || self::name(parent(&path)) == "rel";
+        let is_release = self::name(parent(&path)) == "rel";
+        let is_directory = is_release || OF_DIRECTORIES.contains(&name) || path == "/app";
         (is_directory, is_directory || name.trim_start_matches('.').contains('.'))
     }
 

@@ -18,6 +18,7 @@ mod excluded;
 mod from_image;
 mod known;
 mod listing;
+mod mount;
 mod names;
 mod place;
 mod run;

@@ -105,7 +105,9 @@ pub(super) fn new_variable(
 
 /// The call.
 pub(super) fn call(run: &Run, written: Option<&Span>, environments: &Environments, variables: &Variables) -> Call {
-    let Run { command, env, workdir, user, cpus: _, timeout: _, scrub: _ } = run;
+    // All fields, so that a new one is not forgotten here. Inputs and outputs are none of a Dockerfile's, mounts are written by
+    // the stage, and the others decide about no image.
+    let Run { command, env, workdir, user, mounts: _, inputs: _, outputs: _, cpus: _, timeout: _, scrub: _ } = run;
     let command = match command {
         Command::Argv(argv) => match argv.as_slice() {
             [shell, option, script] if shell == "/bin/sh" && option == "-c" => self::script(script, written),

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use crate::diagnostic::Spanned;
 use crate::dockerfile::{Body, Command, Instruction};
-use crate::target::{Base, Healthcheck, ImageSpec, LayerSpec, Place, Run};
+use crate::target::{Base, BindMount, CacheMount, Healthcheck, ImageSpec, LayerSpec, Mount, MountSource, Place, Run};
 
 use super::Importer;
 use super::code::{Argument, Call, Code, Item};
 use super::from_image::Origin;
 use super::known::Known;
+use super::mount;
 use super::place::{Layer, Placing};
 use super::run::{self, Environments};
 use super::tidy::tidy;
@@ -172,12 +173,41 @@ impl Importer<'_> {
                 let remark = run::remark(run);
                 known.command(&run.command.argv().join(" "), &self.variables.plain(&run.workdir.to_string()));
                 let call = run::call(run, written, environments, &self.variables);
+                let call = call.optional("mounts", self.mounts(run, stage));
                 vec![Layer { comments: remark.into_iter().collect(), call }]
             }
             LayerSpec::Place(place) => self.placed(place, stage, known),
             // A Dockerfile makes no others.
             _ => Vec::new(),
         }
+    }
+
+    /// What a command sees beside its image.
+    fn mounts(&mut self, run: &Run, stage: &Stage) -> Option<Code> {
+        let mut mounts = Vec::new();
+        for mount in &run.mounts {
+            // What COPY would place in an empty image is what is mounted; it is written before a mount is.
+            let mut layers: Vec<Code> = Vec::new();
+            if let Mount::Bind(BindMount { src: Spanned { value: MountSource::Layer(layer), .. }, .. })
+            | Mount::Cache(CacheMount { src: Some(Spanned { value: MountSource::Layer(layer), .. }), .. }) =
+                &mount.value
+                && let LayerSpec::Place(place) = &**layer
+            {
+                let placed = self.placed(place, stage, &mut Known::nothing());
+                layers.extend(placed.into_iter().map(|layer| Code::Call(layer.call)));
+            }
+            let image = |base: &Base| match base {
+                Base::Target(label) => match self.written.get(&label.to_string()) {
+                    Some(written) => Code::Raw(written.variable.clone()),
+                    None => Code::text(label.to_string()),
+                },
+                Base::Oci(image) => Code::text(image.reference.to_string()),
+                _ => Code::Call(Call::new("scratch")),
+            };
+            // The first are directories above, which a mount makes by itself.
+            mounts.push(mount::call(&mount.value, &self.variables, &image, &mut |_| layers.pop()));
+        }
+        (!mounts.is_empty()).then(|| Code::list(mounts))
     }
 
     fn placed(&mut self, place: &Place, stage: &Stage, known: &mut Known) -> Vec<Layer> {

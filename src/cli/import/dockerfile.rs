@@ -17,6 +17,7 @@ use crate::target::{Label, Pattern};
 use crate::tomlspec;
 
 use super::super::dockerfile::{Pinned, ignore, read};
+use super::super::lent::Lent;
 use super::super::locked::{self, Locked};
 use super::super::progress::Reporter;
 use super::super::registries::{Supplied, supplied};
@@ -54,6 +55,8 @@ pub(super) struct Arguments {
     /// Do not use the network: what the store lacks is not to be had
     #[arg(long)]
     offline: bool,
+    #[command(flatten)]
+    lent: Lent,
 }
 
 impl Arguments {
@@ -166,6 +169,7 @@ pub(super) fn run(file: &Path, arguments: &Arguments, environment: &environment:
     let Lowered { targets, root, .. } = dockerfile::lower(&parsed, &options.build, &mut bases)?;
     let theirs = TargetGraph::of(&context, settings.clone(), targets, &root)?;
     let lock = bases.lock;
+    let secrets = arguments.lent.secrets()?;
     let make = |workspace: &Workspace, targets: &TargetGraph, label: &Label| -> Result<image::Image, Diagnostic> {
         let plan = Plan::new(targets, std::slice::from_ref(label), &lock)?;
         let steps = plan.graph.iter().filter(|(_, action)| action.title().is_some()).count();
@@ -178,7 +182,10 @@ pub(super) fn run(file: &Path, arguments: &Arguments, environment: &environment:
             registry: &*registry,
             client: &environment::fetcher(arguments.offline),
             progress: &progress,
+            secrets: &secrets,
             clock: &|| begun.elapsed(),
+            shell: &|target, number| format!("ocify shell {}@{number}", target.label),
+            visitors: None,
             against: None,
         };
         let Built { targets: built, failure, .. } = build(&plan, &context, Options::default());
