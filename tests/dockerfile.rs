@@ -8,6 +8,8 @@ mod explain;
 mod failures;
 mod import;
 mod language;
+mod mounts;
+mod network;
 mod no_cache;
 mod platforms;
 mod real;

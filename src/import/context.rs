@@ -38,7 +38,7 @@ struct Group {
 
 impl Placing<'_> {
     /// The layers of an instruction that copies from the context.
-    pub(super) fn from_context(&mut self) -> Vec<Layer> {
+    pub(super) fn of_context(&mut self) -> Vec<Layer> {
         let mut layers = Vec::new();
         let mut groups: Vec<Group> = Vec::new();
         for source in &self.place.srcs {

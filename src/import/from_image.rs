@@ -17,7 +17,7 @@ pub(super) struct Origin<'a> {
 impl Placing<'_> {
     /// The layers of an instruction that copies from `origin`; `gather` makes an image on it that runs a command, and
     /// returns it.
-    pub(super) fn from_image(&mut self, origin: &Origin, gather: &mut dyn FnMut(String) -> Code) -> Vec<Layer> {
+    pub(super) fn of_image(&mut self, origin: &Origin, gather: &mut dyn FnMut(String) -> Code) -> Vec<Layer> {
         let (mut pairs, mut layers, mut remarks) = (Vec::new(), Vec::new(), Vec::new());
         let mut is_directory = false;
         for source in &self.place.srcs {

@@ -216,7 +216,7 @@ impl Importer<'_> {
         let Some(from) = &place.from else {
             return match place.srcs.is_empty() && place.contents.is_empty() {
                 true => placing.workdir(),
-                false => placing.from_context(),
+                false => placing.of_context(),
             };
         };
         let nothing = Known::nothing();
@@ -249,7 +249,7 @@ impl Importer<'_> {
             ));
             Code::Raw(variable)
         };
-        placing.from_image(&origin, &mut gather)
+        placing.of_image(&origin, &mut gather)
     }
 
     /// The call of `image`.

@@ -34,8 +34,8 @@ pub fn check(tier: Tier, place: &Path) -> Result<(), SandboxError> {
         std::fs::create_dir(place.join(name)).map_err(SandboxError::Place)?;
     }
     prepare(place)?;
-    let (facts, mounts) = (Vec::new(), Vec::new());
-    let request = Request { tier, command: None, cpus: choose_cpus(1), timeout: 0, facts, mounts, desk: false };
+    let (cpus, facts, mounts) = (choose_cpus(1), Vec::new(), Vec::new());
+    let request = Request { tier, command: None, network: false, cpus, timeout: 0, facts, mounts, desk: false };
     let (env, workdir, user) = (BTreeMap::new(), String::new(), User::default());
     let nothing = Command { argv: Vec::new(), env, workdir, user };
     launch(request, place, &mut |_| (), (&nothing, Guests::Nobody)).map(drop)

@@ -6,6 +6,7 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use crate::action::StepTarget;
 use crate::build::{Built, Context, Options, build};
 use crate::diagnostic::Diagnostic;
 use crate::dockerfile::{self, Lowered, NamedContexts};
@@ -59,6 +60,9 @@ pub(super) struct Arguments {
     lent: Lent,
 }
 
+/// The command line that brings a person into the root of a layer.
+type Shell<'a> = &'a (dyn Fn(&StepTarget, usize) -> String + Sync);
+
 impl Arguments {
     /// An option that only a Dockerfile has.
     pub(super) fn given(&self) -> Option<&'static str> {
@@ -70,6 +74,7 @@ impl Arguments {
             ("--force", self.force),
             ("--locked", self.locked.is_some()),
             ("--offline", self.offline),
+            ("--secret or --ssh", self.lent.words().next().is_some()),
         ];
         given.into_iter().find(|(_, is_given)| *is_given).map(|(option, _)| option)
     }
@@ -134,6 +139,8 @@ pub(super) fn run(file: &Path, arguments: &Arguments, environment: &environment:
             labels: Vec::new(),
             tags: Vec::new(),
             ignore: ignore(file, &context)?,
+            hosts: Vec::new(),
+            hermetic: settings.hermetic,
             whole: false,
         },
         name: name.to_owned(),
@@ -170,7 +177,7 @@ pub(super) fn run(file: &Path, arguments: &Arguments, environment: &environment:
     let theirs = TargetGraph::of(&context, settings.clone(), targets, &root)?;
     let lock = bases.lock;
     let secrets = arguments.lent.secrets()?;
-    let make = |workspace: &Workspace, targets: &TargetGraph, label: &Label| -> Result<image::Image, Diagnostic> {
+    let make = |workspace: &Workspace, targets: &TargetGraph, label: &Label, shell: Shell| -> Result<_, Diagnostic> {
         let plan = Plan::new(targets, std::slice::from_ref(label), &lock)?;
         let steps = plan.graph.iter().filter(|(_, action)| action.title().is_some()).count();
         let progress = Reporter::new(steps, false);
@@ -184,7 +191,7 @@ pub(super) fn run(file: &Path, arguments: &Arguments, environment: &environment:
             progress: &progress,
             secrets: &secrets,
             clock: &|| begun.elapsed(),
-            shell: &|target, number| format!("ocify shell {}@{number}", target.label),
+            shell,
             visitors: None,
             against: None,
         };
@@ -196,10 +203,15 @@ pub(super) fn run(file: &Path, arguments: &Arguments, environment: &environment:
             (None, _) => Err(Diagnostic::spec(format!("`{label}` is for several platforms")).help("check it for one")),
         }
     };
-    let first = make(&context, &theirs, &root)?;
+    let of_stage = |target: &StepTarget, number| {
+        let (file, directory, name) = (file.display(), directory.display(), &target.label.name);
+        format!("ocify shell -f {file} --target {name} {directory}@{number}")
+    };
+    let of_target = |target: &StepTarget, number| format!("ocify shell {}@{number}", target.label);
+    let first = make(&context, &theirs, &root, &of_stage)?;
     let pattern = [Pattern::One(label.clone())];
     let (ours, _) = shown(|notes| TargetGraph::load(&workspace, &pattern, &BTreeMap::new(), &[], notes))?;
-    let second = make(&workspace, &ours, &label)?;
+    let second = make(&workspace, &ours, &label, &of_target)?;
     let found = image::compare(&store, &first, &second, false)
         .map_err(|error| Diagnostic::failure("the images cannot be compared").caused_by(error))?;
     print(&found.to_string())?;

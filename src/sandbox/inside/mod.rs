@@ -87,7 +87,7 @@ fn serve(channel: &mut Channel) -> Result<(), Failure> {
     channel.0.get_mut().read_to_end(&mut text).during(Stage::Request)?;
     let request: Request = serde_json::from_slice(&text).map_err(io::Error::other).during(Stage::Request)?;
     rustix::process::setsid().during(Stage::Namespaces)?;
-    namespaces::enter(request.tier)?;
+    namespaces::enter(request.tier, request.network)?;
     // A change of credentials takes it back.
     die_with_parent().during(Stage::Namespaces)?;
     match kernel::fork().during(Stage::Namespaces)? {

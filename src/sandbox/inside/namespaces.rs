@@ -10,8 +10,8 @@ use super::super::error::Stage;
 use super::super::kernel;
 use super::{Failure, In};
 
-/// Enters new namespaces, but for the pid namespace, in which only the next child will be.
-pub(super) fn enter(tier: Tier) -> Result<(), Failure> {
+/// Enters new namespaces, of networks too unless the machine's is shared, but for the pid namespace, in which only the next child will be.
+pub(super) fn enter(tier: Tier, network: bool) -> Result<(), Failure> {
     match tier {
         Tier::Root => {}
         Tier::SingleUser => {
@@ -25,11 +25,13 @@ pub(super) fn enter(tier: Tier) -> Result<(), Failure> {
     }
     let flags = UnshareFlags::NEWNS
         | UnshareFlags::NEWPID
-        | UnshareFlags::NEWNET
         | UnshareFlags::NEWIPC
         | UnshareFlags::NEWUTS
         | UnshareFlags::NEWCGROUP;
     kernel::unshare(flags).during(Stage::Namespaces)?;
-    kernel::raise_loopback().during(Stage::Network)?;
+    if !network {
+        kernel::unshare(UnshareFlags::NEWNET).during(Stage::Namespaces)?;
+        kernel::raise_loopback().during(Stage::Network)?;
+    }
     rustix::system::sethostname(b"ocify").during(Stage::Namespaces)
 }
