@@ -24,6 +24,9 @@ fn main() {
     fs::write(root.join("BUILD.star"), "image(name = 'x', cmd = ['/bin/true'])\n").unwrap();
     time("evaluation of one target", root, &["query", "//..."], 25.0);
 
+    fs::write(root.join("Dockerfile"), dockerfile()).unwrap();
+    time("D1 a Dockerfile of 1,000 lines", root, &["lock", "-f", "Dockerfile", "--locked", "--offline", "."], 20.0);
+
     fs::write(root.join("BUILD.star"), "image(name = 'x', layers = [files(srcs = ['tree'])])\n").unwrap();
     let mut random = Random(42);
     // 24 files of text and 16 that no encoder makes smaller.
@@ -34,6 +37,26 @@ fn main() {
     let mut random = Random(43);
     tree::many_files(&root.join("tree"), 400, || words(&mut random));
     memory("layer of 200,000 files", root, 600);
+}
+
+/// 1,000 lines: stages of instructions with variables, continuations and heredocs, all of them needed.
+fn dockerfile() -> String {
+    let mut text = "ARG VERSION=1\nFROM scratch AS s0\n".to_owned();
+    for stage in 1..=42 {
+        text.push_str(&format!(
+            "FROM s{below} AS s{stage}\nARG VERSION TARGETARCH\nENV NAME{stage}=value-${{VERSION:-none}} \\\n    \
+             PATH=/opt/{stage}:$PATH\nLABEL stage.{stage}=\"$NAME{stage} of $TARGETARCH\"\nWORKDIR /srv/$VERSION\n\
+             # Sources.\nCOPY --chown=1000:1000 --chmod=640 src/{stage}/*.txt ./{stage}/\nCOPY --from=s0 / /s0/\n\
+             RUN [\"/bin/make\", \"-C\", \"/srv\", \"all\"]\nCOPY <<EOF /etc/stage{stage}\n\
+             version $VERSION\nstage {stage}\nEOF\nEXPOSE 80{stage:02}/tcp\nUSER 1000\nVOLUME /data/{stage}\n\
+             USER root\nSTOPSIGNAL SIGTERM\nSHELL [\"/bin/sh\", \"-c\"]\n\
+             HEALTHCHECK --interval=5s CMD curl http://localhost\nCMD [\"/srv/run\", \"$VERSION\"]\n",
+            below = stage - 1,
+        ));
+    }
+    let lines = text.lines().count();
+    assert!((990..=1010).contains(&lines), "{lines} lines");
+    text
 }
 
 /// The median of 21 runs, and what it must stay below, in milliseconds.

@@ -24,6 +24,7 @@ processor{plural}{load}.
 - **W3**: one small file on a base of 130 MB.
 - **W4**: 1,300 images that share the base of W3 and differ in one small layer; the time is the command's divided by 1,300.
 - **W5**: 10,000 targets in 100 packages; the time is the whole command's.
+- **D2**: a Dockerfile of ten steps without RUN on a context of 20,000 text files like those of W1.
 - **R1**: an image of the files of W2 in four layers, pushed to an empty docker-registry on this machine, and pulled from it.
 
 *Cold* means an empty store, with the files in the page cache. What ocify writes is the store, which is an OCI image layout; small

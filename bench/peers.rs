@@ -1,4 +1,4 @@
-//! `cargo bench --bench peers [-- [--quick] [--markdown FILE] [W1 ... W5, R1]]`: how long builds take, as ratios to what people
+//! `cargo bench --bench peers [-- [--quick] [--markdown FILE] [W1 ... W5, D2, R1]]`: how long builds take, as ratios to what people
 //! use today, on seeded workloads in a temporary directory. The contenders of a row take turns, so what else the machine does
 //! falls on all of them; a row gives the median of its rounds' ratios and their range. A peer that isn't installed is named as
 //! missing. Of workloads that are not run, the page keeps what it has. What is not met is marked, and is no failure, as
@@ -8,6 +8,7 @@ mod buildah;
 mod buildkit;
 mod child;
 mod contender;
+mod dockerfile;
 mod file_on_base;
 mod many_images;
 mod many_targets;
@@ -31,12 +32,13 @@ use crate::table::Table;
 
 type Measure = fn(&Path, usize, &mut Table);
 
-const WORKLOADS: [(&str, Measure); 6] = [
+const WORKLOADS: [(&str, Measure); 7] = [
     ("W1", text_files::measure),
     ("W2", mixed_files::measure),
     ("W3", file_on_base::measure),
     ("W4", many_images::measure),
     ("W5", many_targets::measure),
+    ("D2", dockerfile::measure),
     ("R1", registry::measure),
 ];
 
@@ -76,7 +78,7 @@ impl Arguments {
                 // cargo adds it.
                 "--bench" => {}
                 name if WORKLOADS.iter().any(|(known, _)| *known == name) => arguments.workloads.push(word),
-                _ => panic!("{word}: expected --quick, --markdown FILE W1 to W5 or R1"),
+                _ => panic!("{word}: expected --quick, --markdown FILE, W1 to W5, D2 or R1"),
             }
         }
         arguments

@@ -245,6 +245,21 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     (distance <= 1 + word.chars().count() / 4).then_some(best)
 }
 
+/// Bytes in decimal units, as `docker images` shows them.
+pub fn human_size(bytes: u64) -> String {
+    if bytes < 1000 {
+        return format!("{bytes}B");
+    }
+    let mut size = bytes as f64 / 1000.0;
+    let mut units = ["kB", "MB", "GB", "TB"].into_iter();
+    let mut unit = units.next().unwrap_or_default();
+    while let (true, Some(next)) = (size >= 999.5, units.next()) {
+        (size, unit) = (size / 1000.0, next);
+    }
+    let decimals = if size < 10.0 { 2 } else { 1 };
+    format!("{size:.decimals$}{unit}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -276,6 +291,13 @@ mod tests {
         let call = span("files(srcs = ['a', \"b\"])", 0, 24);
         assert_eq!(call.narrowed_to("b").text(), "\"b\"");
         assert_eq!(call.narrowed_to("c").text(), call.text());
+    }
+
+    #[test]
+    fn sizes_have_decimal_units() {
+        for (bytes, text) in [(0, "0B"), (999, "999B"), (1000, "1.00kB"), (12_345_678, "12.3MB")] {
+            assert_eq!(human_size(bytes), text);
+        }
     }
 
     #[test]

@@ -554,13 +554,11 @@ fn each_input_of_a_mount_is_a_miss_that_names_it() {
         return;
     }
     let title = "run step must ; write /made x";
-    let workspace = with_step();
-    let spec = |from: &str, to: &str| {
-        assert!(MOUNTED.contains(from), "{from}");
+    let built = || {
+        let workspace = with_step();
         workspace.write("BUILD.star", MOUNTED);
-        said(&workspace, title);
-        workspace.write("BUILD.star", MOUNTED.replace(from, to));
-        said(&workspace, title)
+        workspace.build("//:x");
+        workspace
     };
     for (from, to, reason) in [
         ("'/f', 'f'", "'/f', 'f', mode = '0600'", "(mounts./in.files changed)"),
@@ -579,10 +577,13 @@ fn each_input_of_a_mount_is_a_miss_that_names_it() {
         // Who shares a cache decides nothing.
         ("uid = 1", "uid = 1, sharing = 'locked'", "(cached)"),
     ] {
-        let why = spec(from, to);
+        assert!(MOUNTED.contains(from), "{from}");
+        let workspace = built();
+        workspace.write("BUILD.star", MOUNTED.replace(from, to));
+        let why = said(&workspace, title);
         assert!(why.contains(reason), "{from} to {to}: {why}, not {reason}");
     }
-    workspace.write("BUILD.star", MOUNTED);
+    let workspace = built();
     workspace.write("src/a", "A");
     assert_eq!(said(&workspace, title), "(mounts./b.files changed)");
 }

@@ -1,11 +1,14 @@
 //! Dockerfiles: small ones with a context each, and the tree and config that come of them.
 
-mod case;
+mod add;
+mod archives;
+pub mod case;
 mod config;
 mod contexts;
 mod copy;
 mod explain;
 mod failures;
+mod history;
 mod import;
 mod language;
 mod mounts;

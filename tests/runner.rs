@@ -15,6 +15,7 @@ mod graph;
 mod hostile;
 mod images;
 mod interrupt;
+mod lint;
 mod lock;
 mod platforms;
 mod properties;

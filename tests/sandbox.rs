@@ -1,8 +1,10 @@
 //! Stories of `run`: what a step leaves in its layer, when it runs again, what it cannot reach, and how it fails.
 
 mod changes;
+mod confinement;
 mod failures;
 mod isolation;
+mod limits;
 mod mounts;
 mod network;
 mod program;

@@ -118,7 +118,7 @@ fn report(error: &Diagnostic) -> String {
 
 /// Compares with a committed file; with `OCIFY_BLESS=1`, writes it.
 #[track_caller]
-fn check_file(path: &str, actual: &str) {
+pub fn check_file(path: &str, actual: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     if std::env::var_os("OCIFY_BLESS").is_some() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();

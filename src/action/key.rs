@@ -45,7 +45,7 @@
 //! | content of an image that is asked for by digest | the digest says what it is |
 //! | URLs of a fetch; repository, ref and commit of a tar; registry, repository and tag of an image | the digest says what they must hold |
 //! | what a command gets from the network; the proxies by which it does | nothing pins it: it is what it was when the step ran |
-//! | the time that a command may take | it fails, or its result does not depend on it |
+//! | the time and memory that a command may take | it fails, or its result does not depend on it |
 //! | what is in a cache of steps, and who shares it | it makes a command faster, and decides nothing that it gives |
 //! | the values of secrets, and the keys of ssh agents | nothing keeps them; `version` says that one is another |
 //! | by what right the sandbox is made | all give the same |
@@ -227,8 +227,11 @@ impl Preimage {
         platform: &Platform,
         sandbox: u32,
     ) -> Self {
-        let Run { command, env, workdir, mounts: _, inputs: _, mut outputs, user, cpus, .. } = run.clone();
-        let Run { network, hosts, proxies: _, scrub, timeout: _, .. } = run.clone();
+        #[rustfmt::skip]
+        let Run {
+            command, env, workdir, user, cpus, network, hosts, scrub, mut outputs,
+            mounts: _, inputs: _, proxies: _, memory: _, timeout: _,
+        } = run.clone();
         outputs.sort();
         Preimage::of(Inputs::Run {
             sandbox,

@@ -70,6 +70,8 @@ pub enum Action {
         listing: Option<ActionId>,
         /// The fetches of the layer, in the order of their appearance in it.
         fetched: Vec<ActionId>,
+        /// The commits of the layer, in the same way.
+        commits: Vec<ActionId>,
     },
     /// A tree with a layer on top. Gives a tree.
     Merge { below: Option<ActionId>, layer: ActionId },
@@ -116,8 +118,8 @@ impl Action {
             Action::Import { .. } | Action::Fetch { .. } | Action::Git { .. } => Vec::new(),
             Action::Tree { image } => vec![*image],
             Action::List { fetched, .. } => fetched.iter().copied().collect(),
-            Action::Compose { below, from, listing, fetched, .. } => {
-                below.iter().chain(from).chain(listing).chain(fetched).copied().collect()
+            Action::Compose { below, from, listing, fetched, commits, .. } => {
+                below.iter().chain(from).chain(listing).chain(fetched).chain(commits).copied().collect()
             }
             Action::Merge { below, layer } => below.iter().chain([layer]).copied().collect(),
             Action::Encode { layer, .. } => vec![*layer],

@@ -49,7 +49,7 @@ impl Baseline<'_> {
 /// The last build of each target, as the store remembers it. It reaches no output.
 pub(super) struct LastBuilds<'a> {
     store: &'a Store,
-    /// SHA-256 of the workspace's root directory: one store may serve several workspaces with the same labels.
+    /// SHA-256 of the workspace's name: one store may serve several workspaces with the same labels.
     workspace: Digest,
     digests: OnceLock<Table>,
     /// Those that were looked at.
@@ -61,7 +61,7 @@ type Table = BTreeMap<String, Digest>;
 
 impl<'a> LastBuilds<'a> {
     pub(super) fn new(store: &'a Store, workspace: &Workspace) -> Self {
-        let workspace = Digest::of(workspace.root().as_os_str().as_encoded_bytes());
+        let workspace = Digest::of(workspace.name().as_os_str().as_encoded_bytes());
         LastBuilds { store, workspace, digests: OnceLock::new(), builds: Mutex::default() }
     }
 

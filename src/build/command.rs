@@ -1,6 +1,7 @@
 //! Commands that run in the image below.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::time::Duration;
 
@@ -38,6 +39,13 @@ const ENVIRONMENT: [(&str, &str); 3] =
 const SHOWN: usize = 20;
 /// A longer line is shown in pieces, in bytes.
 const LONGEST_LINE: usize = 8 << 10;
+
+/// The exit code of a shell whose program was ended by SIGSYS.
+const SYSTEM_CALL: i32 = 128 + libc::SIGSYS;
+/// What ends a program in that way.
+const FOREIGN: &str = "a system call of another kind of processor ended it: programs for 32-bit processors, such as those of \
+    linux/386, do not run in the sandbox; an emulator that is registered for them with the kernel (qemu-user with its \
+    binfmt_misc entry) can run them";
 
 /// What a command changed.
 struct Ran {
@@ -203,6 +211,7 @@ impl Executor<'_> {
             hosts: run.hosts.clone(),
             cpus: run.cpus.get().into(),
             timeout: Duration::from_secs(run.timeout.into()),
+            memory: run.memory.map(NonZeroU64::get),
             epoch,
         }))
     }
@@ -252,9 +261,19 @@ pub(super) fn failed(
 fn ended(action: &Action, ending: Ending, output: &str, shell: Option<ShellLine>) -> Diagnostic {
     let error = Diagnostic::failure(format!("`{}` {ending}", action.title().unwrap_or_default()));
     let lines: Vec<String> = output.lines().map(plain).collect();
+    let memory = match (ending, action) {
+        (Ending::Killed(libc::SIGKILL), Action::Run { run, .. }) if run.value.memory.is_some() => {
+            "it may have used more than its `memory`; "
+        }
+        _ => "",
+    };
     let wrote = match &lines[lines.len().saturating_sub(SHOWN)..] {
-        [] => "it wrote nothing".to_owned(),
-        last => format!("the end of what it wrote:\n{}", last.join("\n")),
+        [] => format!("{memory}it wrote nothing"),
+        last => format!("{memory}the end of what it wrote:\n{}", last.join("\n")),
+    };
+    let wrote = match ending {
+        Ending::Killed(libc::SIGSYS) | Ending::Exited(SYSTEM_CALL) => format!("{FOREIGN}\n\n{wrote}"),
+        _ => wrote,
     };
     error.help(match (shell, action) {
         (Some(shell), Action::Run { target, number, .. }) => {

@@ -29,6 +29,9 @@ use super::report::Report;
 use super::schedule::{How, Progress, Results};
 use super::secrets::Secrets;
 
+/// Is told of a command that failed, and may let somebody into its root.
+type Visitors<'a> = dyn Fn(&Diagnostic, LetIn) + Sync + 'a;
+
 /// What a build works on.
 pub struct Context<'a> {
     pub workspace: &'a Workspace,
@@ -46,7 +49,7 @@ pub struct Context<'a> {
     /// The command line that brings a person into the root of a layer of a target, by its number.
     pub shell: &'a (dyn Fn(&StepTarget, usize) -> String + Sync),
     /// Is told of each command that failed, and may let somebody into its root.
-    pub visitors: Option<&'a (dyn Fn(&Diagnostic, LetIn) + Sync)>,
+    pub visitors: Option<&'a Visitors<'a>>,
     /// Earlier builds to compare with, in place of the last one of each target.
     pub against: Option<&'a [BuildRecord]>,
 }
@@ -140,7 +143,7 @@ impl<'a> Executor<'a> {
                 let (changes, layers) = results.composed(*layer);
                 Output::Files(files(below).with(changes, layers)?)
             }
-            Action::Compose { layer, below, from, listing, fetched } => {
+            Action::Compose { layer, below, from, listing, fetched, commits } => {
                 let (below, from) = (files(below), files(from));
                 let composition = Composition {
                     workspace,
@@ -152,6 +155,7 @@ impl<'a> Executor<'a> {
                     from: &from,
                     listing: listing.map(|id| results.listing(id)),
                     fetched: fetched.iter().map(|id| results.content(*id)).collect(),
+                    commits: commits.iter().map(|id| results.content(*id)).collect(),
                 };
                 Output::Composed(Arc::new(compose(layer, &composition)?), from.layers)
             }

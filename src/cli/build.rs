@@ -85,7 +85,8 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     let secrets = arguments.lent.secrets()?;
     let Arguments { selection, locked, offline, hermetic, tags, .. } = arguments;
     let reading = Reading { selection, locked, environment, offline: *offline, hermetic: *hermetic, tags };
-    let Selected { workspace, lock, targets, roots, is_whole } = arguments.dockerfile.or_specs(&reading)?;
+    let Selected { workspace, lock, targets, roots, is_whole, unpacked: _unpacked } =
+        arguments.dockerfile.or_specs(&reading)?;
     arguments.delivery.check(&targets, &roots)?;
     let Supplied { registry, client, store } = supplied(environment, &targets.settings, arguments.offline)?;
 
@@ -115,7 +116,9 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         progress: &progress,
         secrets: &secrets,
         clock: &|| begun.elapsed(),
-        shell: &|target, number| shell::line((&arguments.dockerfile, selection, &arguments.lent), target, number),
+        shell: &|target, number| {
+            shell::line((&arguments.dockerfile, selection, &arguments.lent, *hermetic), target, number)
+        },
         visitors: if arguments.shell_on_failure { Some(&visitors) } else { None },
         against: None,
     };

@@ -44,7 +44,8 @@ impl Comparison {
     pub(super) fn steps(&self, environment: &environment::Arguments) -> Result<Vec<StepNode>, Diagnostic> {
         let (locked, offline, hermetic) = (&Locked::always(), self.offline, self.hermetic);
         let reading = Reading { selection: &self.selection, locked, environment, offline, hermetic, tags: &[] };
-        let Selected { workspace, lock, targets, roots, .. } = self.dockerfile.or_specs(&reading)?;
+        let Selected { workspace, lock, targets, roots, unpacked: _unpacked, .. } =
+            self.dockerfile.or_specs(&reading)?;
         let Supplied { registry, store, .. } = supplied(environment, &targets.settings, self.offline)?;
         let against = self.against.as_ref().map(|text| record::find(text, &roots, &store)).transpose()?;
         let begun = Instant::now();
@@ -57,7 +58,9 @@ impl Comparison {
             progress: &Reporter::new(0, true),
             secrets: &self.lent.secrets()?,
             clock: &|| begun.elapsed(),
-            shell: &|target, number| shell::line((&self.dockerfile, &self.selection, &self.lent), target, number),
+            shell: &|target, number| {
+                shell::line((&self.dockerfile, &self.selection, &self.lent, self.hermetic), target, number)
+            },
             visitors: None,
             against: against.as_deref(),
         };

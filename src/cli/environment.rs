@@ -100,7 +100,7 @@ pub(super) fn is_ci() -> bool {
 
 /// What kind of terminal the person has.
 pub(super) fn terminal_kind() -> Option<String> {
-    env::var("TERM").ok().filter(|kind| !kind.is_empty())
+    env::var_os("TERM").and_then(|kind| kind.into_string().ok()).filter(|kind| !kind.is_empty())
 }
 
 /// The platform on which this runs, for commands that bring something for a person here. What is built does not depend on

@@ -40,7 +40,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         let reading = Reading { selection, locked, environment, offline: *offline, hermetic: false, tags: &[] };
         return print_lines(&dockerfile.load(&reading)?.pinned);
     }
-    let Selected { workspace, lock: before, targets, roots, is_whole } = selection.load()?;
+    let Selected { workspace, lock: before, targets, roots, is_whole, .. } = selection.load()?;
     let names = Names::of(&targets, &roots);
     let unpinned = Unpinned::of(&names, &before);
     let mut changes = if is_whole { locked::stale(&before, &names) } else { Vec::new() };

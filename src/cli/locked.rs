@@ -27,12 +27,17 @@ impl Locked {
         Locked { locked: Some(true) }
     }
 
+    /// True if nothing may change.
+    pub(super) fn is_set(&self) -> bool {
+        self.locked.unwrap_or_else(environment::is_ci)
+    }
+
     /// Allows a change, or says that this one would have to be made.
     ///
     /// # Errors
     /// `changes`, a line each, if there are any and none may be made.
     pub(super) fn allow(&self, changes: &[String], command: &str) -> Result<(), Diagnostic> {
-        if changes.is_empty() || !self.locked.unwrap_or_else(environment::is_ci) {
+        if changes.is_empty() || !self.is_set() {
             return Ok(());
         }
         let error = Diagnostic::failure(format!("{} would have to change:\n{}", Lock::FILE, changes.join("\n")));

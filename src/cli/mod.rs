@@ -26,6 +26,7 @@ mod index;
 mod inspect;
 mod interrupt;
 mod lent;
+mod lint;
 mod load;
 mod lock;
 mod locked;
@@ -90,6 +91,7 @@ enum Command {
     Lock(lock::Arguments),
     Update(update::Arguments),
     Explain(explain::Arguments),
+    Lint(lint::Arguments),
     Graph(graph::Arguments),
     Query(query::Arguments),
     Shell(shell::Arguments),
@@ -153,6 +155,7 @@ impl Cli {
             Command::Lock(arguments) => lock::run(arguments, environment),
             Command::Update(arguments) => update::run(arguments, environment),
             Command::Explain(arguments) => explain::run(arguments, environment),
+            Command::Lint(arguments) => lint::run(arguments, environment),
             Command::Graph(arguments) => graph::run(arguments, environment),
             Command::Query(arguments) => query::run(arguments),
             Command::Schema(arguments) => schema::run(arguments),

@@ -22,7 +22,7 @@ pub(super) fn render(error: &Diagnostic) -> String {
 
 /// A report without what makes terminals do things: errors quote what registries, archives and specs of others say. Only
 /// colours stay, where there are some.
-fn harmless(report: &str, coloured: bool) -> String {
+pub(super) fn harmless(report: &str, coloured: bool) -> String {
     let mut text = String::with_capacity(report.len());
     let mut rest = report;
     while let Some(c) = rest.chars().next() {

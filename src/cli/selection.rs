@@ -7,6 +7,7 @@ use crate::path::WorkspacePath;
 use crate::plan::TargetGraph;
 use crate::platform::Platform;
 use crate::source::{Lock, Workspace};
+use crate::store::Workplace;
 use crate::target::{Label, Pattern};
 
 use super::{environment, shown};
@@ -33,6 +34,8 @@ pub(super) struct Selected {
     pub(super) targets: TargetGraph,
     /// Those that were selected, in the order of their labels.
     pub(super) roots: Vec<Label>,
+    /// Where the workspace is unpacked, if it is: it goes when this is dropped.
+    pub(super) unpacked: Option<Workplace>,
     /// These are all of the workspace, as they are without any argument.
     pub(super) is_whole: bool,
 }
@@ -48,7 +51,7 @@ impl Selection {
         let (targets, roots) = shown(|notes| TargetGraph::load(&workspace, &patterns, &args, &platforms, notes))?;
         let whole = Pattern::Below(WorkspacePath::root());
         let is_whole = self.args.is_empty() && platforms.is_empty() && patterns.contains(&whole);
-        Ok(Selected { workspace, lock, targets, roots, is_whole })
+        Ok(Selected { workspace, lock, targets, roots, unpacked: None, is_whole })
     }
 
     /// The platforms that were asked for, each once.

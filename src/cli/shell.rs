@@ -71,7 +71,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     let selection = Selection { targets: vec![place.to_owned()], ..selection.clone() };
     let (offline, hermetic) = (*offline, *hermetic);
     let reading = Reading { selection: &selection, locked, environment, offline, hermetic, tags: &[] };
-    let Selected { workspace, lock, targets, roots, .. } = dockerfile.or_specs(&reading)?;
+    let Selected { workspace, lock, targets, roots, unpacked: _unpacked, .. } = dockerfile.or_specs(&reading)?;
     let [root] = roots.as_slice() else {
         let names: Vec<String> = roots.iter().map(ToString::to_string).collect();
         let error = Diagnostic::spec(format!("a shell runs in one image, not in {}", names.len()));
@@ -96,7 +96,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         progress: &Reporter::new(steps, *quiet),
         secrets: &lent.secrets()?,
         clock: &|| begun.elapsed(),
-        shell: &|target, number| line((dockerfile, &selection, lent), target, number),
+        shell: &|target, number| line((dockerfile, &selection, lent, hermetic), target, number),
         visitors: None,
         against: None,
     };
@@ -111,7 +111,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
 
 /// The command line that leads into the root of a layer, with the same arguments.
 pub(super) fn line(
-    (dockerfile, selection, lent): (&Dockerfile, &Selection, &Lent),
+    (dockerfile, selection, lent, hermetic): (&Dockerfile, &Selection, &Lent, bool),
     target: &StepTarget,
     number: usize,
 ) -> String {
@@ -124,10 +124,15 @@ pub(super) fn line(
         None => selection.platforms.iter().map(ToString::to_string).collect(),
     };
     platforms.into_iter().for_each(|platform| option("--platform", platform));
+    if hermetic {
+        words.push("--hermetic".to_owned());
+    }
+    let mut option = |name: &str, value: String| words.extend([name.to_owned(), quoted(&value)]);
     match dockerfile.file() {
         None => words.push(format!("{}@{number}", target.label)),
         Some(file) => {
             dockerfile.contexts().for_each(|context| option("--build-context", context));
+            dockerfile.hosts().for_each(|host| option("--add-host", host));
             option("-f", file.display().to_string());
             option("--target", target.label.name.clone());
             let context = selection.targets.first().filter(|context| *context != ":all").map_or(".", String::as_str);
@@ -155,7 +160,7 @@ fn code(ending: Ending) -> u8 {
     match ending {
         Ending::Exited(code) => u8::try_from(code).unwrap_or(1),
         Ending::Killed(signal) => u8::try_from(128 + signal).unwrap_or(1),
-        Ending::TimedOut => 1,
+        Ending::TimedOut | Ending::DiskFull => 1,
     }
 }
 

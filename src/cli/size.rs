@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+pub(super) use crate::diagnostic::human_size;
+
 /// Decimal and binary units, as `docker builder prune --keep-storage` takes them.
 const UNITS: [(&str, u64); 9] = [
     ("b", 1),
@@ -51,31 +53,9 @@ impl fmt::Display for NotASize {
 
 impl std::error::Error for NotASize {}
 
-/// Bytes in decimal units, as `docker images` shows them.
-pub(super) fn human_size(bytes: u64) -> String {
-    if bytes < 1000 {
-        return format!("{bytes}B");
-    }
-    let mut size = bytes as f64 / 1000.0;
-    let mut units = ["kB", "MB", "GB", "TB"].into_iter();
-    let mut unit = units.next().unwrap_or_default();
-    while let (true, Some(next)) = (size >= 999.5, units.next()) {
-        (size, unit) = (size / 1000.0, next);
-    }
-    let decimals = if size < 10.0 { 2 } else { 1 };
-    format!("{size:.decimals$}{unit}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_have_decimal_units() {
-        for (bytes, text) in [(0, "0B"), (999, "999B"), (1000, "1.00kB"), (12_345_678, "12.3MB")] {
-            assert_eq!(human_size(bytes), text);
-        }
-    }
 
     #[test]
     fn sizes_are_read_in_both_kinds_of_units() {

@@ -1,20 +1,22 @@
 //! One stage as it grows, instruction by instruction.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use crate::diagnostic::{At, Diagnostic, SourceText, Spanned};
+use crate::diagnostic::{At, Diagnostic, Spanned};
 use crate::oci::ImageConfig;
 use crate::path::ImagePath;
 use crate::platform::Platform;
-use crate::target::{self, Base, Chmod, ImageSpec, Label, LayerSpec, Mount, Owner, Place, Run};
+use crate::target::{
+    self, Base, Chmod, HistoryEntry, ImageSpec, Label, LayerSpec, Mount, Owner, Place, PlaceSource, Run,
+};
 
 use super::config::{healthcheck, ports, truth, value};
 use super::instruction::{Body, Command, Copy, Instruction};
-use super::lower::{Argument, Bases, Options, image};
+use super::lower::{Argument, Bases, Options, image, on_build};
 use super::mount;
 use super::named_context::NamedContext;
 use super::network;
+use super::remote;
 use super::scope::Scope;
 use super::stage::{From, Stage, from};
 use super::word::Word;
@@ -40,7 +42,7 @@ pub(super) struct StageBuild<'a> {
     /// The whole environment, also the base's.
     env: BTreeMap<String, String>,
     /// Declared ARGs with a value, for commands.
-    args: BTreeMap<String, String>,
+    pub(super) args: BTreeMap<String, String>,
     pub(super) workdir: String,
     user: Word,
     shell: Vec<String>,
@@ -61,7 +63,15 @@ impl<'a> StageBuild<'a> {
     ) -> Self {
         let mut scope = global.without_values();
         let mut env = BTreeMap::new();
+        let triggers = config.as_ref().map(on_build).unwrap_or_default();
         let is_scratch = config.is_none();
+        // Entries belong to layers by their order: none can follow a history that does not account for its own.
+        let of_layers = |config: &ImageConfig| config.history.iter().filter(|entry| !entry.empty_layer).count();
+        if config.as_ref().is_none_or(|config| of_layers(config) == config.rootfs.diff_ids.len()) {
+            let layers = spec.layers.iter().map(|layer| layer.value.title());
+            let entry = |title| HistoryEntry { created_by: Some(title), ..HistoryEntry::default() };
+            spec.history = Some(layers.map(entry).collect());
+        }
         let container = config.map(|config| config.config).unwrap_or_default();
         for variable in &container.env {
             let (name, value) = variable.split_once('=').unwrap_or((variable, ""));
@@ -75,8 +85,6 @@ impl<'a> StageBuild<'a> {
             spec.workdir = Some("/".into());
         }
         env.iter().for_each(|(name, value)| scope.set(name.clone(), value.clone()));
-        let triggers = container.other.get("OnBuild").and_then(|value| value.as_array()).into_iter().flatten();
-        let triggers = triggers.filter_map(|text| text.as_str().map(str::to_owned)).collect();
         let workdir = if container.working_dir.is_empty() { "/".to_owned() } else { container.working_dir };
         let shell = container.shell.unwrap_or_else(|| vec!["/bin/sh".into(), "-c".into()]);
         let user = Word { value: container.user, span: None };
@@ -101,9 +109,10 @@ impl<'a> StageBuild<'a> {
 
     /// A stage on this one.
     pub(super) fn on_top(&self, at: usize, label: Label, spec: ImageSpec, global: Scope) -> StageBuild<'a> {
+        let history = self.spec.history.as_ref().map(|_| Vec::new());
         StageBuild {
             label,
-            spec,
+            spec: ImageSpec { history, ..spec },
             triggers: self.spec.onbuild.clone(),
             arguments: Vec::new(),
             at,
@@ -129,9 +138,7 @@ impl<'a> StageBuild<'a> {
         bases: &mut dyn Bases,
     ) -> Result<(), Diagnostic> {
         for trigger in triggers {
-            let name = format!("ONBUILD of {}", stages[self.at].image.value);
-            let source = Arc::new(SourceText { name, text: trigger.clone() });
-            for instruction in super::parse(&source)?.instructions {
+            for instruction in stages[self.at].trigger(trigger)? {
                 self.instruction(&instruction, builds, stages, used, bases)?;
             }
         }
@@ -147,6 +154,7 @@ impl<'a> StageBuild<'a> {
         used: &mut BTreeSet<String>,
         bases: &mut dyn Bases,
     ) -> Result<(), Diagnostic> {
+        let (created_by, layers) = (self.created_by(instruction)?, self.spec.layers.len());
         match &instruction.body {
             Body::From { .. } => {}
             Body::Arg(arguments) => self.arg(arguments, used)?,
@@ -205,6 +213,10 @@ impl<'a> StageBuild<'a> {
             Body::Maintainer(word) => self.spec.author = Some(word.value.clone()),
             Body::Onbuild(word) => self.spec.onbuild.push(word.value.clone()),
         }
+        let empty_layer = self.spec.layers.len() == layers;
+        if let (Some(history), Some(_)) = (&mut self.spec.history, &created_by) {
+            history.push(HistoryEntry { created_by, empty_layer, ..HistoryEntry::default() });
+        }
         Ok(())
     }
 
@@ -216,9 +228,7 @@ impl<'a> StageBuild<'a> {
             used.insert(name.clone());
             let argument = Argument { name: name.clone(), default: default.clone(), span: word.span.clone() };
             self.arguments.push(argument);
-            let given = self.options.args.get(&name).cloned();
-            let value = given.or(default).or_else(|| self.global.get(&name).map(str::to_owned));
-            if let Some(value) = value {
+            if let Some(value) = self.argument_value(&name, default) {
                 self.args.insert(name.clone(), value.clone());
                 self.scope.set(name, value);
             }
@@ -226,8 +236,14 @@ impl<'a> StageBuild<'a> {
         Ok(())
     }
 
+    /// What an argument is: as the command line says, else its own default, else that before the first FROM.
+    pub(super) fn argument_value(&self, name: &str, default: Option<String>) -> Option<String> {
+        let given = self.options.args.get(name).cloned();
+        given.or(default).or_else(|| self.global.get(name).map(str::to_owned))
+    }
+
     /// Names and values; all of an instruction's see the environment before it.
-    fn pairs(&self, pairs: &[(Word, Word)]) -> Result<Vec<(String, String)>, Diagnostic> {
+    pub(super) fn pairs(&self, pairs: &[(Word, Word)]) -> Result<Vec<(String, String)>, Diagnostic> {
         let pair = |(name, value): &(Word, Word)| {
             let expanded = self.scope.expand(name)?;
             match expanded.is_empty() {
@@ -238,10 +254,18 @@ impl<'a> StageBuild<'a> {
         pairs.iter().map(pair).collect()
     }
 
-    fn argv(&self, command: &Command) -> Vec<String> {
+    pub(super) fn argv(&self, command: &Command) -> Vec<String> {
         match command {
             Command::Exec(words) => words.clone(),
             Command::Shell(text) => self.shell.iter().cloned().chain([text.value.clone()]).collect(),
+        }
+    }
+
+    /// The working directory behind WORKDIR with this path.
+    pub(super) fn entered(&self, path: &str) -> String {
+        match path.starts_with('/') && !path.split('/').any(|name| matches!(name, "." | "..")) {
+            true => path.to_owned(),
+            false => absolute(&self.workdir, path),
         }
     }
 
@@ -250,10 +274,7 @@ impl<'a> StageBuild<'a> {
         if path.is_empty() {
             return Err(Diagnostic::spec("the path is empty").at(word.span.clone()).help("write an absolute path"));
         }
-        self.workdir = match path.starts_with('/') && !path.split('/').any(|name| matches!(name, "." | "..")) {
-            true => path,
-            false => absolute(&self.workdir, &path),
-        };
+        self.workdir = self.entered(&path);
         self.spec.workdir = Some(self.workdir.clone());
         if absolute("/", &self.workdir) == "/" {
             return Ok(());
@@ -278,12 +299,10 @@ impl<'a> StageBuild<'a> {
         let mut new = place(instruction, self.destination(&copy.dest)?);
         (new.unpack, new.ignore) = (copy.add, self.options.ignore.clone());
         for word in &copy.sources {
-            let source = Word { value: self.scope.expand(word)?, span: word.span.clone() };
-            if copy.add && is_remote(&source.value) {
-                let error = Diagnostic::spec(format!("ADD cannot fetch `{}` yet", source.value)).at(source.span);
-                return Err(error.help("fetch it in a spec, with `fetch(...)`, which pins it by its digest"));
-            }
-            new.srcs.push(source);
+            let word = Word { value: self.scope.expand(word)?, span: word.span.clone() };
+            let remote = if copy.add { remote::source(&word, instruction)? } else { None };
+            let value = remote.unwrap_or(PlaceSource::Path(word.value));
+            new.srcs.push(Spanned { value, span: word.span });
         }
         for heredoc in &copy.heredocs {
             let content = match heredoc.expand {
@@ -320,9 +339,13 @@ impl<'a> StageBuild<'a> {
                 "parents" => new.parents = truth(flag)?,
                 "exclude" => new.exclude.push(value(flag)?.value.clone()),
                 "unpack" => new.unpack = truth(flag)?,
+                // `--checksum` and `--keep-git-dir`, which the one source that they are for has taken up.
+                _ if new.srcs.len() == 1 && !matches!(new.srcs[0].value, PlaceSource::Path(_)) => {}
                 other => {
-                    let error = Diagnostic::spec(format!("`--{other}` is for sources that ADD fetches"));
-                    return Err(error.at(flag.name.span.clone()).help("take it away"));
+                    let error = Diagnostic::spec(format!("`--{other}` is for one source that ADD fetches"));
+                    return Err(error
+                        .at(flag.name.span.clone())
+                        .help("take it away, or give the source an ADD of its own"));
                 }
             }
         }
@@ -354,7 +377,7 @@ impl<'a> StageBuild<'a> {
                 let build = builds.get(index).and_then(Option::as_ref);
                 Base::Target(build.map(|build| build.label.clone()).ok_or_else(|| {
                     let error = Diagnostic::spec(format!("the stage `{}` is not built", word.value));
-                    error.at(span.clone()).help("an ONBUILD of the base names it: give it another name")
+                    error.at(span.clone()).help("name a stage that comes before")
                 })?)
             }
             From::Image(word) if word.value == "scratch" => Base::Scratch,
@@ -480,9 +503,4 @@ fn owner(text: &str) -> Result<Owner, Diagnostic> {
         let error = Diagnostic::spec(format!("{error}"));
         error.help("write `user` or `user:group`, by name or by number")
     })
-}
-
-/// True for what ADD fetches: a URL, or a git repository.
-fn is_remote(source: &str) -> bool {
-    ["http://", "https://", "git://", "git@", "ssh://"].iter().any(|scheme| source.starts_with(scheme))
 }

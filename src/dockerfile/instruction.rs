@@ -1,5 +1,7 @@
 //! One instruction: keyword, flags and arguments, as written.
 
+use std::ops::Range;
+
 use crate::diagnostic::{Diagnostic, Span, nearest};
 
 use super::heredoc::{self, Heredoc};
@@ -16,6 +18,8 @@ pub struct Instruction {
     pub text: String,
     pub flags: Vec<Flag>,
     pub body: Body,
+    /// The line that it was read from.
+    line: Line,
 }
 
 /// `--name=value`, or `--name`.
@@ -112,7 +116,23 @@ impl Instruction {
         let reader = Reader { line, escape, keyword: &keyword, name: &name, begin };
         let body = reader.body()?;
         let text = format!("{name}{}", &line.text[keyword_end..]).trim().to_owned();
-        Ok(Instruction { span: line.span.clone(), keyword, text, flags, body })
+        Ok(Instruction { span: line.span.clone(), keyword, text, flags, body, line: line.clone() })
+    }
+
+    /// The keyword in capitals.
+    pub fn name(&self) -> String {
+        self.keyword.value.to_ascii_uppercase()
+    }
+
+    /// Empty lines in its continuation; each span has the line's end as well.
+    pub fn blank_lines(&self) -> &[Span] {
+        &self.line.blanks
+    }
+
+    /// Where a part of its last word stands: of a command in shell form, also where that goes over several lines.
+    pub fn span_in(&self, last: &Word, range: Range<usize>) -> Span {
+        let begin = self.line.text.trim_end().len().saturating_sub(last.value.len());
+        self.line.span(begin + range.start..begin + range.end)
     }
 
     /// The flag of this name; of several, the last.
@@ -206,7 +226,7 @@ impl Reader<'_> {
         })
     }
 
-    fn rest(&self) -> std::ops::Range<usize> {
+    fn rest(&self) -> Range<usize> {
         self.begin..self.line.text.len()
     }
 

@@ -17,6 +17,8 @@ pub struct Line {
     pub span: Span,
     /// Where a part of `text` begins, and where that is in the file.
     pieces: Vec<(usize, usize)>,
+    /// Lines of a continuation in which there is nothing.
+    pub(super) blanks: Vec<Span>,
 }
 
 impl Line {
@@ -63,9 +65,14 @@ pub(super) fn lines(source: &Arc<SourceText>, escape: char) -> Result<Vec<Line>,
                 end: start + part.trim_end().len().max(indent),
             },
             pieces: vec![(0, start + indent)],
+            blanks: Vec::new(),
         };
         while continues && let Some((start, next)) = physical.next() {
-            if is_comment(next) || next.trim().is_empty() {
+            if next.trim().is_empty() {
+                line.blanks.push(Span { source: source.clone(), start, end: start + next.len() });
+                continue;
+            }
+            if is_comment(next) {
                 continue;
             }
             let (part, more) = continuation(next.trim_end_matches(['\r', '\n']), escape);

@@ -7,7 +7,7 @@ use crate::diagnostic::{Diagnostic, Span, Spanned};
 use crate::oci::ImageConfig;
 use crate::path::WorkspacePath;
 use crate::platform::Platform;
-use crate::target::{Base, ImageSpec, IndexSpec, Label, LayerSpec, OciReference, Place, Rule, Target};
+use crate::target::{Base, ImageSpec, IndexSpec, Label, LayerSpec, OciReference, Place, PlaceSource, Rule, Target};
 
 use super::build::StageBuild;
 use super::config::value;
@@ -137,9 +137,10 @@ impl Lowering<'_> {
         let declare = |instructions| declare(self.dockerfile, instructions, options, platform, used, arguments);
         let (global, stages) = stages(&self.dockerfile.instructions, &options.contexts, declare)?;
         let wanted = wanted(&stages, options.target.as_deref())?;
+        let mut triggers = |at: usize| triggers(&stages, at, &global, platform, bases);
         let needed = match options.whole {
             true => (0..stages.len()).collect(),
-            false => needed(&stages, wanted, &options.contexts)?,
+            false => needed(&stages, wanted, &options.contexts, &mut triggers)?,
         };
         let mut builds: Vec<Option<StageBuild>> = Vec::new();
         for (at, stage) in stages.iter().enumerate() {
@@ -223,32 +224,67 @@ fn begin<'a>(
     bases: &mut dyn Bases,
 ) -> Result<StageBuild<'a>, Diagnostic> {
     let stage = &stages[at];
-    let platform = match stage.platform {
-        None => platform.clone(),
-        Some(flag) => {
-            let word = value(flag)?;
-            let text = global.expand(word)?;
-            text.parse().map_err(|error| Diagnostic::spec(format!("{error}")).at(word.span.clone()))?
-        }
-    };
     let span = stage.image.span.clone();
     if let Some(below) = stage.base.and_then(|base| builds[base].as_ref()) {
         let base = Base::Target(below.label.clone());
         let spec = ImageSpec { base: Some(Spanned { value: base, span }), ..ImageSpec::default() };
         return Ok(below.on_top(at, label, spec, global.clone()));
     }
-    let (base, layers) = match (stage.context, stage.image.value.as_str()) {
-        (Some(context), _) => of_context(context, &stage.image, stage.span),
-        (None, "scratch") => (Base::Scratch, Vec::new()),
-        (None, name) => (image(name, &stage.image)?, Vec::new()),
-    };
-    let base = Spanned { value: base, span };
+    let platform = platform_of(stage, global, platform)?;
+    let (base, layers) = below(stage)?;
     let config = match base.value {
         Base::Scratch => None,
         _ => Some(bases.config(&base, &platform)?),
     };
     let spec = ImageSpec { base: Some(base), layers, platform: Some(platform.clone()), ..ImageSpec::default() };
     Ok(StageBuild::new((at, label), spec, platform, config, global.clone(), options))
+}
+
+/// The platform of a stage that stands on no other.
+fn platform_of(stage: &Stage, global: &Scope, platform: &Platform) -> Result<Platform, Diagnostic> {
+    let Some(flag) = stage.platform else { return Ok(platform.clone()) };
+    let word = value(flag)?;
+    let text = global.expand(word)?;
+    text.parse().map_err(|error| Diagnostic::spec(format!("{error}")).at(word.span.clone()))
+}
+
+/// The image below a stage that stands on no other, and its first layers.
+fn below(stage: &Stage) -> Result<(Spanned<Base>, Vec<Spanned<LayerSpec>>), Diagnostic> {
+    let (value, layers) = match (stage.context, stage.image.value.as_str()) {
+        (Some(context), _) => of_context(context, &stage.image, stage.span),
+        (None, "scratch") => (Base::Scratch, Vec::new()),
+        (None, name) => (image(name, &stage.image)?, Vec::new()),
+    };
+    Ok((Spanned { value, span: stage.image.span.clone() }, layers))
+}
+
+/// What the image below a stage wants to be run in it first.
+fn triggers(
+    stages: &[Stage],
+    at: usize,
+    global: &Scope,
+    platform: &Platform,
+    bases: &mut dyn Bases,
+) -> Result<Vec<Instruction>, Diagnostic> {
+    let stage = &stages[at];
+    let texts = match stage.base {
+        Some(base) => stages[base].triggers(),
+        None => match below(stage)?.0 {
+            Spanned { value: Base::Scratch, .. } => Vec::new(),
+            base => on_build(&bases.config(&base, &platform_of(stage, global, platform)?)?),
+        },
+    };
+    let mut instructions = Vec::new();
+    for text in &texts {
+        instructions.extend(stage.trigger(text)?);
+    }
+    Ok(instructions)
+}
+
+/// The ONBUILD instructions of an image. Docker's extension of the config.
+pub(super) fn on_build(config: &ImageConfig) -> Vec<String> {
+    let triggers = config.config.other.get("OnBuild").and_then(|value| value.as_array()).into_iter().flatten();
+    triggers.filter_map(|text| text.as_str().map(str::to_owned)).collect()
 }
 
 /// An image of a registry by its name.
@@ -262,7 +298,7 @@ fn of_context(context: &NamedContext, name: &Word, from: &Span) -> (Base, Vec<Sp
         NamedContext::Registry(image) => (Base::Oci(image.clone()), Vec::new()),
         NamedContext::Layout(layout) => (Base::OciLayout(layout.clone()), Vec::new()),
         NamedContext::Directory { directory, ignore } => {
-            let srcs = vec![Spanned { value: "/".to_owned(), span: name.span.clone() }];
+            let srcs = vec![Spanned { value: PlaceSource::Path("/".to_owned()), span: name.span.clone() }];
             let all =
                 Place { srcs, directory: Some(directory.clone()), ignore: ignore.clone(), ..Place::at("/".to_owned()) };
             let all = Place { instruction: format!("FROM {}", directory.name), ..all };

@@ -12,12 +12,14 @@ mod config;
 mod directive;
 mod expand;
 mod heredoc;
+mod history;
 mod instruction;
 mod line;
 mod lower;
 mod mount;
 mod named_context;
 mod network;
+mod remote;
 mod scope;
 mod stage;
 mod word;
@@ -32,6 +34,9 @@ pub use heredoc::Heredoc;
 pub use instruction::{Body, Command, Copy, Flag, Instruction};
 pub use lower::{Argument, Bases, Lowered, Options, lower};
 pub use named_context::{NamedContext, NamedContexts};
+pub use remote::{is_git, repository};
+pub use scope::of_platform;
+pub use stage::{Parts, parts};
 pub use word::Word;
 
 /// A Dockerfile as written.

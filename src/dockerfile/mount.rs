@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::diagnostic::{At, Diagnostic, Span, Spanned, nearest};
 use crate::path::ImagePath;
 use crate::target::{
-    self, BindMount, CacheMount, LayerSpec, Mode, Mount, MountSource, Place, SecretMount, Sharing, SshMount,
-    TmpfsMount, Write,
+    self, BindMount, CacheMount, LayerSpec, Mode, Mount, MountSource, Place, PlaceSource, SecretMount, Sharing,
+    SshMount, TmpfsMount, Write,
 };
 
 use super::build::{Builds, StageBuild, absolute};
@@ -152,7 +152,7 @@ fn context_source(context: Place, path: &str, span: &Option<Span>) -> Spanned<Mo
     // A pattern that stands for this path only.
     let pattern: String =
         path.chars().flat_map(|c| "*?[\\".contains(c).then_some('\\').into_iter().chain([c])).collect();
-    let srcs = vec![Spanned { value: pattern, span: span.clone() }];
+    let srcs = vec![Spanned { value: PlaceSource::Path(pattern), span: span.clone() }];
     let place = Place { srcs, parents: path != "/", ..context };
     Spanned { value: MountSource::Layer(Box::new(LayerSpec::Place(Box::new(place)))), span: span.clone() }
 }

@@ -60,7 +60,7 @@ fn failed(error: ExpandError, word: &Word) -> Diagnostic {
 }
 
 /// Arguments that have a value without being given one: those of a platform begin with `prefix`.
-pub(super) fn of_platform(prefix: &str, platform: &Platform) -> [(String, String); 4] {
+pub fn of_platform(prefix: &str, platform: &Platform) -> [(String, String); 4] {
     let Platform { os, architecture, variant, .. } = platform;
     let parts = [
         ("PLATFORM", platform.to_string()),

@@ -1,8 +1,9 @@
 //! The stages of a Dockerfile, and which of them are needed.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use crate::diagnostic::{Diagnostic, Span, nearest};
+use crate::diagnostic::{Diagnostic, SourceText, Span, nearest};
 
 use super::instruction::{Body, Flag, Instruction};
 use super::mount;
@@ -29,10 +30,48 @@ pub(super) struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
+    /// Its ONBUILD instructions.
+    pub(super) fn triggers(&self) -> Vec<String> {
+        let text = |instruction: &Instruction| match &instruction.body {
+            Body::Onbuild(word) => Some(word.value.clone()),
+            _ => None,
+        };
+        self.instructions.iter().filter_map(text).collect()
+    }
+
+    /// What an ONBUILD of the image below says.
+    pub(super) fn trigger(&self, text: &str) -> Result<Vec<Instruction>, Diagnostic> {
+        let name = format!("ONBUILD of {}", self.image.value);
+        let source = Arc::new(SourceText { name, text: text.to_owned() });
+        Ok(super::parse(&source)?.instructions)
+    }
+
     /// The named context that is in the place of the stage.
     fn replacement(&self) -> Option<&'a NamedContext> {
         self.context.filter(|_| self.is_replaced)
     }
+}
+
+/// What stands before the first FROM, and each FROM with what follows it.
+pub type Parts<'a> = (&'a [Instruction], Vec<(&'a Instruction, &'a [Instruction])>);
+
+/// A Dockerfile's stages as written.
+///
+/// # Errors
+/// There is no FROM, or something else than ARG stands before it.
+pub fn parts(instructions: &[Instruction]) -> Result<Parts<'_>, Diagnostic> {
+    let is_from = |instruction: &Instruction| matches!(instruction.body, Body::From { .. });
+    let first = instructions.iter().position(is_from);
+    let (before, rest) = instructions.split_at(first.unwrap_or(instructions.len()));
+    if let Some(early) = before.iter().find(|instruction| !matches!(instruction.body, Body::Arg(_))) {
+        let error = Diagnostic::spec(format!("{} before the first FROM", early.keyword.value));
+        return Err(error.at(early.span.clone()).help("only ARG and comments may stand before FROM"));
+    }
+    if rest.is_empty() {
+        let error = Diagnostic::spec("there is no FROM in the Dockerfile");
+        return Err(error.help("begin with `FROM image`, or with `FROM scratch` for an empty one"));
+    }
+    Ok((before, rest.chunk_by(|_, next| !is_from(next)).filter_map(<[Instruction]>::split_first).collect()))
 }
 
 /// What stands before the first FROM, and the stages.
@@ -41,17 +80,10 @@ pub(super) fn stages<'a>(
     contexts: &'a NamedContexts,
     declare: impl FnOnce(&'a [Instruction]) -> Result<Scope, Diagnostic>,
 ) -> Result<(Scope, Vec<Stage<'a>>), Diagnostic> {
-    let is_from = |instruction: &Instruction| matches!(instruction.body, Body::From { .. });
-    let first = instructions.iter().position(is_from);
-    let (before, rest) = instructions.split_at(first.unwrap_or(instructions.len()));
-    if let Some(early) = before.iter().find(|instruction| !matches!(instruction.body, Body::Arg(_))) {
-        let error = Diagnostic::spec(format!("{} before the first FROM", early.keyword.value));
-        return Err(error.at(early.span.clone()).help("only ARG and comments may stand before FROM"));
-    }
+    let (before, parts) = parts(instructions)?;
     let global = declare(before)?;
     let mut stages: Vec<Stage<'a>> = Vec::new();
-    for part in rest.chunk_by(|_, next| !is_from(next)) {
-        let Some((from, instructions)) = part.split_first() else { continue };
+    for (from, instructions) in parts {
         let Body::From { image, name } = &from.body else { continue };
         let value = global.expand(image)?;
         if value.is_empty() {
@@ -71,10 +103,6 @@ pub(super) fn stages<'a>(
         let (image, platform) = (Word { value, span: image.span.clone() }, from.flag("platform"));
         let (is_replaced, instructions) = (own.is_some(), if own.is_some() { &[] } else { instructions });
         stages.push(Stage { span: &from.span, name, image, base, platform, instructions, context, is_replaced });
-    }
-    if stages.is_empty() {
-        let error = Diagnostic::spec("there is no FROM in the Dockerfile");
-        return Err(error.help("begin with `FROM image`, or with `FROM scratch` for an empty one"));
     }
     Ok((global, stages))
 }
@@ -144,25 +172,32 @@ pub(super) fn from<'a>(
     }
 }
 
-/// The stages that `wanted` needs, itself included.
+/// The stages that `wanted` needs, itself included. `triggers` are the instructions that the image below a stage wants to be run.
 ///
 /// # Errors
 /// As [`from`].
-pub(super) fn needed(stages: &[Stage], wanted: usize, contexts: &NamedContexts) -> Result<BTreeSet<usize>, Diagnostic> {
+pub(super) fn needed(
+    stages: &[Stage],
+    wanted: usize,
+    contexts: &NamedContexts,
+    triggers: &mut dyn FnMut(usize) -> Result<Vec<Instruction>, Diagnostic>,
+) -> Result<BTreeSet<usize>, Diagnostic> {
     let (mut needed, mut left) = (BTreeSet::new(), vec![wanted]);
     while let Some(at) = left.pop() {
         if !needed.insert(at) {
             continue;
         }
         left.extend(stages[at].base);
-        for instruction in stages[at].instructions.iter().filter(|i| matches!(i.body, Body::Copy(_))) {
+        let triggers = triggers(at)?;
+        let all = || triggers.iter().chain(stages[at].instructions);
+        for instruction in all().filter(|instruction| matches!(instruction.body, Body::Copy(_))) {
             if let Some(word) = instruction.flag("from").and_then(|flag| flag.value.as_ref())
                 && let From::Stage(index) = from(stages, at, word, contexts)?
             {
                 left.push(index);
             }
         }
-        for word in stages[at].instructions.iter().flat_map(mount::sources) {
+        for word in all().flat_map(mount::sources) {
             if let From::Stage(index) = from(stages, at, &word, contexts)? {
                 left.push(index);
             }

@@ -4,6 +4,7 @@ use std::io::BufReader;
 
 use crate::archive::read::is_tar;
 use crate::source::IgnorePatterns;
+use crate::target::PlaceSource;
 
 use super::code::{Call, Code};
 use super::excluded::{Chosen, chosen, to_glob};
@@ -42,9 +43,13 @@ impl Placing<'_> {
         let mut layers = Vec::new();
         let mut groups: Vec<Group> = Vec::new();
         for source in &self.place.srcs {
-            let (above, rest) = match source.value.split_once("/./").filter(|_| self.place.parents) {
+            let PlaceSource::Path(source) = &source.value else {
+                layers.extend(self.remote(&source.value));
+                continue;
+            };
+            let (above, rest) = match source.split_once("/./").filter(|_| self.place.parents) {
                 Some((above, rest)) => (relative("", above), rest),
-                None => (String::new(), source.value.as_str()),
+                None => (String::new(), source.as_str()),
             };
             let path = relative(&above, rest);
             let plain = self.variables.plain(&path);
@@ -205,7 +210,7 @@ impl Placing<'_> {
         Group { patterns, without, allow_empty: below.is_empty(), ..group }
     }
 
-    fn dest_argument(&self) -> Option<Code> {
+    pub(super) fn dest_argument(&self) -> Option<Code> {
         let dest = super::known::clean(&self.place.dest);
         (dest != "/").then(|| self.variables.text(&dest))
     }
@@ -264,8 +269,8 @@ impl Placing<'_> {
     /// What is in the image now.
     fn learn(&mut self) {
         let dest = self.dest();
-        for source in &self.place.srcs {
-            let plain = self.variables.plain(&relative("", &source.value));
+        for source in self.place.paths() {
+            let plain = self.variables.plain(&relative("", source));
             match self.listing.resolve(&plain) {
                 Some((directory, Found::Directory)) => {
                     self.known.directory(&dest);
@@ -277,7 +282,7 @@ impl Placing<'_> {
                     }
                 }
                 Some(_) => {
-                    let to = self.variables.plain(&self.destination(&source.value));
+                    let to = self.variables.plain(&self.destination(source));
                     self.known.file(&to);
                 }
                 None => {}

@@ -20,15 +20,15 @@ impl Placing<'_> {
     pub(super) fn of_image(&mut self, origin: &Origin, gather: &mut dyn FnMut(String) -> Code) -> Vec<Layer> {
         let (mut pairs, mut layers, mut remarks) = (Vec::new(), Vec::new(), Vec::new());
         let mut is_directory = false;
-        for source in &self.place.srcs {
-            let plain = self.variables.plain(&source.value);
+        for source in self.place.paths() {
+            let plain = self.variables.plain(source);
             if plain.contains(['*', '?', '[']) {
                 layers.extend(self.gathered(&plain, gather));
                 continue;
             }
-            let from = clean(&source.value.replace("/./", "/"));
+            let from = clean(&source.replace("/./", "/"));
             if self.place.parents {
-                let pivot = source.value.split_once("/./").map_or("", |(above, _)| above);
+                let pivot = source.split_once("/./").map_or("", |(above, _)| above);
                 let kept = from.strip_prefix(&clean(pivot)).unwrap_or(&from).trim_start_matches('/').to_owned();
                 pairs.push((format!("{}/{kept}", clean(&self.place.dest).trim_end_matches('/')), from));
                 continue;

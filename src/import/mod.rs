@@ -21,6 +21,7 @@ mod listing;
 mod mount;
 mod names;
 mod place;
+mod remote;
 mod run;
 mod stage;
 mod tidy;

@@ -104,26 +104,16 @@ pub(super) fn new_variable(
 }
 
 /// The call.
-pub(super) fn call(run: &Run, written: Option<&Span>, environments: &Environments, variables: &Variables) -> Call {
-    // All fields, so that a new one is not forgotten here. Inputs and outputs are none of a Dockerfile's, mounts are written by
-    // the stage, and the others decide about no image.
-    let Run {
-        command,
-        env,
-        workdir,
-        user,
-        network,
-        mounts: _,
-        inputs: _,
-        outputs: _,
-        cpus: _,
-        timeout: _,
-        scrub: _,
-        hosts: _,
-        proxies: _,
-    } = run;
+pub(super) fn call(
+    run: &Run,
+    mounts: Option<Code>,
+    written: Option<&Span>,
+    environments: &Environments,
+    variables: &Variables,
+) -> Call {
+    let Run { command, env, workdir, user, .. } = run;
     // Most commands of a Dockerfile need no network, though all have it: those that do not say by what they are that they do.
-    let network = (!network.is_hermetic() && remark(run).is_some()).then(|| Code::text("host"));
+    let network = (!run.network.is_hermetic() && remark(run).is_some()).then(|| Code::text("host"));
     let command = match command {
         Command::Argv(argv) => match argv.as_slice() {
             [shell, option, script] if shell == "/bin/sh" && option == "-c" => self::script(script, written),
@@ -152,6 +142,7 @@ pub(super) fn call(run: &Run, written: Option<&Span>, environments: &Environment
         .optional("env", env)
         .optional("workdir", workdir)
         .optional("user", user)
+        .optional("mounts", mounts)
         .optional("network", network)
 }
 
@@ -180,9 +171,6 @@ fn script(text: &str, written: Option<&Span>) -> Code {
 
 /// What a reader should know of a command: that what it brings is pinned by nothing, and what could take its place.
 pub(super) fn remark(run: &Run) -> Option<String> {
-    if !run.mounts.is_empty() {
-        return Some("# ocify: mounts: those of the Dockerfile are missing here; see `mounts` of `run`.".to_owned());
-    }
     let argv = run.command.argv();
     let text = argv.join(" ");
     if let Some((_, packages)) = INSTALLERS.iter().find(|(command, _)| text.contains(command)) {

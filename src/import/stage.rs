@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use crate::diagnostic::Spanned;
 use crate::dockerfile::{Body, Command, Instruction};
-use crate::target::{Base, BindMount, CacheMount, Healthcheck, ImageSpec, LayerSpec, Mount, MountSource, Place, Run};
+use crate::target::{Base, Healthcheck, ImageSpec, LayerSpec, Place, Run};
 
 use super::Importer;
 use super::code::{Argument, Call, Code, Item};
 use super::from_image::Origin;
 use super::known::Known;
-use super::mount;
 use super::place::{Layer, Placing};
 use super::run::{self, Environments};
 use super::tidy::tidy;
@@ -172,8 +171,8 @@ impl Importer<'_> {
                 });
                 let remark = run::remark(run);
                 known.command(&run.command.argv().join(" "), &self.variables.plain(&run.workdir.to_string()));
-                let call = run::call(run, written, environments, &self.variables);
-                let call = call.optional("mounts", self.mounts(run, stage));
+                let mounts = self.mounts(run, stage);
+                let call = run::call(run, mounts, written, environments, &self.variables);
                 vec![Layer { comments: remark.into_iter().collect(), call }]
             }
             LayerSpec::Place(place) => self.placed(place, stage, known),
@@ -182,59 +181,17 @@ impl Importer<'_> {
         }
     }
 
-    /// What a command sees beside its image.
-    fn mounts(&mut self, run: &Run, stage: &Stage) -> Option<Code> {
-        let mut mounts = Vec::new();
-        for mount in &run.mounts {
-            // What COPY would place in an empty image is what is mounted; it is written before a mount is.
-            let mut layers: Vec<Code> = Vec::new();
-            if let Mount::Bind(BindMount { src: Spanned { value: MountSource::Layer(layer), .. }, .. })
-            | Mount::Cache(CacheMount { src: Some(Spanned { value: MountSource::Layer(layer), .. }), .. }) =
-                &mount.value
-                && let LayerSpec::Place(place) = &**layer
-            {
-                let placed = self.placed(place, stage, &mut Known::nothing());
-                layers.extend(placed.into_iter().map(|layer| Code::Call(layer.call)));
-            }
-            let image = |base: &Base| match base {
-                Base::Target(label) => match self.written.get(&label.to_string()) {
-                    Some(written) => Code::Raw(written.variable.clone()),
-                    None => Code::text(label.to_string()),
-                },
-                Base::Oci(image) => Code::text(image.reference.to_string()),
-                _ => Code::Call(Call::new("scratch")),
-            };
-            // The first are directories above, which a mount makes by itself.
-            mounts.push(mount::call(&mount.value, &self.variables, &image, &mut |_| layers.pop()));
-        }
-        (!mounts.is_empty()).then(|| Code::list(mounts))
-    }
-
-    fn placed(&mut self, place: &Place, stage: &Stage, known: &mut Known) -> Vec<Layer> {
+    pub(super) fn placed(&mut self, place: &Place, stage: &Stage, known: &mut Known) -> Vec<Layer> {
+        let origin = place.from.as_ref().map(|from| self.origin(&from.value, from.span.as_ref()));
         let mut placing =
             Placing { place, variables: &self.variables, listing: self.listing, known, own: &self.options.own };
-        let Some(from) = &place.from else {
+        let Some((image, known)) = &origin else {
             return match place.srcs.is_empty() && place.contents.is_empty() {
                 true => placing.workdir(),
                 false => placing.of_context(),
             };
         };
-        let nothing = Known::nothing();
-        let base;
-        let (image, origin) = match &from.value {
-            Base::Target(label) => match self.written.get(&label.to_string()) {
-                Some(written) => (Code::Raw(written.variable.clone()), &written.known),
-                None => (Code::text(label.to_string()), &nothing),
-            },
-            Base::Oci(image) => {
-                let name =
-                    from.span.as_ref().map_or_else(|| image.reference.to_string(), |span| span.text().to_owned());
-                base = self.configs.get(&name).map_or_else(Known::nothing, Known::base);
-                (Code::text(&name), &base)
-            }
-            _ => (Code::Call(Call::new("scratch")), &nothing),
-        };
-        let origin = Origin { image: image.clone(), known: origin };
+        let origin = Origin { image: image.clone(), known };
         let (text, names) = (&mut self.text, &mut self.names);
         let mut gather = |command: String| {
             let target = names.target(&format!("{}-copied", stage.name));

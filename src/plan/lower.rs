@@ -201,6 +201,8 @@ impl<'a> Lowering<'a> {
     fn compose(&mut self, layer: &Spanned<LayerSpec>, below: Option<ActionId>, asking: &Asking) -> ActionId {
         let fetches = layer.value.fetches();
         let fetched: Vec<ActionId> = fetches.into_iter().filter_map(|fetch| self.fetch(fetch, asking.target)).collect();
+        let commits = layer.value.commits();
+        let commits: Vec<ActionId> = commits.into_iter().filter_map(|git| self.git(git, asking.target)).collect();
         let from = match &layer.value {
             LayerSpec::Copy(copy) => self.base_tree(&copy.image, asking),
             LayerSpec::Place(place) => place.from.as_ref().and_then(|from| self.base_tree(from, asking)),
@@ -209,12 +211,11 @@ impl<'a> Lowering<'a> {
         let listing = match &layer.value {
             LayerSpec::Archive(archive) => {
                 let archive = Spanned { value: archive.clone(), span: layer.span.clone() };
-                let commit = layer.value.git().and_then(|git| self.git(git, asking.target));
-                Some(self.listing(archive, commit.or(fetched.first().copied()), asking.target))
+                Some(self.listing(archive, commits.first().or(fetched.first()).copied(), asking.target))
             }
             _ => None,
         };
-        self.graph.add(Action::Compose { layer: layer.clone(), below, from, listing, fetched })
+        self.graph.add(Action::Compose { layer: layer.clone(), below, from, listing, fetched, commits })
     }
 
     /// The action that gives the files of a mount; none where there are none.

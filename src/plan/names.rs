@@ -27,7 +27,7 @@ impl Names {
         for fetch in spec.layers_within().flat_map(LayerSpec::fetches) {
             self.add_fetch(fetch);
         }
-        for git in spec.layers_within().filter_map(LayerSpec::git) {
+        for git in spec.layers_within().flat_map(LayerSpec::commits) {
             self.add_git(git);
         }
     }

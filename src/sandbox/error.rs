@@ -9,7 +9,7 @@ use signal_hook::low_level::signal_name;
 use crate::path::ImagePath;
 use crate::tree::{ExtractError, TreeError};
 
-use super::request::Ending;
+use super::request::{Ending, LARGEST_FILE};
 
 /// Why there are no changes of a step.
 #[derive(Debug, thiserror::Error)]
@@ -140,11 +140,17 @@ impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Ending::Exited(code) => write!(f, "ended with exit code {code}"),
+            Ending::Killed(libc::SIGXFSZ) => {
+                write!(f, "was ended, as a file became larger than {} GiB", LARGEST_FILE >> 30)
+            }
             Ending::Killed(signal) => match signal_name(*signal) {
                 Some(name) => write!(f, "was ended by signal {signal} ({name})"),
                 None => write!(f, "was ended by signal {signal}"),
             },
             Ending::TimedOut => f.write_str("took longer than its `timeout`"),
+            Ending::DiskFull => {
+                f.write_str("was ended, as it had almost filled the file system on which the store lies")
+            }
         }
     }
 }

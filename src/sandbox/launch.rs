@@ -14,6 +14,7 @@ use rustix::thread::{CpuSet, sched_getaffinity};
 
 use crate::tree::{Tree, TreeError};
 
+use super::cgroup::Cgroup;
 use super::error::SandboxError;
 use super::request::{Command, Ending, FILES, Found, LOWER, Message, ROOT, Request, STUBS, UPPER, User, WORK};
 use super::visit::{Guests, receive};
@@ -35,7 +36,8 @@ pub fn check(tier: Tier, place: &Path) -> Result<(), SandboxError> {
     }
     prepare(place)?;
     let (cpus, facts, mounts) = (choose_cpus(1), Vec::new(), Vec::new());
-    let request = Request { tier, command: None, network: false, cpus, timeout: 0, facts, mounts, desk: false };
+    let (command, memory) = (None, None);
+    let request = Request { tier, command, network: false, cpus, timeout: 0, memory, facts, mounts, desk: false };
     let (env, workdir, user) = (BTreeMap::new(), String::new(), User::default());
     let nothing = Command { argv: Vec::new(), env, workdir, user };
     launch(request, place, &mut |_| (), (&nothing, Guests::Nobody)).map(drop)
@@ -83,7 +85,12 @@ pub(super) fn launch(
     request.desk = !matches!(guests, Guests::Nobody);
     let stdout =
         if request.desk { their_desk.into() } else { written.try_clone().map_err(SandboxError::Start)?.into() };
+    let group = request.memory.and_then(|memory| Cgroup::new(memory, &name(place)));
     let mut helper = Helper(spawn(place, theirs.into(), stdout, written.into()).map_err(SandboxError::Start)?);
+    // It waits for the request, and starts nothing before.
+    if group.as_ref().is_some_and(|group| group.add(helper.0.id()).is_ok()) {
+        request.memory = None;
+    }
     thread::scope(|scope| {
         let mut tail = Some(scope.spawn(|| forward(pipe, output)));
         // The pipe ends with the last process that could write into it.
@@ -99,6 +106,12 @@ pub(super) fn launch(
             Outcome::Visited(error) => Err(error),
         }
     })
+}
+
+/// A name that no other step has at the same time: that of its directory, in the store of this process.
+fn name(place: &Path) -> String {
+    let directory = place.file_name().unwrap_or_default().to_string_lossy();
+    format!("{}-{}", std::process::id(), directory.trim_matches('.'))
 }
 
 /// What came of a request.

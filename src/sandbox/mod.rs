@@ -9,6 +9,7 @@
 //!
 //! This program is its own helper: [`helper`] is what `main` calls first.
 
+mod cgroup;
 mod changes;
 mod error;
 mod inside;

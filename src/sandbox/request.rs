@@ -23,6 +23,9 @@ pub(super) const STUBS: &str = "stubs";
 /// Where files in memory are made before they are mounted.
 pub(super) const FILES: &str = "files";
 
+/// No file that a step writes may be larger, in bytes.
+pub(super) const LARGEST_FILE: u64 = 16 << 30;
+
 /// One step.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Request {
@@ -35,6 +38,8 @@ pub(super) struct Request {
     pub cpus: Vec<usize>,
     /// Milliseconds after which everything is killed.
     pub timeout: u64,
+    /// How many bytes of data each process may have, where the processes together cannot be bounded.
+    pub memory: Option<u64>,
     /// What is in the image below, but could not be put on disk.
     pub facts: Vec<Fact>,
     /// What is mounted in the root, each before what lies in it.
@@ -134,6 +139,8 @@ pub enum Ending {
     Killed(i32),
     /// It was killed, as its time was over.
     TimedOut,
+    /// It was killed, as it had almost filled the file system of the store.
+    DiskFull,
 }
 
 /// A file in the overlay's upper directory, as it lies there.

@@ -38,6 +38,8 @@ pub struct Step<'a> {
     pub cpus: usize,
     /// After this time it is killed with all that it started.
     pub timeout: Duration,
+    /// How many bytes of memory all its processes may have together; where the machine cannot bound that, each of them.
+    pub memory: Option<u64>,
     /// What it sees beside the image.
     pub mounts: Vec<Mount<'a>>,
     /// Seconds since 1970: the time of what it makes, and the latest time that it may set.
@@ -101,7 +103,8 @@ fn set_up<'a>(step: &'a Step, place: &Path, runs: bool) -> Result<(Request, Belo
     let below = Below { tree: step.below, facts: facts.iter().map(|fact| fact.path.clone()).collect(), hidden, stubs };
     let timeout = u64::try_from(step.timeout.as_millis()).unwrap_or(u64::MAX);
     let (command, network, cpus) = (runs.then(|| command(step)), step.network, choose_cpus(step.cpus));
-    Ok((Request { tier, command, network, cpus, timeout, facts, mounts: mounts.requests, desk: false }, below))
+    let (memory, mounts) = (step.memory, mounts.requests);
+    Ok((Request { tier, command, network, cpus, timeout, memory, facts, mounts, desk: false }, below))
 }
 
 fn command(step: &Step) -> Command {

@@ -27,6 +27,13 @@ pub struct SourceFile {
     pub(super) seen: Option<Stamp>,
 }
 
+impl SourceFile {
+    /// The size of a regular file when it was collected, in bytes; 0 for all else.
+    pub fn size(&self) -> u64 {
+        self.seen.as_ref().map_or(0, |stamp| stamp.size)
+    }
+}
+
 /// What a source file is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceKind {

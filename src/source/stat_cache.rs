@@ -56,7 +56,7 @@ impl StatCache {
     pub fn open(store: &Store, workspace: &Workspace) -> StatCache {
         StatCache {
             store: store.clone(),
-            file: store.stat_file(workspace.root()),
+            file: store.stat_file(workspace.name()),
             loaded: OnceLock::new(),
             clock: OnceLock::new(),
             fresh: Mutex::default(),

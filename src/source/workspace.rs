@@ -20,6 +20,7 @@ use super::error::{SourceError, shown};
 pub struct Workspace {
     root: PathBuf,
     directory: Arc<OwnedFd>,
+    name: PathBuf,
 }
 
 /// What a path names; a symbolic link is not followed.
@@ -63,7 +64,18 @@ impl Workspace {
         let root = fs::canonicalize(root).map_err(io)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::open(&root, flags, Mode::empty()).map_err(|errno| io(errno.into()))?;
-        Ok(Workspace { root, directory: Arc::new(directory) })
+        Ok(Workspace { name: root.clone(), root, directory: Arc::new(directory) })
+    }
+
+    /// The same under another name: for one that lies at another place each time.
+    #[must_use]
+    pub fn known_as(self, name: PathBuf) -> Self {
+        Workspace { name, ..self }
+    }
+
+    /// By what its last builds and the digests of its files are remembered: its root, unless it has a name.
+    pub fn name(&self) -> &Path {
+        &self.name
     }
 
     /// Where the workspace is on this machine: for opening files and for messages, never for output.

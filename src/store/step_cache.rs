@@ -84,9 +84,11 @@ impl Store {
                 continue;
             }
             // Who makes the directory is alone.
-            let shared = wanted == CacheUse::Shared && path.is_dir();
+            let mut shared = wanted == CacheUse::Shared && path.is_dir();
             let tried = if shared { file.try_lock_shared() } else { file.try_lock() };
             if tried.is_err() {
+                // Who makes it to share it keeps it shared: to wait for it alone would be to wait for the end of that step.
+                shared |= wanted == CacheUse::Shared;
                 waiting.take().into_iter().for_each(|waiting| waiting());
                 let waited = if shared { wait_shared(&file) } else { lock_file(&file) };
                 waited.map_err(StoreError::write("lock", &lock))?;

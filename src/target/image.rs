@@ -87,7 +87,7 @@ pub struct ImageSpec {
     /// Annotations of the manifest; with `platforms`, those that are the same on each are the index's as well.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-    /// History entries, one for each layer, in place of those that ocify writes.
+    /// History entries, one for each layer and others with `empty_layer`, in place of those that ocify writes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<Vec<HistoryEntry>>,
     /// Names under which the image is listed in a layout or pushed.
@@ -189,7 +189,7 @@ pub struct Healthcheck {
 }
 
 /// One entry of the config's history.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HistoryEntry {
     /// What made the layer.
@@ -201,4 +201,7 @@ pub struct HistoryEntry {
     /// Who made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
+    /// The entry is for something that made no layer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub empty_layer: bool,
 }

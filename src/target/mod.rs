@@ -43,7 +43,7 @@ pub use mount::{
     BindMount, CacheMount, Mount, MountSource, PlacedMount, SecretMount, Sharing, SshMount, TmpfsMount, mount_target,
 };
 pub use network::Network;
-pub use place::Place;
+pub use place::{Place, PlaceSource};
 pub use reference::reference;
 pub use rule::{Rule, SelectedImage, Target, distinct};
 pub use run::{Command, Run};

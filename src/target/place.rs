@@ -3,11 +3,14 @@
 use serde::Serialize;
 
 use crate::diagnostic::Spanned;
+use crate::path::ImagePath;
 
 use super::base::Base;
 use super::chmod::Chmod;
 use super::directory::NamedDirectory;
 use super::field::Owner;
+use super::git::Git;
+use super::source::Fetch;
 
 /// Files that come to lie where a Dockerfile says: no builtin makes this layer, as where things go depends on what lies
 /// below. docs/dockerfile.md has the rules.
@@ -19,8 +22,7 @@ pub struct Place {
     pub from: Option<Spanned<Base>>,
     /// The directory that has the sources, in place of the workspace.
     pub directory: Option<NamedDirectory>,
-    /// Paths from the root, with `*`, `?` and `[a-z]`; with `parents` also `**` and a pivot `/./`.
-    pub srcs: Vec<Spanned<String>>,
+    pub srcs: Vec<Spanned<PlaceSource>>,
     /// Files whose content stands in the instruction, by name.
     pub contents: Vec<(String, String)>,
     /// An absolute path; one that ends in `/` is a directory.
@@ -40,7 +42,35 @@ pub struct Place {
     pub ignore: Vec<String>,
 }
 
+/// What is placed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum PlaceSource {
+    /// A path from the root, with `*`, `?` and `[a-z]`; with `parents` also `**` and a pivot `/./`.
+    Path(String),
+    /// A file from elsewhere.
+    Fetch {
+        fetch: Fetch,
+        /// What is in it is placed, as it is a tar file.
+        unpack: bool,
+    },
+    /// The files of a commit.
+    Git {
+        git: Spanned<Git>,
+        /// Those below this directory only.
+        directory: Option<ImagePath>,
+    },
+}
+
 impl Place {
+    /// The sources that are paths.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.srcs.iter().filter_map(|source| match &source.value {
+            PlaceSource::Path(path) => Some(path.as_str()),
+            PlaceSource::Fetch { .. } | PlaceSource::Git { .. } => None,
+        })
+    }
+
     /// A layer that makes the directory `dest`.
     pub fn at(dest: String) -> Self {
         Place {

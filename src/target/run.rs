@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroU64};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, SeqAccess, Visitor};
@@ -69,6 +69,10 @@ pub struct Run {
     /// Environment variables that say by which way the network is reached, of a command that has it: no input of it.
     #[serde(skip)]
     pub proxies: BTreeMap<String, String>,
+    /// How many bytes of memory the command and all that it starts may use together, where control groups can bound that; else
+    /// each process. By default as many as there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<NonZeroU64>,
     /// Seconds after which the command is ended and the build fails.
     #[serde(default = "hour")]
     pub timeout: u32,
@@ -83,9 +87,24 @@ impl Run {
     pub fn new(command: Command) -> Self {
         let (env, workdir, user, scrub) = (BTreeMap::new(), ImagePath::root(), None, Scrub::default());
         let (mounts, inputs, outputs) = (Vec::new(), BTreeMap::new(), Vec::new());
-        let (cpus, timeout, network) = (one(), hour(), Network::default());
-        let (hosts, proxies) = (Vec::new(), BTreeMap::new());
-        Run { command, env, workdir, user, mounts, inputs, outputs, cpus, network, hosts, proxies, timeout, scrub }
+        let (network, hosts, proxies) = (Network::None, Vec::new(), BTreeMap::new());
+        let (cpus, memory, timeout) = (one(), None, hour());
+        Run {
+            command,
+            env,
+            workdir,
+            user,
+            mounts,
+            inputs,
+            outputs,
+            cpus,
+            network,
+            hosts,
+            proxies,
+            memory,
+            timeout,
+            scrub,
+        }
     }
 }
 

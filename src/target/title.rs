@@ -6,6 +6,7 @@ use crate::oci::Reference;
 use super::base::{Base, OciReference};
 use super::git::Git;
 use super::layer::{Archive, LayerSpec};
+use super::place::PlaceSource;
 use super::source::{ArchiveSource, Fetch, FileSource, Sources};
 
 impl Base {
@@ -61,17 +62,33 @@ impl LayerSpec {
             LayerSpec::Archive(Archive { src: Spanned { value: ArchiveSource::Fetch(fetch), span }, .. }) => {
                 vec![Spanned { value: fetch.clone(), span: span.clone() }]
             }
+            LayerSpec::Place(place) => {
+                let fetch = |source: &Spanned<PlaceSource>| match &source.value {
+                    PlaceSource::Fetch { fetch, .. } => {
+                        Some(Spanned { value: fetch.clone(), span: source.span.clone() })
+                    }
+                    PlaceSource::Path(_) | PlaceSource::Git { .. } => None,
+                };
+                place.srcs.iter().filter_map(fetch).collect()
+            }
             _ => Vec::new(),
         }
     }
 
-    /// The commit whose files the layer unpacks, with its place.
-    pub fn git(&self) -> Option<Spanned<Git>> {
+    /// The commits whose files the layer unpacks, in the order of their appearance, each with its place.
+    pub fn commits(&self) -> Vec<Spanned<Git>> {
         match self {
             LayerSpec::Archive(Archive { src: Spanned { value: ArchiveSource::Git(git), span }, .. }) => {
-                Some(Spanned { value: git.clone(), span: span.clone() })
+                vec![Spanned { value: git.clone(), span: span.clone() }]
             }
-            _ => None,
+            LayerSpec::Place(place) => {
+                let commit = |source: &Spanned<PlaceSource>| match &source.value {
+                    PlaceSource::Git { git, .. } => Some(git.clone()),
+                    PlaceSource::Path(_) | PlaceSource::Fetch { .. } => None,
+                };
+                place.srcs.iter().filter_map(commit).collect()
+            }
+            _ => Vec::new(),
         }
     }
 }

@@ -42,7 +42,6 @@ fn errors_say_what_where_and_what_to_do() {
         ("FROM scratch\nSTOPSIGNAL 0", &["`0` is not a signal"]),
         ("FROM scratch\nHEALTHCHECK --interval=5 CMD x", &["`5` is not a time"]),
         ("FROM scratch\nCOPY <<E /x\nno end", &["the heredoc `E` has no end", "Dockerfile:2"]),
-        ("FROM scratch\nADD https://example.invalid/x /", &["ADD cannot fetch", "fetch(...)"]),
         (
             "FROM scratch\nRUN --mount=type=cahce,target=/x true",
             &["no mount of type `cahce`", "did you mean `cache`?", "Dockerfile:2"],

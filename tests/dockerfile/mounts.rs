@@ -98,3 +98,35 @@ fn a_script_in_a_heredoc_is_executed() {
     assert_eq!(said, "#!/step cat\n$HOME\n/run/heredoc/script");
     assert_eq!(files, ["w/ 0755 0:0"]);
 }
+
+#[test]
+fn a_spec_that_was_a_dockerfile_has_its_mounts() {
+    if !sandbox::is_allowed() {
+        return;
+    }
+    let workspace = workspace(
+        "FROM scratch AS made\nCOPY a.txt /\nFROM scratch\nCOPY step /bin/\n\
+         RUN --mount=target=/all --mount=source=sub/b.txt,target=/one --mount=from=made,target=/m,rw \
+         --mount=type=cache,target=/c,id=x,sharing=locked,mode=0700,uid=3 --mount=type=tmpfs,target=/t,size=1m \
+         --mount=type=secret,id=s --mount=type=ssh,required=false \
+         [\"/bin/step\", \"must\", \";\", \"cp\", \"/all/sub/b.txt\", \"/b\", \";\", \"cp\", \"/m/a.txt\", \"/a\", \";\", \"cp\", \"/one\", \"/d\"]\n\
+         RUN <<E\n#!/bin/step cat\nE\n",
+        &[("a.txt", "A"), ("*sub/b.txt", "B")],
+    );
+    fs::copy(sandbox::program(), workspace.path("c/step")).unwrap();
+    let run = workspace.run(&["import", "Dockerfile", "--context", "c", "--check"]);
+    let spec = fs::read_to_string(workspace.path("c/BUILD.star")).unwrap_or_default();
+    assert_eq!(run.code, 0, "{}{}\n{spec}", run.stdout, run.stderr);
+    for part in [
+        "bind(made, \"/m\", writable = True)",
+        "source = \"/sub/b.txt\"",
+        "cache(\"/c\", id = \"x\", sharing = \"locked\", mode = \"0700\", uid = 3)",
+        "tmpfs(\"/t\", size = 1048576)",
+        "secret(\"s\", required = False)",
+        "ssh(required = False)",
+        "write(\"/E\", \"#!/bin/step cat\\n\", mode = \"0755\")",
+        "source = \"/E\"",
+    ] {
+        assert!(spec.contains(part), "{part}\n{spec}");
+    }
+}

@@ -9,7 +9,7 @@ use crate::workspace::{Workspace, digest};
 
 /// What a base has beside busybox and its tools.
 const FILES: &str = "
-        dir('/tmp', mode = '1777'), dir('/root', mode = '0700'), dir('/usr/share/nginx/html'), dir('/var/www/html'),
+        dir('/tmp', mode = '1777'), dir('/root', mode = '0700'), dir('/opt'), dir('/srv'), dir('/usr/share/nginx/html'), dir('/var/www/html'),
         dir('/home/node', owner = '1000:1000'), dir('/docker-entrypoint-initdb.d'), dir('/usr/local/etc/php/conf.d'),
         dir('/etc/nginx/conf.d'), dir('/etc/crontabs'), dir('/proc'), dir('/sys'), dir('/dev'),
         write('/etc/ssl/certs/ca-certificates.crt', 'certificates\\n'),

@@ -78,6 +78,20 @@ fn commands_run_as_the_user_of_their_stage() {
 }
 
 #[test]
+fn an_onbuild_that_copies_from_a_stage_has_it_built() {
+    let server = Server::start(Options::default());
+    let name = format!("{}/shop/base:1", server.host());
+    let base = workspace("FROM scratch\nONBUILD COPY --from=assets /a /onbuild\n", &[]);
+    base.ok(&["build", "-f", "Dockerfile", "-t", &name, "--push", "c"]);
+    let assets = "FROM scratch AS assets\nCOPY a /\nFROM scratch AS unneeded\nCOPY nosuch /\n";
+    for below in [name.as_str(), "stage"] {
+        let stage = "FROM scratch AS stage\nONBUILD COPY --from=assets /a /onbuild\n";
+        let app = workspace(&format!("{assets}{stage}FROM {below}\nLABEL a=b\n"), &[("a", "A")]);
+        assert_eq!(tree(&app, &[]), ["onbuild 0644 0:0 A"], "{below}");
+    }
+}
+
+#[test]
 fn a_base_of_a_registry_is_pinned_and_its_config_counts() {
     let server = Server::start(Options::default());
     let name = format!("{}/shop/base:1", server.host());

@@ -167,8 +167,9 @@ fn a_step_of_a_dockerfile_has_a_shell_too() {
         let hint = "\n        ocify shell --arg 'X=it'\\''s' -f Dockerfile --target tools .@3\n";
         assert!(run.stderr.contains(hint) && run.stderr.contains("Dockerfile:5"), "{}", run.stderr);
         let run = told(&workspace, *who, &["shell", "-f", "Dockerfile", "--target", "tools", ".@3"], "ls / ; env\n");
+        // What is mounted on may be there, too.
         assert_eq!(run.code, 0, "{}", run.stderr);
-        assert!(run.stdout.starts_with("bin dev made proc sys \nA=b\n"), "{}", run.stdout);
+        assert!(run.stdout.contains(" made proc sys \nA=b\n"), "{}", run.stdout);
     }
 }
 

@@ -14,8 +14,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <sys/utsname.h>
@@ -126,6 +128,47 @@ static int status(const char *path) {
     return 0;
 }
 
+static int reach_path(const char *path) {
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    strncpy(to.sun_path, path, sizeof to.sun_path - 1);
+    return connect(socket(AF_UNIX, SOCK_STREAM, 0), (struct sockaddr *)&to, sizeof to);
+}
+
+static struct sockaddr_un abstract_name(const char *name, socklen_t *length) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    memcpy(address.sun_path + 1, name, strlen(name));
+    *length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(name));
+    return address;
+}
+
+static int offer_abstract(const char *name) {
+    socklen_t length;
+    struct sockaddr_un here = abstract_name(name, &length);
+    int s = socket(AF_UNIX, SOCK_STREAM, 0);
+    return bind(s, (struct sockaddr *)&here, length) < 0 ? -1 : listen(s, 1);
+}
+
+// Calls that no step may do, with arguments with which none would do anything if it were allowed.
+static void forbidden_calls(void) {
+#define CALL(name) {#name, SYS_##name, EPERM}
+#define ABSENT(name) {#name, SYS_##name, ENOSYS}
+    static const struct { const char *name; long number; int error; } calls[] = {
+        CALL(acct), CALL(add_key), CALL(adjtimex), CALL(bpf), CALL(clock_adjtime), CALL(clock_settime), CALL(delete_module),
+        CALL(fanotify_init), CALL(finit_module), CALL(fsconfig), CALL(fsmount), CALL(fsopen), CALL(fspick),
+        CALL(get_mempolicy), CALL(init_module), CALL(kcmp), CALL(kexec_load), CALL(keyctl), CALL(mbind),
+        CALL(migrate_pages), CALL(mount), CALL(move_mount), CALL(move_pages), CALL(open_by_handle_at), CALL(open_tree),
+        CALL(perf_event_open), CALL(pidfd_getfd), CALL(pivot_root), CALL(process_madvise), CALL(quotactl), CALL(reboot),
+        CALL(request_key), CALL(set_mempolicy), CALL(setdomainname), CALL(sethostname), CALL(setns), CALL(settimeofday),
+        CALL(swapoff), CALL(swapon), CALL(syslog), CALL(umount2), CALL(unshare), CALL(userfaultfd), CALL(vhangup),
+        ABSENT(clone3), ABSENT(io_uring_setup), ABSENT(io_uring_enter), ABSENT(io_uring_register),
+    };
+    for (size_t at = 0; at < sizeof calls / sizeof *calls; at++) {
+        errno = 0;
+        long result = syscall(calls[at].number, -1L, -1L, -1L, -1L, -1L, -1L);
+        if (result != -1 || errno != calls[at].error) printf("%s: %ld %s\n", calls[at].name, result, strerror(errno));
+    }
+}
+
 static int reach(const char *address, const char *port) {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((unsigned short)number(port))};
     inet_pton(AF_INET, address, &to.sin_addr);
@@ -134,11 +177,9 @@ static int reach(const char *address, const char *port) {
 }
 
 static int reach_abstract(const char *name) {
-    struct sockaddr_un to = {.sun_family = AF_UNIX};
-    size_t length = strlen(name);
-    memcpy(to.sun_path + 1, name, length);
-    int s = socket(AF_UNIX, SOCK_STREAM, 0);
-    return connect(s, (struct sockaddr *)&to, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + length));
+    socklen_t length;
+    struct sockaddr_un to = abstract_name(name, &length);
+    return connect(socket(AF_UNIX, SOCK_STREAM, 0), (struct sockaddr *)&to, length);
 }
 
 // Says something to whoever listens on a socket, and shows the answer.
@@ -189,6 +230,33 @@ static int groups(void) {
     for (int i = 0; i < count; i++) printf("%d ", groups[i]);
     if (count >= 0) printf("in %d groups\n", count);
     return count;
+}
+
+static int fill(const char *path, int megabytes) {
+    static char block[1 << 20];
+    memset(block, 'x', sizeof block);
+    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    if (file < 0) return -1;
+    for (int i = 0; i < megabytes; i++)
+        if (write(file, block, sizeof block) != sizeof block) return -1;
+    return close(file);
+}
+
+static int hog(int megabytes) {
+    for (int i = 0; i < megabytes; i++) {
+        char *block = malloc(1 << 20);
+        if (!block) return -1;
+        memset(block, i + 1, 1 << 20);
+    }
+    return 0;
+}
+
+static int resize(const char *path, const char *bytes) {
+    int file = open(path, O_WRONLY | O_CREAT, 0666);
+    if (file < 0) return -1;
+    int result = ftruncate(file, strtoll(bytes, NULL, 0));
+    close(file);
+    return result;
 }
 
 static void fork_all(void) {
@@ -254,6 +322,9 @@ static void obey(int given, char **a) {
     else if (ORDER("cat", 1)) said(order, path, show(path));
     else if (ORDER("ls", 1)) said(order, path, list(path));
     else if (ORDER("id", 0)) printf("%d %d %d %d\n", getuid(), geteuid(), getgid(), getegid());
+    else if (ORDER("fill", 2)) said(order, path, fill(path, number(a[2])));
+    else if (ORDER("size", 2)) said(order, path, resize(path, a[2]));
+    else if (ORDER("hog", 1)) said(order, path, hog(number(path)));
     else if (ORDER("groups", 0)) said(order, "all", groups());
     else if (ORDER("orphan", 1)) said(order, path, write_orphaned(path));
     else if (ORDER("setuid", 1)) said(order, path, setuid((uid_t)number(path)));
@@ -269,6 +340,14 @@ static void obey(int given, char **a) {
         printf("%s cpus %d online %ld umask %o stack %p pid %d\n", system.nodename, CPU_COUNT(&cpus), sysconf(_SC_NPROCESSORS_ONLN), mask, (void *)&mask, getpid());
     } else if (ORDER("connect", 2)) said(order, path, reach(path, a[2]));
     else if (ORDER("abstract", 1)) said(order, path, reach_abstract(path));
+    else if (ORDER("offer", 1)) said(order, path, offer_abstract(path));
+    else if (ORDER("unix", 1)) said(order, path, reach_path(path));
+    else if (ORDER("await", 1)) while (access(path, F_OK) < 0) usleep(1000);
+    else if (ORDER("trace", 1)) said(order, path, ptrace(PTRACE_ATTACH, number(path), 0, 0));
+    else if (ORDER("calls", 0)) forbidden_calls();
+#ifdef __x86_64__
+    else if (ORDER("foreign", 0)) __asm__ volatile("int $0x80" : : "a"(20) : "memory");
+#endif
     else if (ORDER("mount", 1)) said(order, path, mount("none", path, "tmpfs", 0, NULL));
     else if (ORDER("unshare", 0)) said(order, "user", unshare(CLONE_NEWUSER));
     else if (ORDER("vsock", 0)) said(order, "socket", socket(AF_VSOCK, SOCK_STREAM, 0));

@@ -41,6 +41,8 @@ pub(super) struct Composition<'a> {
     pub(super) listing: Option<&'a Listing>,
     /// The fetched files of the layer, in the order of [`LayerSpec::fetches`].
     pub(super) fetched: Vec<&'a Content>,
+    /// The commits of the layer, each a tar, in the order of [`LayerSpec::commits`].
+    pub(super) commits: Vec<&'a Content>,
 }
 
 /// The entries of a layer, with the directories that lead to them.

@@ -10,11 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufReader;
 
 use crate::archive::read::is_tar;
-use crate::diagnostic::{At, Diagnostic, Spanned};
+use crate::diagnostic::{At, Diagnostic};
 use crate::entry::{Content, Entry, Kind, Metadata};
 use crate::path::ImagePath;
 use crate::source::{IgnorePatterns, PatternError, Workspace};
-use crate::target::Place;
+use crate::target::{Fetch, Place, PlaceSource};
 use crate::tree::{Changeset, Tree};
 
 use super::super::listing::Listing;
@@ -22,16 +22,17 @@ use super::context::{self, clamped};
 use super::owner::Owners;
 use super::pattern::SourcePattern;
 use super::select::Selection;
-use super::{Composition, insert};
+use super::{Composition, insert, layer_of};
 
 pub(super) fn compose(place: &Place, composition: &Composition) -> Result<Changeset, Diagnostic> {
     let ignore = IgnorePatterns::new(&place.ignore).map_err(malformed)?;
     let exclude = IgnorePatterns::new(&place.exclude).map_err(malformed)?;
-    let patterns: Vec<SourcePattern> = place
-        .srcs
-        .iter()
-        .map(|source| SourcePattern::new(&source.value, place.parents).at(source.span.as_ref()))
-        .collect::<Result<_, _>>()?;
+    let mut patterns = Vec::new();
+    for source in &place.srcs {
+        if let PlaceSource::Path(text) = &source.value {
+            patterns.push(SourcePattern::new(text, place.parents).at(source.span.as_ref())?);
+        }
+    }
     let sources = match place.from {
         Some(_) => Tree::clone(&composition.from.tree),
         None => {
@@ -42,8 +43,24 @@ pub(super) fn compose(place: &Place, composition: &Composition) -> Result<Change
     let mut trees = Trees { list: vec![sources, contents(place, composition)?], archives: BTreeSet::new() };
     let mut placing = Placing::new(place, &exclude, composition)?;
     placing.destination()?;
-    for (source, pattern) in place.srcs.iter().zip(&patterns) {
-        placing.source(source, pattern, &ignore, &mut trees, composition).at(source.span.as_ref())?;
+    let mut patterns = patterns.iter();
+    let (mut fetched, mut commits) = (composition.fetched.iter(), composition.commits.iter());
+    for source in &place.srcs {
+        let placed = match &source.value {
+            PlaceSource::Path(text) => match patterns.next() {
+                Some(pattern) => placing.source(text, pattern, &ignore, &mut trees, composition),
+                None => Ok(()),
+            },
+            PlaceSource::Fetch { fetch, unpack } => match fetched.next() {
+                Some(content) => placing.fetched(fetch, content, *unpack, &mut trees, composition),
+                None => Ok(()),
+            },
+            PlaceSource::Git { directory, .. } => match commits.next() {
+                Some(content) => placing.commit(content, directory.as_ref(), &mut trees, composition),
+                None => Ok(()),
+            },
+        };
+        placed.at(source.span.as_ref())?;
     }
     for (name, _) in &place.contents {
         let path = ImagePath::parse(name).map_err(|error| Diagnostic::spec(error.to_string()))?;
@@ -52,7 +69,8 @@ pub(super) fn compose(place: &Place, composition: &Composition) -> Result<Change
     placing.layer(&trees, composition)
 }
 
-/// Where things are taken from: the context or an image, then the instruction's own contents, then unpacked archives.
+/// Where things are taken from: the context or an image, then the instruction's own contents, then unpacked archives and what
+/// was fetched.
 struct Trees {
     list: Vec<Tree>,
     archives: BTreeSet<usize>,
@@ -100,7 +118,7 @@ impl<'a> Placing<'a> {
 
     fn source(
         &mut self,
-        source: &Spanned<String>,
+        source: &str,
         pattern: &SourcePattern,
         ignore: &IgnorePatterns,
         trees: &mut Trees,
@@ -131,13 +149,13 @@ impl<'a> Placing<'a> {
         Ok(())
     }
 
-    fn missing(&self, source: &Spanned<String>, path: &ImagePath, ignore: &IgnorePatterns) -> Diagnostic {
+    fn missing(&self, source: &str, path: &ImagePath, ignore: &IgnorePatterns) -> Diagnostic {
         match &self.place.from {
             Some(_) => Diagnostic::spec(format!("`{path}` is not in the image that is copied from")),
             None => {
                 let named = self.place.directory.as_ref().map(|directory| format!(" `{}`", directory.name));
                 let named = named.unwrap_or_default();
-                let error = Diagnostic::spec(format!("`{}` is not in the build context{named}", source.value));
+                let error = Diagnostic::spec(format!("`{}` is not in the build context{named}", source));
                 let ignored = (1..=path.as_bytes().len()).any(|end| ignore.is_ignored(&path.as_bytes()[..end]));
                 error.help(match ignored {
                     true => "the .dockerignore leaves it out",
@@ -153,13 +171,13 @@ impl<'a> Placing<'a> {
     /// Places what one path of the sources names.
     fn one(
         &mut self,
-        source: &Spanned<String>,
+        source: &str,
         path: &ImagePath,
         trees: &mut Trees,
         composition: &Composition,
     ) -> Result<(), Diagnostic> {
         let tree = trees.list[0].clone();
-        let missing = |error| Diagnostic::spec(format!("`{}` leads nowhere", source.value)).caused_by(error);
+        let missing = |error| Diagnostic::spec(format!("`{}` leads nowhere", source)).caused_by(error);
         let found = tree.resolve(path).map_err(missing)?;
         let node = tree.get(&found);
         if found.is_root() || node.is_some_and(|node| node.kind.is_directory()) {
@@ -178,19 +196,65 @@ impl<'a> Placing<'a> {
         self.file(0, path, &found, trees)
     }
 
-    /// Places a source below the destination with the directories above it.
-    fn with_parents(
+    /// Places a file from elsewhere, or what is in it.
+    fn fetched(
         &mut self,
-        source: &Spanned<String>,
-        path: &ImagePath,
-        pivot: usize,
-        trees: &Trees,
+        fetch: &Fetch,
+        content: &Content,
+        unpack: bool,
+        trees: &mut Trees,
+        composition: &Composition,
     ) -> Result<(), Diagnostic> {
+        let index = trees.list.len();
+        if unpack {
+            trees.list.push(unpacked(content, composition)?);
+            trees.archives.insert(index);
+            return self.directory(index, &ImagePath::root(), &self.dest.clone(), trees);
+        }
+        let nameless = || {
+            let error = Diagnostic::spec("the URL has no name for the file");
+            error.help("name the file in the destination, and end that without `/`")
+        };
+        let into = self.place.dest.ends_with('/') || self.kind(&self.dest) == Some(true);
+        let name = match fetch.file_name() {
+            Some(name) => name,
+            None if into => return Err(nameless()),
+            None => "file",
+        };
+        let path = image_path(name.as_bytes())?;
+        let metadata = Metadata::root_owned(0o600, composition.epoch);
+        trees.list.push(tree_of([Entry {
+            path: path.clone(),
+            metadata,
+            kind: Kind::File { content: content.clone() },
+        }])?);
+        self.file(index, &path, &path, trees)
+    }
+
+    /// Places the files of a commit, or of a directory of it.
+    fn commit(
+        &mut self,
+        tar: &Content,
+        directory: Option<&ImagePath>,
+        trees: &mut Trees,
+        composition: &Composition,
+    ) -> Result<(), Diagnostic> {
+        let (index, tree) = (trees.list.len(), unpacked(tar, composition)?);
+        let from = directory.cloned().unwrap_or(ImagePath::root());
+        if !from.is_root() && !tree.get(&from).is_some_and(|node| node.kind.is_directory()) {
+            return Err(Diagnostic::spec(format!("`{from}` is no directory of the commit")));
+        }
+        trees.list.push(tree);
+        self.directory(index, &from, &self.dest.clone(), trees)
+    }
+
+    /// Places a source below the destination with the directories above it.
+    fn with_parents(&mut self, source: &str, path: &ImagePath, pivot: usize, trees: &Trees) -> Result<(), Diagnostic> {
         let kept: Vec<&[u8]> = path.components().skip(pivot).collect();
         let relative = image_path(&kept.join(&b'/'))?;
         let tree = &trees.list[0];
         if !relative.is_root() && self.exclude.is_ignored(relative.as_bytes()) {
-            let error = Diagnostic::spec(format!("`{}` is excluded and named at the same time", source.value));
+            let error = Diagnostic::spec(format!("`{}` is excluded and named at the same time", source));
             return Err(error.help("take it out of the sources, or out of `--exclude`"));
         }
         let dest = self.dest.clone();
@@ -344,17 +408,20 @@ impl<'a> Placing<'a> {
 
 /// The files whose content stands in the instruction.
 fn contents(place: &Place, composition: &Composition) -> Result<Tree, Diagnostic> {
-    let mut changes = Changeset::new();
+    let mut entries = Vec::new();
     for (name, text) in &place.contents {
         let path = ImagePath::parse(name).map_err(|error| Diagnostic::spec(error.to_string()))?;
         let metadata = Metadata::root_owned(0o644, composition.epoch);
-        let kind = Kind::File { content: Content::inline(text.as_bytes()) };
-        insert(&mut changes, Entry { path, metadata, kind })?;
+        entries.push(Entry { path, metadata, kind: Kind::File { content: Content::inline(text.as_bytes()) } });
     }
+    tree_of(entries)
+}
+
+fn tree_of(entries: impl IntoIterator<Item = Entry>) -> Result<Tree, Diagnostic> {
+    let changes = layer_of(entries.into_iter().collect())?;
     Tree::of([&changes]).map_err(|error| Diagnostic::spec("the contents contradict each other").caused_by(error))
 }
 
-/// True for a tar file, compressed or not.
 fn is_archive(content: &Content) -> bool {
     content.open().is_ok_and(|file| is_tar(BufReader::new(file)))
 }

@@ -1,6 +1,7 @@
 //! Commands with `-f`: a Dockerfile instead of targets.
 
 mod bases;
+mod context;
 mod host;
 mod named_context;
 mod text;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::diagnostic::Diagnostic;
 use crate::dockerfile::{self, Lowered, NamedContexts, Options};
 use crate::plan::{Names, TargetGraph};
-use crate::source::{Lock, Workspace};
+use crate::source::Lock;
 use crate::tomlspec;
 
 use super::environment;
@@ -24,7 +25,8 @@ use super::unpinned::Unpinned;
 use named_context::named_contexts;
 
 pub(super) use bases::Pinned;
-pub(super) use text::{home, ignore, read};
+use context::{Bringing, BuildContext, is_elsewhere};
+pub(super) use text::{context, home, ignore, read};
 
 /// Arguments for a Dockerfile.
 #[derive(clap::Args)]
@@ -88,6 +90,11 @@ impl Dockerfile {
         self.file.as_deref()
     }
 
+    /// What `--add-host` says.
+    pub(super) fn hosts(&self) -> impl Iterator<Item = String> + '_ {
+        self.hosts.iter().map(|(name, address)| format!("{name}={address}"))
+    }
+
     /// The named contexts, as they were given.
     pub(super) fn contexts(&self) -> impl Iterator<Item = String> {
         self.contexts.iter().map(|(name, place)| format!("{name}={place}"))
@@ -96,18 +103,24 @@ impl Dockerfile {
     /// Reads the Dockerfile. Names in it that nothing pins are pinned, in the lock beside it.
     pub(super) fn load(&self, reading: &Reading) -> Result<Loaded, Diagnostic> {
         let Reading { selection, locked, environment, offline, hermetic, tags } = *reading;
-        let context = match selection.targets.as_slice() {
-            [none] if none == ":all" || none == "//..." => PathBuf::from("."),
-            [one] => PathBuf::from(one),
-            several => {
-                let error = Diagnostic::spec(format!("a Dockerfile has one context, not {}", several.len()));
-                return Err(error.help("write `ocify build -f Dockerfile DIRECTORY`"));
+        let context = context(&selection.targets, "ocify build -f Dockerfile DIRECTORY")?;
+        let file = self.file.as_deref().unwrap_or(Path::new("Dockerfile"));
+        let context = match is_elsewhere(context) {
+            true => {
+                let (client, store) = (&environment::fetcher(offline), &environment.store()?);
+                BuildContext::bring(context, file, &Bringing { client, store, locked })?
+            }
+            false => BuildContext::directory(Path::new(context))?,
+        };
+        let BuildContext { workspace, unpacked } = context;
+        // Of a context that is unpacked, the Dockerfile is a part.
+        let (source, home, ignore) = match &unpacked {
+            Some(_) if !text::is_stdin(file) => text::inside(file, &workspace)?,
+            _ => {
+                let (source, home) = read(file, &workspace)?;
+                (source, home, ignore(file, &workspace)?)
             }
         };
-        let workspace = Workspace::at(&context)
-            .map_err(|error| Diagnostic::from(error).help("behind the options stands the directory of the context"))?;
-        let file = self.file.as_deref().unwrap_or(Path::new("Dockerfile"));
-        let (source, home) = text::read(file, &workspace)?;
         let (settings, _) = tomlspec::load(&workspace)?;
         let platforms = match selection.distinct_platforms() {
             none if none.is_empty() && settings.platforms.is_empty() => vec![settings.platform.clone()],
@@ -122,7 +135,7 @@ impl Dockerfile {
             labels: self.labels.clone(),
             tags: tags.to_vec(),
             contexts: NamedContexts::default(),
-            ignore: text::ignore(file, &workspace)?,
+            ignore,
             hosts: self.hosts.clone(),
             hermetic: hermetic || settings.hermetic,
             whole: false,
@@ -154,10 +167,14 @@ impl Dockerfile {
         let unpinned = Unpinned::of(&names, &lock);
         locked.allow(&unpinned.lines(), "ocify lock -f")?;
         pinned.extend(unpinned.pin(&mut lock, &resolver)?);
-        if !pinned.is_empty() {
-            locked::write(&lock, &home)?;
+        match pinned.as_slice() {
+            [] => {}
+            some if unpacked.is_some() => {
+                some.iter().for_each(|line| eprintln!("warning: pinned for this build only: {line}"));
+            }
+            _ => locked::write(&lock, &home)?,
         }
-        let selected = Selected { workspace, lock, targets, roots: vec![root], is_whole: false };
+        let selected = Selected { workspace, lock, targets, roots: vec![root], unpacked, is_whole: false };
         Ok(Loaded { selected, pinned })
     }
 }

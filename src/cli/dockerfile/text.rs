@@ -9,6 +9,18 @@ use crate::diagnostic::{Diagnostic, SourceText};
 use crate::path::WorkspacePath;
 use crate::source::{IgnorePatterns, SourceError, Workspace};
 
+/// The directory of the context, which stands in the place of targets; `usage` is how the command is written.
+pub(in crate::cli) fn context<'a>(targets: &'a [String], usage: &str) -> Result<&'a str, Diagnostic> {
+    match targets {
+        [none] if none == ":all" || none == "//..." => Ok("."),
+        [one] => Ok(one),
+        several => {
+            let error = Diagnostic::spec(format!("a Dockerfile has one context, not {}", several.len()));
+            Err(error.help(format!("write `{usage}`")))
+        }
+    }
+}
+
 /// The Dockerfile's text, and the directory in which its lock lies: its own, or the context's.
 pub(in crate::cli) fn read(file: &Path, context: &Workspace) -> Result<(Arc<SourceText>, Workspace), Diagnostic> {
     let unreadable = |error: io::Error| {
@@ -46,7 +58,27 @@ pub(in crate::cli) fn home(file: &Path, context: &Path) -> Result<Workspace, Dia
     Ok(Workspace::at(directory)?)
 }
 
-fn is_stdin(file: &Path) -> bool {
+/// The text of a Dockerfile in the context, the directory of its lock, and what is ignored.
+pub(super) fn inside(
+    file: &Path,
+    context: &Workspace,
+) -> Result<(Arc<SourceText>, Workspace, Vec<String>), Diagnostic> {
+    let path = |text: &str| WorkspacePath::parse(text).map_err(|error| Diagnostic::spec(error.to_string()));
+    let name = file.to_string_lossy();
+    let source = context.read_spec(&path(&name)?).map_err(|error| {
+        let error = Diagnostic::spec(format!("`{name}` cannot be read in the context")).caused_by(error);
+        error.help("`-f` names a file of a context that is an archive or a repository")
+    })?;
+    let own = match context.read_spec(&path(&format!("{name}.dockerignore"))?) {
+        Ok(source) => patterns(&source.text)?,
+        Err(SourceError::NotFound { .. }) => ignore_of(context)?,
+        Err(error) => return Err(error.into()),
+    };
+    let directory = file.parent().map(Path::to_string_lossy).unwrap_or_default();
+    Ok((source, Workspace::at(context.locate(&path(&directory)?)?)?, own))
+}
+
+pub(super) fn is_stdin(file: &Path) -> bool {
     file.as_os_str() == "-"
 }
 

@@ -72,6 +72,22 @@ impl Client {
         Ok(Pin { commit: found.id, sha256 })
     }
 
+    /// Brings the tar of this commit into the store, and returns its digest, which nobody knew.
+    ///
+    /// # Errors
+    /// As [`Client::commit`].
+    pub fn discover_files(
+        &self,
+        remote: &RemoteRef,
+        commit: &ObjectId,
+        workspace: &Workspace,
+        store: &Store,
+    ) -> Result<Digest, GitError> {
+        let repository = self.repository(remote, workspace, store, Some(commit))?;
+        repository.fetch(commit)?;
+        self.archive(&repository, commit, None, store)
+    }
+
     /// A scratch repository for a commit of `remote`, with nothing in it yet.
     fn repository<'a>(
         &'a self,

@@ -14,6 +14,7 @@ use super::super::error::Stage;
 use super::super::kernel;
 use super::super::passing::take;
 use super::super::request::{Command, Ending, Message, Request};
+use super::disk::{DISK_INTERVAL, Disk};
 use super::recorder::{Journal, Recorder};
 use super::step::{self, STAGES, become_program};
 use super::streams::Streams;
@@ -67,6 +68,7 @@ pub(super) fn watch(
     if listener.is_none() && request.tier == Tier::SingleUser {
         return Err(Failure { stage: Stage::Filter, error: Errno::NOTCONN.into() });
     }
+    let disk = Disk::new(&journal).during(Stage::Watch)?;
     let mut recorder = Recorder::new(listener, journal, &command.user);
     let ending = loop {
         let Some(left) = limit.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) else {
@@ -75,7 +77,10 @@ pub(super) fn watch(
         if let Some(ending) = reap(step).during(Stage::Watch)? {
             break ending;
         }
-        attend(&signals, &mut recorder, left).during(Stage::Watch)?;
+        if disk.is_almost_full() {
+            break Ending::DiskFull;
+        }
+        attend(&signals, &mut recorder, left.min(DISK_INTERVAL)).during(Stage::Watch)?;
     };
     kernel::kill_all();
     loop {

@@ -5,6 +5,7 @@
 //! ```
 
 mod bind;
+mod disk;
 mod filter;
 mod init;
 mod mounts;

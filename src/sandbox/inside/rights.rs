@@ -2,7 +2,7 @@
 
 use std::io;
 
-use rustix::fs::{Gid, Uid, fchown};
+use rustix::fs::{FileType, Gid, Uid, fchown, fstat};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::stdio::{stderr, stdout};
@@ -12,7 +12,7 @@ use rustix::thread::{
 };
 
 use super::super::Tier;
-use super::super::request::User;
+use super::super::request::{LARGEST_FILE, User};
 
 /// What package managers and their scripts need: to own, mark and make files for others, to change users, to send
 /// signals to them, and to `chroot`. In the single-user tier they reach only what belongs to the one user.
@@ -65,17 +65,24 @@ pub(super) fn drop_capabilities(tier: Tier, user: &User) -> io::Result<()> {
 /// ID changes on capabilities").
 pub(super) fn become_user(user: &User) -> io::Result<()> {
     let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
-    // A program that opens /dev/stdout opens the pipe anew.
-    fchown(stdout(), Some(uid), Some(gid))?;
-    fchown(stderr(), Some(uid), Some(gid))?;
+    // A program that opens /dev/stdout opens the pipe anew. What a visitor brought may be another's terminal.
+    for output in [stdout(), stderr()] {
+        if FileType::from_raw_mode(fstat(output)?.st_mode) == FileType::Fifo {
+            fchown(output, Some(uid), Some(gid))?;
+        }
+    }
     let groups: Vec<Gid> = user.groups.iter().map(|&group| Gid::from_raw(group)).collect();
     set_thread_groups(&groups)?;
     set_thread_res_gid(gid, gid, gid)?;
     Ok(set_thread_res_uid(uid, uid, uid)?)
 }
 
-/// Sets limits that are the same on every machine, as far as it allows them.
-pub(super) fn limit() -> io::Result<()> {
+/// Sets limits that are the same on every machine, as far as it allows them. `memory` is the most that each process may have.
+pub(super) fn limit(memory: Option<u64>) -> io::Result<()> {
+    set(Resource::Fsize, LARGEST_FILE, LARGEST_FILE)?;
+    if let Some(memory) = memory {
+        set(Resource::Data, memory, memory)?;
+    }
     set(Resource::Core, 0, 0)?;
     set(Resource::Nproc, PROCESSES, PROCESSES)?;
     set(Resource::Nofile, OPEN_FILES.0, OPEN_FILES.1)

@@ -58,7 +58,7 @@ fn try_become(
     rustix::process::umask(Mode::from_raw_mode(0o022));
     kernel::fix_memory_layout().during(Stage::Limits)?;
     let programs = Programs::new(command).during(Stage::Program)?;
-    rights::limit().during(Stage::Limits)?;
+    rights::limit(request.memory).during(Stage::Limits)?;
     rights::drop_capabilities(request.tier, &command.user).during(Stage::Limits)?;
     // With no more rights than a step has; a user may begin in a directory that only root may enter, as in containers.
     enter(&command.workdir).during(Stage::Workdir)?;
@@ -78,7 +78,7 @@ fn try_become(
 
 /// Gives up what a step has not, to see whether that is possible.
 pub(super) fn restrict(request: &Request) -> io::Result<()> {
-    rights::limit()?;
+    rights::limit(None)?;
     rights::drop_capabilities(request.tier, &User::default())?;
     install_filter(request.tier).map(drop)
 }

@@ -1,0 +1,95 @@
+//! What hostile steps try, beside what `isolation` has: docs/design/sandbox.md lists which test is about which attack.
+
+use std::os::unix::net::UnixListener;
+
+use super::program::{Story, build_as, everybody};
+
+#[test]
+fn calls_that_act_on_the_machine_are_refused() {
+    assert_eq!(Story::new("calls").wrote(), "");
+}
+
+#[test]
+fn the_first_process_is_out_of_reach() {
+    let wrote =
+        Story::new("trace 1 ; cat /proc/1/mem ; cat /proc/1/root/etc/shadow ; cat /proc/1/fd/3 ; cat /proc/1/maps");
+    assert_eq!(
+        wrote.wrote(),
+        "trace 1: Operation not permitted\ncat /proc/1/mem: Permission denied\n\
+         cat /proc/1/root/etc/shadow: Permission denied\ncat /proc/1/fd/3: Permission denied\n\
+         cat /proc/1/maps: Permission denied"
+    );
+}
+
+#[test]
+fn nothing_of_the_kernel_is_in_sys() {
+    let wrote = Story::new("ls /sys/kernel ; ls /sys/fs ; ls /sys/class ; write /sys/devices/system/cpu/online x");
+    assert_eq!(
+        wrote.wrote(),
+        "ls /sys/kernel: No such file or directory\nls /sys/fs: No such file or directory\n\
+         ls /sys/class: No such file or directory\nwrite /sys/devices/system/cpu/online: Read-only file system"
+    );
+}
+
+#[test]
+fn sockets_of_the_machine_are_not_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("socket");
+    let _listener = UnixListener::bind(&path).unwrap();
+    let path = path.to_str().unwrap();
+    let wrote = Story::new(&format!("unix {path} ; unix /run/docker.sock ; unix /proc/1/root{path}")).wrote();
+    assert_eq!(
+        wrote,
+        format!(
+            "unix {path}: No such file or directory\nunix /run/docker.sock: No such file or directory\n\
+             unix /proc/1/root{path}: Permission denied"
+        )
+    );
+}
+
+#[test]
+fn two_steps_at_the_same_time_do_not_meet() {
+    for who in everybody() {
+        let workspace = Story::new("").workspace();
+        let step = |name: &str, orders: &str| {
+            let words: Vec<String> = orders.split_whitespace().map(|word| format!("{word:?}")).collect();
+            format!(
+                "image(name = '{name}', layers = [files(srcs = ['step'], dest = '/bin'),
+                    run(['step', {}], mounts = [cache('/meet', id = 'meet')], timeout = 300)])\n",
+                words.join(", ")
+            )
+        };
+        // By a cache they know of each other; the socket is another way.
+        let spec = step("a", "must ; offer somebody ; write /meet/offered x ; await /meet/tried")
+            + &step("b", "await /meet/offered ; abstract somebody ; write /meet/tried x");
+        workspace.write("BUILD.star", spec);
+        let run = build_as(&workspace, *who, &["build", "//:a", "//:b", "--jobs", "2"]);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        assert!(run.stderr.contains("abstract somebody: Connection refused"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn accounts_are_read_inside_the_image_and_only_so_far() {
+    for (passwd, message) in [
+        ("symlink('/etc/passwd', '/dev/zero')", "`app`"),
+        ("symlink('/etc/passwd', '../../../../../etc/passwd')", "`app`"),
+        ("write('/etc/passwd', 'root:x:0:0::/root:/bin/sh\\n' * 50000)", "larger than 1048576 bytes"),
+    ] {
+        for who in everybody() {
+            let run = Story::new("id").on(passwd).with("user = 'app'").run_as(*who);
+            assert_ne!(run.code, 0, "{passwd}");
+            assert!(run.stderr.contains(message), "{passwd}: {}", run.stderr);
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_program_for_32_bits_says_so() {
+    for who in everybody() {
+        let run = Story::new("foreign").run_as(*who);
+        assert_eq!(run.code, 1);
+        assert!(run.stderr.contains("SIGSYS") && run.stderr.contains("linux/386"), "{}", run.stderr);
+    }
+}
