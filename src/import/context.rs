@@ -8,7 +8,7 @@ use crate::target::PlaceSource;
 
 use super::code::{Call, Code};
 use super::excluded::{Chosen, chosen, to_glob};
-use super::known::{name, parent};
+use super::known::parent;
 use super::listing::{Found, relative};
 use super::place::{Layer, Placing, octal};
 
@@ -39,7 +39,7 @@ struct Group {
 
 impl Placing<'_> {
     /// The layers of an instruction that copies from the context.
-    pub(super) fn from_context(&mut self) -> Vec<Layer> {
+    pub(super) fn of_context(&mut self) -> Vec<Layer> {
         let mut layers = Vec::new();
         let mut groups: Vec<Group> = Vec::new();
         for source in &self.place.srcs {
@@ -113,9 +113,8 @@ impl Placing<'_> {
 
     fn file(&self, path: &str, executable: Option<bool>) -> Group {
         let source = self.variables.text(path);
-        let keeps = name(&self.destination(path)) == name(path);
         let group = Group { executable, ..Group::default() };
-        match keeps {
+        match self.is_into() {
             true => Group { strip: parent(path).to_owned(), listed: vec![source], ..group },
             false => Group { mapped: vec![(self.variables.text(&self.destination(path)), source)], ..group },
         }

@@ -17,7 +17,7 @@ pub(super) struct Origin<'a> {
 impl Placing<'_> {
     /// The layers of an instruction that copies from `origin`; `gather` makes an image on it that runs a command, and
     /// returns it.
-    pub(super) fn from_image(&mut self, origin: &Origin, gather: &mut dyn FnMut(String) -> Code) -> Vec<Layer> {
+    pub(super) fn of_image(&mut self, origin: &Origin, gather: &mut dyn FnMut(String) -> Code) -> Vec<Layer> {
         let (mut pairs, mut layers, mut remarks) = (Vec::new(), Vec::new(), Vec::new());
         let mut is_directory = false;
         for source in self.place.paths() {
@@ -59,12 +59,24 @@ impl Placing<'_> {
                 (false, false) => {}
             }
         }
-        let mut layer = Layer::new(self.copy(origin.image.clone(), &pairs));
-        for remark in remarks {
-            layer = layer.remarked(remark);
-        }
         above.append(&mut layers);
-        above.push(layer);
+        // A map names what a directory is called, and the root is called nothing.
+        let (onto_root, pairs): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|(to, _)| to == "/");
+        let onto_root = onto_root.into_iter().map(|(_, from)| {
+            let from = self.variables.text(&from);
+            self.with_look(
+                Call::new("copy")
+                    .with(origin.image.clone())
+                    .with(Code::list([from.clone()]))
+                    .named("strip_prefix", from),
+            )
+        });
+        let mapped = (!pairs.is_empty()).then(|| self.copy(origin.image.clone(), &pairs));
+        let mut new: Vec<Layer> = onto_root.chain(mapped).map(Layer::new).collect();
+        if let Some(last) = new.pop() {
+            new.push(remarks.into_iter().fold(last, |layer, remark| layer.remarked(remark)));
+        }
+        above.append(&mut new);
         above
     }
 
@@ -90,8 +102,13 @@ impl Placing<'_> {
             true => Code::list(pairs.iter().map(|(_, from)| text(from))),
             false => Code::Dict(pairs.iter().map(|(to, from)| (text(to), text(from))).collect()),
         };
+        self.with_look(Call::new("copy").with(image).with(srcs))
+    }
+
+    /// The call with the mode and owner of the instruction.
+    fn with_look(&self, call: Call) -> Call {
         // The mode of a file that somebody executes: what is copied out of a build mostly is.
         let mode = self.modes()[1].or(self.modes()[0]);
-        Call::new("copy").with(image).with(srcs).optional("mode", mode.map(octal)).optional("owner", self.owner())
+        call.optional("mode", mode.map(octal)).optional("owner", self.owner())
     }
 }

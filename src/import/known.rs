@@ -4,13 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::oci::ImageConfig;
 
-/// Directories of every image that is more than a program (hier(7)).
-const USUAL: [&str; 30] = [
+/// Directories of every image that is more than a program (hier(7)), and of well-known ones.
+const USUAL: [&str; 37] = [
     "/bin",
     "/boot",
     "/dev",
+    "/docker-entrypoint-initdb.d",
     "/etc",
+    "/etc/nginx/conf.d",
+    "/etc/ssl/certs",
     "/home",
+    "/home/node",
     "/lib",
     "/media",
     "/mnt",
@@ -30,20 +34,22 @@ const USUAL: [&str; 30] = [
     "/usr/local/lib",
     "/usr/sbin",
     "/usr/share",
+    "/usr/share/nginx/html",
     "/var",
     "/var/cache",
     "/var/lib",
     "/var/log",
     "/var/run",
     "/var/tmp",
+    "/var/www",
+    "/var/www/html",
 ];
 
 /// Names that directories have and programs do not.
-const OF_DIRECTORIES: [&str; 26] = [
+const OF_DIRECTORIES: [&str; 25] = [
     ".next",
     ".output",
     ".venv",
-    "app",
     "assets",
     "bin",
     "build",
@@ -105,14 +111,17 @@ impl Known {
         self.paths.insert(clean(path), false);
     }
 
-    /// A command is run.
-    pub(super) fn command(&mut self, script: &str) {
+    /// A command is run in a directory.
+    pub(super) fn command(&mut self, script: &str, workdir: &str) {
         self.is_whole = false;
         for command in script.split(['&', ';', '|', '\n']) {
             let mut words = command.split_whitespace();
             if words.next() == Some("mkdir") {
-                let is_plain = |word: &&str| word.starts_with('/') && !word.contains(['$', '{', '*', '"', '\'']);
-                words.filter(is_plain).for_each(|path| self.directory(path));
+                let is_plain = |word: &&str| !word.starts_with('-') && !word.contains(['$', '{', '*', '"', '\'']);
+                for path in words.filter(is_plain) {
+                    let above = if path.starts_with('/') { "" } else { workdir };
+                    self.directory(&format!("{above}/{path}"));
+                }
             }
         }
     }
@@ -138,8 +147,11 @@ impl Known {
             _ => {}
         }
         let path = clean(path);
-        let name = path.rsplit('/').next().unwrap_or_default();
-        (OF_DIRECTORIES.contains(&name), name.trim_start_matches('.').contains('.') || OF_DIRECTORIES.contains(&name))
+        let name = self::name(&path);
+        // A release of Erlang's tools.
+        let is_release = self::name(parent(&path)) == "rel";
+        let is_directory = is_release || OF_DIRECTORIES.contains(&name) || path == "/app";
+        (is_directory, is_directory || name.trim_start_matches('.').contains('.'))
     }
 
     /// The directories that have to be made for this one, topmost first.
@@ -192,7 +204,8 @@ mod tests {
         assert_eq!(known.kind("/srv/a/f"), Some(Kind::File));
         assert_eq!(known.kind("/x"), Some(Kind::Nothing));
         assert_eq!(known.missing("/srv/b/c"), ["/srv/b", "/srv/b/c"]);
-        known.command("apt-get update && mkdir -p /data/x \"$y\" && true");
+        known.command("apt-get update && mkdir -p /data/x \"$y\" z && true", "/w");
         assert_eq!((known.kind("/data/x"), known.kind("/y")), (Some(Kind::Directory), None));
+        assert_eq!(known.kind("/w/z"), Some(Kind::Directory));
     }
 }

@@ -75,6 +75,8 @@ struct Importer<'a> {
     names: Names,
     /// By the labels that the Dockerfile's stages have.
     written: BTreeMap<String, Written>,
+    /// Variables for the environments of bases, by how FROM writes them.
+    environments: BTreeMap<String, String>,
     text: String,
 }
 
@@ -105,6 +107,7 @@ pub fn import(
         configs,
         names,
         written: BTreeMap::new(),
+        environments: BTreeMap::new(),
         text: String::new(),
     };
     importer.head(&dockerfile);
@@ -177,7 +180,8 @@ impl Importer<'_> {
         let is_from = |(_, one): &(usize, &dockerfile::Instruction)| matches!(one.body, Body::From { .. });
         let parts = instructions.chunk_by(|_, next| !is_from(next)).filter(|part| is_from(&part[0]));
         let count = specs.len();
-        let stage = |(number, (part, spec)): (usize, (&[(usize, &'b dockerfile::Instruction)], &&'b ImageSpec))| {
+        let mut stages = Vec::new();
+        for (number, (part, spec)) in parts.zip(specs).enumerate() {
             let (at, from) = part[0];
             let comments = self.comments.of[at].clone();
             let Body::From { name, .. } = &from.body else { unreachable!("each part begins with a FROM") };
@@ -191,8 +195,8 @@ impl Importer<'_> {
             let platform =
                 spec.platform.as_ref().filter(|platform| Some(*platform) != self.options.build.platforms.first());
             let platform = platform.map(|platform| self.variables.plain(&platform.to_string()));
-            Stage { spec, name, variable, instructions: part[1..].to_vec(), comments, platform }
-        };
-        parts.zip(specs).enumerate().map(stage).collect()
+            stages.push(Stage { spec, name, variable, instructions: part[1..].to_vec(), comments, platform });
+        }
+        stages
     }
 }

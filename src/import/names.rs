@@ -3,8 +3,13 @@
 use std::collections::BTreeSet;
 
 /// Words that no variable can be called: Starlark's own, its functions, and the builtins of specs.
-const TAKEN: [&str; 78] = [
+const TAKEN: [&str; 83] = [
     "False",
+    "bind",
+    "cache",
+    "secret",
+    "ssh",
+    "tmpfs",
     "None",
     "True",
     "abs",

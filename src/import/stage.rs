@@ -112,17 +112,34 @@ impl Importer<'_> {
                     _ => None,
                 });
                 let is_kept = |run: &Run| env.iter().all(|(name, value)| run.env.get(name) == Some(value));
-                if env.len() > 1 && runs.into_iter().any(is_kept) {
-                    let variable = self.names.variable(&format!("{}_base_env", stage.variable));
-                    let values = env.iter().map(|(name, value)| (Code::text(name), Code::text(value))).collect();
-                    let code = Code::Dict(values).write(0, variable.len() + 3);
-                    self.text.push_str(&format!("# What {name} sets, for the steps on it.\n{variable} = {code}\n\n"));
+                if !env.is_empty() && runs.into_iter().any(is_kept) {
+                    let variable = self.base_environment(&name, &env);
                     environments.add(variable, env);
                 }
                 (known, environments)
             }
             _ => (Known::nothing(), Environments::default()),
         }
+    }
+
+    /// The variable for the environment of a base, which is written where it is first needed.
+    fn base_environment(&mut self, name: &str, env: &BTreeMap<String, String>) -> String {
+        if let Some(variable) = self.environments.get(name) {
+            return variable.clone();
+        }
+        let repository = name.split('@').next().unwrap_or(name);
+        let repository = repository.rsplit('/').next().unwrap_or(repository);
+        let shown = self.variables.plain(&self.variables.image(name));
+        let plain = match repository.contains('$') {
+            true => shown.rsplit('/').next().unwrap_or(&shown).to_owned(),
+            false => repository.to_owned(),
+        };
+        let variable = self.names.variable(&format!("{}_env", plain.split(':').next().unwrap_or(&plain)));
+        let values = env.iter().map(|(name, value)| (Code::text(name), Code::text(value))).collect();
+        let code = Code::Dict(values).write(0, variable.len() + 3);
+        self.text.push_str(&format!("# What {shown} sets, for the steps on it.\n{variable} = {code}\n\n"));
+        self.environments.insert(name.to_owned(), variable.clone());
+        variable
     }
 
     /// The layers of one instruction.
@@ -137,7 +154,8 @@ impl Importer<'_> {
     ) -> Vec<Layer> {
         match layer {
             LayerSpec::Run(run) => {
-                if let Some((variable, values)) = run::new_variable(run, environments, &mut self.names, &stage.variable)
+                if let Some((variable, values)) =
+                    run::new_variable(run, environments, &mut self.names, stage.variable.trim_end_matches('_'))
                 {
                     // In the order in which the image has them, so that it can be said once.
                     let mut pairs: Vec<(&String, &String)> = values.iter().collect();
@@ -152,7 +170,7 @@ impl Importer<'_> {
                     _ => None,
                 });
                 let remark = run::remark(run);
-                known.command(&run.command.argv().join(" "));
+                known.command(&run.command.argv().join(" "), &self.variables.plain(&run.workdir.to_string()));
                 let mounts = self.mounts(run, stage);
                 let call = run::call(run, mounts, written, environments, &self.variables);
                 vec![Layer { comments: remark.into_iter().collect(), call }]
@@ -170,7 +188,7 @@ impl Importer<'_> {
         let Some((image, known)) = &origin else {
             return match place.srcs.is_empty() && place.contents.is_empty() {
                 true => placing.workdir(),
-                false => placing.from_context(),
+                false => placing.of_context(),
             };
         };
         let origin = Origin { image: image.clone(), known };
@@ -188,7 +206,7 @@ impl Importer<'_> {
             ));
             Code::Raw(variable)
         };
-        placing.from_image(&origin, &mut gather)
+        placing.of_image(&origin, &mut gather)
     }
 
     /// The call of `image`.

@@ -162,6 +162,8 @@ impl Variables {
             let targets = lowered.targets.iter().map(|target| {
                 let Rule::Image(spec) = &target.rule else { return None };
                 let mut json = serde_json::to_value(spec).ok()?;
+                // Its words name the ARGs that have a value.
+                json["history"] = Json::Null;
                 json["base"] = match spec.base.as_ref() {
                     Some(Spanned { value: Base::Oci(image), span }) if is_marked => {
                         let written =

@@ -191,7 +191,8 @@ pub struct Archive {
 }
 
 /// Files of another image or target. Each keeps its path below `dest`; a map `{destination: source}` renames. Modes
-/// and owners are kept unless given here. A directory brings all that is in it.
+/// and owners are kept unless given here. A directory brings all that is in it; one that is named and comes to lie on a directory
+/// of the image below leaves that as it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Copy {

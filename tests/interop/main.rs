@@ -13,7 +13,10 @@ mod client;
 mod distribution;
 mod dockerfiles;
 mod images;
+mod imports;
 mod journey;
+#[path = "../dockerfile/real.rs"]
+mod real;
 mod registries;
 #[path = "../registry/server/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the stories here use the faults and the token server")]

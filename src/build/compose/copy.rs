@@ -23,7 +23,15 @@ pub(super) fn compose(copy: &Copy, composition: &Composition) -> Result<Changese
             let below = path.strip_prefix(&found).expect("an entry below a directory has its path as prefix");
             selection.take(path, join(&place, &below)?);
         }
-        selection.take(found, place);
+        // One directory onto another brings what is in it, as `files` does.
+        let below = &composition.below.tree;
+        let is_directory = |tree: &Tree, path: &ImagePath| {
+            tree.resolve(path)
+                .is_ok_and(|path| path.is_root() || tree.get(&path).is_some_and(|node| node.kind.is_directory()))
+        };
+        if !(is_directory(tree, &found) && is_directory(below, &place)) {
+            selection.take(found, place);
+        }
         Ok(())
     };
     let narrowed = |source: &Spanned<String>| source.span.as_ref().map(|span| span.narrowed_to(&source.value));
