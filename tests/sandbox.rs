@@ -4,5 +4,6 @@ mod changes;
 mod failures;
 mod isolation;
 mod program;
+mod roots;
 
 pub use program::{is_allowed, program};

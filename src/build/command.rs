@@ -14,14 +14,13 @@ use crate::image::Layer;
 use crate::platform::Platform;
 use crate::sandbox::{self, SandboxError, Step};
 use crate::target::Run;
-use crate::tree::{Changeset, Tree};
+use crate::tree::Changeset;
 
 use super::cache::unreadable;
 use super::encode::layer;
 use super::execute::{Executor, step, unwritable};
 use super::filesystem::{FileSystem, Layers};
 use super::layer::write_layer;
-use super::listing::content;
 use super::output::{Done, Output};
 use super::schedule::How;
 
@@ -73,9 +72,9 @@ impl Executor<'_> {
         }
         let make = || {
             let encode = || {
-                let ran = self.execute(action, &run.value, root.clone(), below, platform);
+                let ran = self.execute(action, &run.value, below, platform);
                 let (entries, _place) = ran.at(run.span.as_ref())?;
-                write_layer(entries, &Layers::default(), compression, self.context.store)
+                write_layer(entries, &below.layers, compression, self.context.store)
             };
             let (encoded, micros) = self.cache.timed(encode)?;
             self.keep(&preimage, &encoded, compression, micros)?;
@@ -120,7 +119,6 @@ impl Executor<'_> {
         &self,
         action: &Action,
         run: &Run,
-        mut root: Vec<Entry>,
         below: &FileSystem,
         platform: &Platform,
     ) -> Result<(Vec<Entry>, crate::store::Workplace), Diagnostic> {
@@ -129,16 +127,12 @@ impl Executor<'_> {
             let error = Diagnostic::spec(format!("a command cannot run in an image for {platform}"));
             return Err(error.help("only images for linux can have `run`"));
         }
-        below.layers.make_readable(store, &mut root.iter_mut().filter_map(content).collect::<Vec<_>>())?;
-        let unfit = |error| Diagnostic::failure("the image below the step cannot be put on disk").caused_by(error);
-        let mut files = Changeset::new();
-        root.into_iter().try_for_each(|entry| files.insert(entry)).map_err(unfit)?;
-        let tree = Tree::of([&files]).map_err(unfit)?;
-
+        let root = below.on_disk(store)?;
         let epoch = i64::from(self.context.settings.epoch);
         let place = store.workplace().map_err(|error| unwritable().caused_by(error))?;
         let sandboxed = Step {
-            below: &tree,
+            below: &below.tree,
+            root: sandbox::Root { path: &root.path, hidden: &root.note },
             argv: run.command.argv(),
             env: environment(run, epoch),
             workdir: run.workdir.to_string(),
@@ -153,7 +147,7 @@ impl Executor<'_> {
         lines.end(|line| self.context.progress.wrote(&title, line));
         let mut changes = ran.map_err(|error| failed(&title, platform, error))?;
         let misfit = |error| Diagnostic::failure("what the step changed cannot be in a layer").caused_by(error);
-        changes.add_parents(&tree, epoch).map_err(misfit)?;
+        changes.add_parents(&below.tree, epoch).map_err(misfit)?;
         Ok((changes.entries(epoch), place))
     }
 }

@@ -13,6 +13,7 @@ mod layer;
 mod listing;
 mod output;
 mod report;
+mod root;
 mod rootfs;
 mod run;
 mod schedule;

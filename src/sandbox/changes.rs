@@ -1,6 +1,6 @@
 //! From the files in the upper directory to a layer.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::ops::RangeInclusive;
 use std::os::unix::ffi::OsStrExt;
@@ -16,6 +16,7 @@ use crate::tree::{Changeset, Tree, diff};
 
 use super::error::SandboxError;
 use super::request::Found;
+use super::root::Hidden;
 
 const CAPABILITY: &str = "security.capability";
 
@@ -25,7 +26,7 @@ pub(super) struct Below<'a> {
     /// The entries to which [`Found::fact`] refers.
     pub facts: Vec<ImagePath>,
     /// Extended attributes that are not on disk.
-    pub hidden: BTreeSet<(ImagePath, String)>,
+    pub hidden: &'a Hidden,
 }
 
 /// The layer that the files in `upper` are. `during` is the time of the step, in nanoseconds: what has a time in it was
@@ -124,7 +125,7 @@ fn metadata(found: &Found, kind: &Kind, below: &Below, epoch: i64, during: &Rang
     let original = found.fact.and_then(|fact| below.facts.get(fact));
     if let Some((path, node)) = original.and_then(|path| Some((path, below.tree.get(path)?))) {
         for (name, value) in &node.metadata.xattrs {
-            if below.hidden.contains(&(path.clone(), name.clone())) && (name != CAPABILITY || node.kind == *kind) {
+            if below.hidden.0.contains(&(path.clone(), name.clone())) && (name != CAPABILITY || node.kind == *kind) {
                 xattrs.insert(name.clone(), value.clone());
             }
         }

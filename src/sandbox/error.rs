@@ -5,7 +5,7 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
-use crate::tree::{ExtractError, TreeError};
+use crate::tree::TreeError;
 
 use super::request::Ending;
 
@@ -16,8 +16,6 @@ pub enum SandboxError {
     Refused { stage: Stage, source: io::Error },
     #[error("the directory for the step cannot be prepared")]
     Place(#[source] io::Error),
-    #[error("the image below the step cannot be put on disk")]
-    Extract(#[from] ExtractError),
     #[error("the helper process cannot be started")]
     Start(#[source] io::Error),
     #[error("the helper process ended before it was done")]

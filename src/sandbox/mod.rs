@@ -15,11 +15,13 @@ mod inside;
 mod kernel;
 mod launch;
 mod request;
+mod root;
 mod step;
 
 pub use error::{SandboxError, Stage};
 pub use launch::check;
 pub use request::Ending;
+pub use root::{Hidden, Root, extract};
 pub use step::{Step, run};
 
 use std::ffi::{OsStr, OsString};

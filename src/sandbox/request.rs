@@ -9,7 +9,7 @@ use crate::path::ImagePath;
 use super::Tier;
 use super::error::Stage;
 
-/// What is in the directory in which the helper starts: the root of the step before it, what it changes, and what
+/// What is in the directory in which the helper starts: a link to the root of the step before it, what it changes, and what
 /// overlayfs needs.
 pub(super) const LOWER: &str = "lower";
 pub(super) const UPPER: &str = "upper";

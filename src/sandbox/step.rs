@@ -2,24 +2,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, File, Permissions};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::time::Duration;
 
 use crate::entry::{Entry, Metadata};
 use crate::path::ImagePath;
-use crate::tree::{Changeset, SkippedPart, Tree, extract_for_step};
+use crate::tree::{Changeset, Tree};
 
 use super::Tier;
 use super::changes::{Below, changes};
 use super::error::SandboxError;
 use super::launch::{choose_cpus, launch, prepare};
 use super::request::{Command, Fact, LOWER, Request, UPPER};
+use super::root::{Hidden, Root};
 
 /// What is run.
 pub struct Step<'a> {
-    /// The image's files, with contents that can be read.
+    /// The image's files.
     pub below: &'a Tree,
+    /// These files on disk.
+    pub root: Root<'a>,
     /// The program and its arguments. The program is looked for in the `PATH` of `env` unless it has a slash.
     pub argv: Vec<String>,
     pub env: BTreeMap<String, String>,
@@ -41,18 +44,12 @@ pub struct Step<'a> {
 /// cannot be in a layer.
 pub fn run(step: &Step, place: &Path, output: &mut (dyn FnMut(&[u8]) + Send)) -> Result<Changeset, SandboxError> {
     let tier = Tier::of_process();
-    let skipped = extract_for_step(step.below, &place.join(LOWER))?;
+    symlink(step.root.path, place.join(LOWER)).map_err(SandboxError::Place)?;
     prepare(place)?;
     make_upper(step.below, tier, &place.join(UPPER))?;
-    let hidden: BTreeSet<(ImagePath, String)> = skipped
-        .into_iter()
-        .filter_map(|skipped| match skipped.part {
-            SkippedPart::Xattr(name) => Some((skipped.path, name)),
-            _ => None,
-        })
-        .collect();
-    let facts = facts(step.below, tier, &hidden);
-    let below = Below { tree: step.below, facts: facts.iter().map(|fact| fact.path.clone()).collect(), hidden };
+    let facts = facts(step.below, tier, step.root.hidden);
+    let paths = facts.iter().map(|fact| fact.path.clone()).collect();
+    let below = Below { tree: step.below, facts: paths, hidden: step.root.hidden };
     let command = Command { argv: step.argv.clone(), env: step.env.clone(), workdir: step.workdir.clone() };
     let timeout = u64::try_from(step.timeout.as_millis()).unwrap_or(u64::MAX);
     let request = Request { tier, command: Some(command), cpus: choose_cpus(step.cpus), timeout, facts };
@@ -80,11 +77,11 @@ fn make_upper(below: &Tree, tier: Tier, upper: &Path) -> Result<(), SandboxError
 }
 
 /// What of the image below is not on disk. Root puts everything there that can be in a layer.
-fn facts(below: &Tree, tier: Tier, hidden: &BTreeSet<(ImagePath, String)>) -> Vec<Fact> {
+fn facts(below: &Tree, tier: Tier, hidden: &Hidden) -> Vec<Fact> {
     if tier == Tier::Root {
         return Vec::new();
     }
-    let with_hidden: BTreeSet<&ImagePath> = hidden.iter().map(|(path, _)| path).collect();
+    let with_hidden: BTreeSet<&ImagePath> = hidden.0.iter().map(|(path, _)| path).collect();
     // What is made in such a directory gets its group, and must be told from what was there.
     let gives_group = |path: &ImagePath| {
         let directory = path.parent().and_then(|parent| below.get(&parent));

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -153,7 +153,10 @@ pub fn build_as(workspace: &Workspace, who: Who, arguments: &[&str]) -> Run {
 }
 
 fn give(path: &Path) {
-    chown(path, Some(USER), Some(USER)).unwrap();
+    // Of what is the user's already, not even the time of change is touched.
+    if fs::symlink_metadata(path).unwrap().uid() != USER {
+        chown(path, Some(USER), Some(USER)).unwrap();
+    }
     if path.is_dir() && !path.is_symlink() {
         fs::read_dir(path).unwrap().for_each(|entry| give(&entry.unwrap().path()));
     }
