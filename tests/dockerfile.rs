@@ -3,6 +3,7 @@
 mod case;
 mod config;
 mod copy;
+mod explain;
 mod failures;
 mod language;
 mod stories;

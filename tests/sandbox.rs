@@ -5,5 +5,6 @@ mod failures;
 mod isolation;
 mod program;
 mod roots;
+mod users;
 
 pub use program::{is_allowed, program};

@@ -19,6 +19,7 @@
 //! | run: a command in a root to the entries that it changes | version of the sandbox | `sandbox` |
 //! | | of each entry of the root: as of a layer | `root` |
 //! | | the command, its environment and working directory; the number of processors | `argv`, `env`, `workdir`, `cpus` |
+//! | | as whom it runs, as written: what a name stands for is in the root | `user` |
 //! | | the workspace's epoch, and the platform | `epoch`, `platform` |
 //! | image | the spec's fields but for `base`, `layers`, `tags` and `compression` | `spec` |
 //! | | digest of the base's manifest, its name if it is of a registry; digest and title of each layer | `base`, `base_name`, `layers` |
@@ -98,6 +99,8 @@ pub enum Inputs {
         argv: Vec<String>,
         env: BTreeMap<String, String>,
         workdir: ImagePath,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
         cpus: u16,
         epoch: u32,
         platform: Platform,
@@ -141,9 +144,10 @@ impl Preimage {
 
     /// The preimage of running a command in `root`, in a sandbox of this version.
     pub fn run(root: &[Entry], run: &Run, epoch: u32, platform: &Platform, sandbox: u32) -> Self {
-        let Run { command, env, workdir, cpus, timeout: _ } = run.clone();
+        let Run { command, env, workdir, user, cpus, timeout: _ } = run.clone();
         let (root, argv, platform) = (digest_of(root), command.argv(), platform.clone());
-        Preimage::of(Inputs::Run { sandbox, root, argv, env, workdir, cpus: cpus.get(), epoch, platform })
+        let (user, cpus) = (user.map(|user| user.value.to_string()), cpus.get());
+        Preimage::of(Inputs::Run { sandbox, root, argv, env, workdir, user, cpus, epoch, platform })
     }
 
     /// The preimage of importing `base`; `content` is the digest of the archive, where that is what decides.

@@ -74,7 +74,14 @@ pub enum Action {
     /// A tree with a layer on top. Gives a tree.
     Merge { below: Option<ActionId>, layer: ActionId },
     /// Writes a composed layer into the store. Gives a layer.
-    Encode { target: StepTarget, number: usize, title: String, layer: ActionId, compression: Compression },
+    Encode {
+        target: StepTarget,
+        number: usize,
+        title: String,
+        span: Option<Span>,
+        layer: ActionId,
+        compression: Compression,
+    },
     /// Runs a command in the image below and writes what it changed into the store. Gives a changeset and a layer.
     Run {
         target: StepTarget,
@@ -135,6 +142,19 @@ impl Action {
             Action::Tree { .. } | Action::Merge { .. } | Action::Compose { .. } => return None,
         };
         Some(Step { target: target.clone(), part })
+    }
+
+    /// Where the user's file asks for the step; `None` where that is not known.
+    pub fn span(&self) -> Option<&Span> {
+        match self {
+            Action::Import { base, .. } => base.span.as_ref(),
+            Action::Fetch { fetch, .. } => fetch.span.as_ref(),
+            Action::Git { git, .. } => git.span.as_ref(),
+            Action::List { archive, .. } => archive.span.as_ref(),
+            Action::Run { run, .. } => run.span.as_ref(),
+            Action::Encode { span, .. } | Action::Image { span, .. } | Action::Index { span, .. } => span.as_ref(),
+            Action::Tree { .. } | Action::Merge { .. } | Action::Compose { .. } => None,
+        }
     }
 
     /// What a person is shown while the action runs; `None` for one that is part of another's work.

@@ -16,6 +16,7 @@ use crate::sandbox::{self, SandboxError, Step};
 use crate::target::Run;
 use crate::tree::Changeset;
 
+use super::account::Account;
 use super::cache::unreadable;
 use super::encode::layer;
 use super::execute::{Executor, step, unwritable};
@@ -25,12 +26,8 @@ use super::output::{Done, Output};
 use super::schedule::How;
 
 /// What the environment of a command has unless its spec says otherwise.
-const ENVIRONMENT: [(&str, &str); 4] = [
-    ("HOME", "/root"),
-    ("LANG", "C.UTF-8"),
-    ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
-    ("TZ", "UTC"),
-];
+const ENVIRONMENT: [(&str, &str); 3] =
+    [("LANG", "C.UTF-8"), ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("TZ", "UTC")];
 
 /// How many lines of a failed command's output its error shows.
 const SHOWN: usize = 20;
@@ -128,14 +125,19 @@ impl Executor<'_> {
             return Err(error.help("only images for linux can have `run`"));
         }
         let root = below.on_disk(store)?;
+        let account = match &run.user {
+            None => Account::root(),
+            Some(user) => Account::of(&user.value, below, store).at(user.span.as_ref())?,
+        };
         let epoch = i64::from(self.context.settings.epoch);
         let place = store.workplace().map_err(|error| unwritable().caused_by(error))?;
         let sandboxed = Step {
             below: &below.tree,
             root: sandbox::Root { path: &root.path, hidden: &root.note },
             argv: run.command.argv(),
-            env: environment(run, epoch),
+            env: environment(run, &account.home, epoch),
             workdir: run.workdir.to_string(),
+            user: account.user,
             cpus: run.cpus.get().into(),
             timeout: Duration::from_secs(run.timeout.into()),
             epoch,
@@ -159,11 +161,11 @@ impl Ran {
     }
 }
 
-fn environment(run: &Run, epoch: i64) -> BTreeMap<String, String> {
-    let fixed = ENVIRONMENT.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let epoch = ("SOURCE_DATE_EPOCH".to_owned(), epoch.to_string());
-    let own = run.env.iter().map(|(name, value)| (name.clone(), value.clone()));
-    fixed.into_iter().chain([epoch]).chain(own).collect()
+fn environment(run: &Run, home: &str, epoch: i64) -> BTreeMap<String, String> {
+    let epoch = epoch.to_string();
+    let fixed = ENVIRONMENT.into_iter().chain([("HOME", home), ("SOURCE_DATE_EPOCH", epoch.as_str())]);
+    let own = run.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    fixed.chain(own).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// What a person is told of a step that failed.

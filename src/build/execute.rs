@@ -9,7 +9,7 @@ use crate::action::key::Preimage;
 use crate::action::miss::Miss;
 use crate::action::record::{BuildRecord, StepResult};
 use crate::action::{Action, ActionId, Part, Step};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Span};
 use crate::entry::Entry;
 use crate::fetch::Client;
 use crate::image::Registry;
@@ -187,8 +187,8 @@ impl<'a> Executor<'a> {
         miss: Option<Miss>,
     ) -> (Done, How) {
         let how = miss.as_ref().map_or(How::Hit, |miss| How::Miss(miss.to_string()));
-        let (step, key) = (step(action), Some(preimage.key()));
-        let report = Report { step, key, result, miss, difference: None, preimage: Some(preimage) };
+        let (step, key, place) = (step(action), Some(preimage.key()), action.span().map(Span::to_string));
+        let report = Report { step, place, key, result, miss, difference: None, preimage: Some(preimage) };
         (Done { output, report: Some(report) }, how)
     }
 }
@@ -213,7 +213,8 @@ fn waiting(action: &Action, unmade: Vec<&Step>) -> Done {
         Part::Layer { number, .. } if other.target == step.target => format!("layer {number}"),
         _ => other.target.to_string(),
     };
-    let report = Report::waiting(step.clone(), unmade.iter().map(name).collect());
+    let place = action.span().map(Span::to_string);
+    let report = Report::waiting(step.clone(), place, unmade.iter().map(name).collect());
     Done { output: Output::Unmade(vec![step]), report: Some(report) }
 }
 

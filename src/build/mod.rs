@@ -1,5 +1,6 @@
 //! Runs a plan: each action as soon as its inputs are there, in parallel, its result into the store.
 
+mod account;
 mod assemble;
 mod baseline;
 mod cache;

@@ -13,6 +13,9 @@ use crate::digest::CacheKey;
 pub struct Report {
     #[serde(flatten)]
     pub step: Step,
+    /// Where the user's file asks for it, as `file:line`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
     /// Absent as long as a step on which this one depends has no result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<CacheKey>,
@@ -31,8 +34,9 @@ pub struct Report {
 
 impl Report {
     /// The report of a step that depends on others without a result, which `steps` names.
-    pub(super) fn waiting(step: Step, steps: Vec<String>) -> Self {
-        Report { step, key: None, result: None, miss: Some(Miss::Waits { steps }), difference: None, preimage: None }
+    pub(super) fn waiting(step: Step, place: Option<String>, steps: Vec<String>) -> Self {
+        let miss = Some(Miss::Waits { steps });
+        Report { step, place, key: None, result: None, miss, difference: None, preimage: None }
     }
 }
 

@@ -10,11 +10,12 @@ use crate::plan::{Names, Plan};
 use crate::target::Label;
 
 use super::delivery::Delivery;
+use super::dockerfile::{Dockerfile, Reading};
 use super::locked::{self, Locked};
 use super::progress::Reporter;
 use super::registries::{Supplied, supplied};
 use super::selection::{Selected, Selection};
-use super::{dockerfile, environment, print, record};
+use super::{environment, print, record};
 
 /// Build targets into the store, and print the label and digest of each.
 #[derive(clap::Args)]
@@ -28,7 +29,10 @@ pub(super) struct Arguments {
     #[command(flatten)]
     selection: Selection,
     #[command(flatten)]
-    dockerfile: dockerfile::Dockerfile,
+    dockerfile: Dockerfile,
+    /// Name of the image of a Dockerfile
+    #[arg(short, long = "tag", value_name = "NAME", requires = "file")]
+    tags: Vec<String>,
     #[command(flatten)]
     delivery: Delivery,
     /// How many steps run at the same time; the output does not depend on it [default: one for each processor]
@@ -62,10 +66,9 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     let print_lines = |built: &[(Label, ImageOrIndex)]| {
         print(&built.iter().map(|(label, built)| line(label, built, arguments.json)).collect::<String>())
     };
-    let Selected { workspace, lock, targets, roots, is_whole } = match arguments.dockerfile.is_given() {
-        true => arguments.dockerfile.load(&arguments.selection, &arguments.locked, environment, arguments.offline)?,
-        false => arguments.selection.load()?,
-    };
+    let Arguments { selection, locked, offline, tags, .. } = arguments;
+    let reading = Reading { selection, locked, environment, offline: *offline, tags };
+    let Selected { workspace, lock, targets, roots, is_whole } = arguments.dockerfile.or_specs(&reading)?;
     arguments.delivery.check(&targets, &roots)?;
     let Supplied { registry, client, store } = supplied(environment, &targets.settings, arguments.offline)?;
 

@@ -6,6 +6,8 @@ use crate::build::{Context, StepNode, steps};
 use crate::diagnostic::Diagnostic;
 use crate::plan::Plan;
 
+use super::dockerfile::{Dockerfile, Reading};
+use super::locked::Locked;
 use super::progress::Reporter;
 use super::registries::{Supplied, supplied};
 use super::selection::{Selected, Selection};
@@ -16,6 +18,8 @@ use super::{environment, record};
 pub(super) struct Comparison {
     #[command(flatten)]
     selection: Selection,
+    #[command(flatten)]
+    dockerfile: Dockerfile,
     /// Compare with this build instead of the last one: a file of `ocify build --record`, or an image in the store
     #[arg(long, value_name = "BUILD|FILE")]
     against: Option<String>,
@@ -25,9 +29,16 @@ pub(super) struct Comparison {
 }
 
 impl Comparison {
+    /// The steps are those of a Dockerfile.
+    pub(super) fn is_of_dockerfile(&self) -> bool {
+        self.dockerfile.is_given()
+    }
+
     /// The steps that the next build would do, each with what it was.
     pub(super) fn steps(&self, environment: &environment::Arguments) -> Result<Vec<StepNode>, Diagnostic> {
-        let Selected { workspace, lock, targets, roots, .. } = self.selection.load()?;
+        let (locked, offline) = (&Locked::always(), self.offline);
+        let reading = Reading { selection: &self.selection, locked, environment, offline, tags: &[] };
+        let Selected { workspace, lock, targets, roots, .. } = self.dockerfile.or_specs(&reading)?;
         let Supplied { registry, store, .. } = supplied(environment, &targets.settings, self.offline)?;
         let against = self.against.as_ref().map(|text| record::find(text, &roots, &store)).transpose()?;
         let begun = Instant::now();

@@ -15,6 +15,7 @@ const LISTED: usize = 20;
 #[command(after_help = "Examples:
   ocify explain //shop:web
   ocify explain //shop:web --against record.json
+  ocify explain -f Dockerfile .
   ocify explain //shop:web --against sha256:...
   ocify explain //... --json")]
 pub(super) struct Arguments {
@@ -33,17 +34,19 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         let lines: Result<String, _> = reports.map(line).collect();
         return print(&lines.map_err(|error| Diagnostic::failure("the explanation is not JSON").caused_by(error))?);
     }
-    print(&reports.map(text).collect::<String>())
+    let placed = arguments.comparison.is_of_dockerfile();
+    print(&reports.map(|report| text(report, placed)).collect::<String>())
 }
 
-/// A line for the step, and below it what changed.
-fn text(Report { step, miss, difference, .. }: &Report) -> String {
+/// A line for the step, `placed` with where the user's file asks for it, and below it what changed.
+fn text(Report { step, place, miss, difference, .. }: &Report, placed: bool) -> String {
     let said = match (miss, difference) {
         (Some(miss), _) => format!("miss: {miss}"),
         (None, Some(difference)) => format!("hit, but {difference} since"),
         (None, None) => "hit".to_owned(),
     };
-    let mut text = format!("{step}: {said}\n");
+    let place = place.iter().filter(|_| placed).map(|place| format!(" ({place})")).collect::<String>();
+    let mut text = format!("{step}{place}: {said}\n");
     if let Some(Miss::Changed { fields, entries }) = miss.as_ref().or(difference.as_ref()) {
         text.extend(fields.iter().map(|change| field("  ", change)));
         text.extend(entries.iter().take(LISTED).map(entry));

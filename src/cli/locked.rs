@@ -17,6 +17,11 @@ pub(super) struct Locked {
 }
 
 impl Locked {
+    /// Of a command that changes nothing.
+    pub(super) fn always() -> Self {
+        Locked { locked: Some(true) }
+    }
+
     /// Allows a change, or says that this one would have to be made.
     ///
     /// # Errors

@@ -55,6 +55,7 @@ mod tag;
 mod tags;
 mod template;
 mod transfer;
+mod unpinned;
 mod update;
 mod user_config;
 

@@ -1,6 +1,7 @@
 //! `ocify update`: pinned names get the digest that they stand for now.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::git::{RemoteRef, RepositoryUrl};
@@ -14,19 +15,23 @@ use super::locked::{self, Locked};
 use super::pin_change::Shown;
 use super::registries::{Supplied, supplied};
 use super::resolver::{self, Resolver};
-use super::{environment, pin_change, print};
+use super::{dockerfile, environment, pin_change, print};
 
 /// Move pins of ocify.lock to what their names stand for now, and show what changed
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   ocify update
   ocify update python:3.12-slim
+  ocify update -f Dockerfile
   ocify update --locked")]
 pub(super) struct Arguments {
     /// Names of images and URLs of files and repositories, as the specs have them; of a repository also `URL#REF`; by default
     /// all that are pinned
     #[arg(value_name = "NAME")]
     names: Vec<String>,
+    /// Move pins of the lock beside this Dockerfile
+    #[arg(short, long, value_name = "DOCKERFILE")]
+    file: Option<PathBuf>,
     /// Compare the Debian packages of the images, also where that takes bringing their layers
     #[arg(long)]
     packages: bool,
@@ -38,7 +43,10 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -> Result<(), Diagnostic> {
-    let (workspace, here) = environment::workspace()?;
+    let (workspace, here) = match &arguments.file {
+        Some(file) => (dockerfile::home(file, Path::new("."))?, WorkspacePath::root()),
+        None => environment::workspace()?,
+    };
     let before = Lock::load(&workspace)?;
     let (settings, _) = tomlspec::load(&workspace)?;
     let Chosen { images, files, commits } = Chosen::of(&arguments.names, &before, &here)?;

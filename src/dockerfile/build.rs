@@ -38,7 +38,7 @@ pub(super) struct StageBuild<'a> {
     /// Declared ARGs with a value, for commands.
     args: BTreeMap<String, String>,
     workdir: String,
-    user: String,
+    user: Word,
     shell: Vec<String>,
 }
 
@@ -75,7 +75,7 @@ impl<'a> StageBuild<'a> {
         let triggers = triggers.filter_map(|text| text.as_str().map(str::to_owned)).collect();
         let workdir = if container.working_dir.is_empty() { "/".to_owned() } else { container.working_dir };
         let shell = container.shell.unwrap_or_else(|| vec!["/bin/sh".into(), "-c".into()]);
-        let (user, args) = (container.user, BTreeMap::new());
+        let (user, args) = (Word { value: container.user, span: None }, BTreeMap::new());
         let platform = spec.platform.clone().unwrap_or_else(|| options.platform.clone());
         StageBuild { label, spec, triggers, at, platform, options, global, scope, env, args, workdir, user, shell }
     }
@@ -172,8 +172,8 @@ impl<'a> StageBuild<'a> {
                 }
             }
             Body::User(word) => {
-                self.user = self.scope.expand(word)?;
-                self.spec.user = Some(self.user.clone());
+                self.user = Word { value: self.scope.expand(word)?, span: word.span.clone() };
+                self.spec.user = Some(self.user.value.clone());
             }
             Body::Workdir(word) => self.enter(instruction, word)?,
             Body::Stopsignal(word) => self.spec.stop_signal = Some(self.scope.expand(word)?.to_ascii_uppercase()),
@@ -231,7 +231,7 @@ impl<'a> StageBuild<'a> {
         if absolute("/", &self.workdir) == "/" {
             return Ok(());
         }
-        let owner = match self.user.as_str() {
+        let owner = match self.user.value.as_str() {
             "" => None,
             user => Some(Spanned { value: owner(user).at(word.span.as_ref())?, span: word.span.clone() }),
         };
@@ -381,15 +381,19 @@ impl<'a> StageBuild<'a> {
                 _ => return refuse("commands see no devices of the machine"),
             }
         }
-        if !matches!(self.user.as_str(), "" | "0" | "root" | "0:0" | "root:root") {
-            let error = Diagnostic::spec(format!("a command cannot run as `{}` yet", self.user));
-            return Err(error.at(instruction.span.clone()).help("put RUN before USER; commands run as root"));
-        }
+        let user = match self.user.value.as_str() {
+            "" => None,
+            user => {
+                // What the base says has no place of its own.
+                let span = self.user.span.clone().unwrap_or_else(|| instruction.span.clone());
+                Some(Spanned { value: owner(user).at(Some(&span))?, span: Some(span) })
+            }
+        };
         let workdir =
             ImagePath::parse(absolute("/", &self.workdir)).map_err(|error| Diagnostic::spec(error.to_string()))?;
         let mut env = self.env.clone();
         env.extend(self.args.clone());
-        let run = Run { command, env, workdir, cpus: NonZeroU16::MIN, timeout: TIMEOUT };
+        let run = Run { command, env, workdir, user, cpus: NonZeroU16::MIN, timeout: TIMEOUT };
         self.spec.layers.push(Spanned { value: LayerSpec::Run(run), span: Some(instruction.span.clone()) });
         Ok(())
     }

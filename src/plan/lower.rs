@@ -157,8 +157,9 @@ impl<'a> Lowering<'a> {
                     ran
                 }
                 _ => {
+                    let span = layer.span.clone();
                     let layer = self.compose(layer, below, asking);
-                    encoded.push(self.graph.add(Action::Encode { target, number, title, layer, compression }));
+                    encoded.push(self.graph.add(Action::Encode { target, number, title, span, layer, compression }));
                     layer
                 }
             };

@@ -20,7 +20,7 @@ mod step;
 
 pub use error::{SandboxError, Stage};
 pub use launch::check;
-pub use request::Ending;
+pub use request::{Ending, User};
 pub use root::{Hidden, Root, extract};
 pub use step::{Step, run};
 

@@ -41,6 +41,16 @@ pub(super) struct Command {
     pub argv: Vec<String>,
     pub env: BTreeMap<String, String>,
     pub workdir: String,
+    pub user: User,
+}
+
+/// As whom a step runs; by default root, in no further group.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    pub uid: u32,
+    pub gid: u32,
+    /// The supplementary groups.
+    pub groups: Vec<u32>,
 }
 
 /// The owner of an entry of the image below.

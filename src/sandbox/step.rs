@@ -14,7 +14,7 @@ use super::Tier;
 use super::changes::{Below, changes};
 use super::error::SandboxError;
 use super::launch::{choose_cpus, launch, prepare};
-use super::request::{Command, Fact, LOWER, Request, UPPER};
+use super::request::{Command, Fact, LOWER, Request, UPPER, User};
 use super::root::{Hidden, Root};
 
 /// What is run.
@@ -28,6 +28,7 @@ pub struct Step<'a> {
     pub env: BTreeMap<String, String>,
     /// An absolute path of the image.
     pub workdir: String,
+    pub user: User,
     /// How many processors it may use; at least 1.
     pub cpus: usize,
     /// After this time it is killed with all that it started.
@@ -50,7 +51,8 @@ pub fn run(step: &Step, place: &Path, output: &mut (dyn FnMut(&[u8]) + Send)) ->
     let facts = facts(step.below, tier, step.root.hidden);
     let paths = facts.iter().map(|fact| fact.path.clone()).collect();
     let below = Below { tree: step.below, facts: paths, hidden: step.root.hidden };
-    let command = Command { argv: step.argv.clone(), env: step.env.clone(), workdir: step.workdir.clone() };
+    let Step { argv, env, workdir, user, .. } = step;
+    let command = Command { argv: argv.clone(), env: env.clone(), workdir: workdir.clone(), user: user.clone() };
     let timeout = u64::try_from(step.timeout.as_millis()).unwrap_or(u64::MAX);
     let request = Request { tier, command: Some(command), cpus: choose_cpus(step.cpus), timeout, facts };
     let begun = time_in(place, "begun")?;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// `user[:group]`, each a number or a name in the image's own `/etc/passwd` and `/etc/group`.
 ///
-/// Without a group, a number stands for both, and a name takes its group from `/etc/passwd`, as BuildKit does.
+/// For files without a group, a number stands for both, and a name takes its group from `/etc/passwd`, as BuildKit does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
     pub user: Id,
@@ -87,7 +87,7 @@ impl JsonSchema for Owner {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "description": "`user[:group]`, each a number or a name in the image's own /etc/passwd and /etc/group. \
-                Without a group a number stands for both, and a name takes its group from /etc/passwd.",
+                For files without a group, a number stands for both, and a name takes its group from /etc/passwd.",
             "type": ["string", "integer"],
         })
     }

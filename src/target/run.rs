@@ -9,10 +9,13 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::diagnostic::Spanned;
 use crate::path::ImagePath;
 
+use super::field::Owner;
+
 /// A command that runs in the image below, in a sandbox without network; the files that it changes are the layer. It
-/// runs as root of that image, sees one processor, and has `PATH`, `HOME=/root`, `LANG=C.UTF-8`, `TZ=UTC` and
+/// runs as root of that image, sees one processor, and has `PATH`, `HOME`, `LANG=C.UTF-8`, `TZ=UTC` and
 /// `SOURCE_DATE_EPOCH` (the workspace's epoch) in its environment; nothing of the machine reaches it. What it makes gets the
 /// epoch as its time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -27,6 +30,12 @@ pub struct Run {
     #[serde(default = "ImagePath::root")]
     #[schemars(with = "String")]
     pub workdir: ImagePath,
+    /// As whom the command runs: `user[:group]`, by number or by a name that the image below has in `/etc/passwd` and
+    /// `/etc/group`; by default root. The home directory is that of `/etc/passwd`, and so is the group unless one is given
+    /// here; a number that is not in there gets `HOME=/` and group 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Owner>")]
+    pub user: Option<Spanned<Owner>>,
     /// How many processors the command sees. A command whose output depends on it gives the same on every machine that has
     /// as many.
     #[serde(default = "one")]

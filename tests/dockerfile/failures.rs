@@ -45,7 +45,8 @@ fn errors_say_what_where_and_what_to_do() {
         ("FROM scratch\nADD https://example.invalid/x /", &["ADD cannot fetch", "fetch(...)"]),
         ("FROM scratch\nRUN --mount=type=cache,target=/x true", &["`--mount` of RUN cannot be had yet"]),
         ("FROM scratch\nRUN --network=host true", &["`--network` of RUN"]),
-        ("FROM scratch\nUSER 5\nRUN true", &["a command cannot run as `5` yet"]),
+        ("FROM scratch\nUSER nosuch\nRUN true", &["`nosuch` is not in the image's /etc/passwd", "Dockerfile:2"]),
+        ("FROM scratch\nUSER no such\nRUN true", &["neither a number below 2^32 nor the name", "Dockerfile:2"]),
         ("# escape=x\nFROM scratch", &["`x` cannot be the escape character"]),
     ] {
         let workspace = workspace(dockerfile, context);

@@ -57,6 +57,27 @@ fn commands_run_with_the_environment_of_their_stage() {
 }
 
 #[test]
+fn commands_run_as_the_user_of_their_stage() {
+    if !sandbox::is_allowed() {
+        return;
+    }
+    let workspace = workspace(
+        "FROM scratch AS base\nCOPY step /bin/step\nCOPY passwd /etc/\nUSER app\n\
+         FROM base\nWORKDIR /w\nRUN [\"step\", \"write\", \"name\", \"x\"]\n\
+         USER 7:9\nWORKDIR /n\nRUN [\"step\", \"write\", \"number\", \"x\", \";\", \"write\", \"/w/refused\", \"x\"]\n\
+         USER nosuch\nUSER root\nRUN [\"step\", \"write\", \"root\", \"x\"]\n",
+        &[("passwd", "app:x:1000:50::/home/app:/bin/sh\n")],
+    );
+    fs::copy(sandbox::program(), workspace.path("c/step")).unwrap();
+    let found = tree(&workspace, &[]);
+    let made: Vec<&String> = found.iter().filter(|line| line.starts_with("w/") || line.starts_with("n/")).collect();
+    assert_eq!(
+        made,
+        ["n/ 0755 7:9", "n/number 0644 7:9 x", "n/root 0644 0:0 x", "w/ 0755 1000:50", "w/name 0644 1000:50 x"]
+    );
+}
+
+#[test]
 fn a_base_of_a_registry_is_pinned_and_its_config_counts() {
     let server = Server::start(Options::default());
     let name = format!("{}/shop/base:1", server.host());

@@ -103,6 +103,31 @@ static int leave_behind(const char *path) {
     }
 }
 
+// A process whose parent is gone makes a file; this one waits for it.
+static int write_orphaned(const char *path) {
+    int ends[2];
+    if (pipe(ends) < 0) return -1;
+    pid_t child = fork();
+    if (child < 0) return -1;
+    if (child == 0) {
+        pid_t parent = getpid();
+        if (fork() != 0) exit(0);
+        while (getppid() == parent) sched_yield();
+        exit(put(path, "x", O_TRUNC) < 0);
+    }
+    close(ends[1]);
+    char end;
+    return (int)read(ends[0], &end, 1);
+}
+
+static int groups(void) {
+    gid_t groups[100];
+    int count = getgroups(100, groups);
+    for (int i = 0; i < count; i++) printf("%d ", groups[i]);
+    if (count >= 0) printf("in %d groups\n", count);
+    return count;
+}
+
 static void fork_all(void) {
     long count = 0;
     for (; count < 100000; count++) {
@@ -155,6 +180,8 @@ static void obey(int given, char **a) {
     else if (ORDER("cat", 1)) said(order, path, show(path));
     else if (ORDER("ls", 1)) said(order, path, list(path));
     else if (ORDER("id", 0)) printf("%d %d %d %d\n", getuid(), geteuid(), getgid(), getegid());
+    else if (ORDER("groups", 0)) said(order, "all", groups());
+    else if (ORDER("orphan", 1)) said(order, path, write_orphaned(path));
     else if (ORDER("setuid", 1)) said(order, path, setuid((uid_t)number(path)));
     else if (ORDER("setgid", 1)) said(order, path, setgid((gid_t)number(path)));
     else if (ORDER("env", 0)) for (char **e = environ; *e; e++) printf("%s\n", *e);

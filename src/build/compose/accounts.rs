@@ -48,7 +48,7 @@ struct Database {
 
 impl Database {
     fn read(file: &'static str, composition: &Composition) -> Result<Self, Diagnostic> {
-        let text = read_database(composition, file)?;
+        let text = read_database(composition.below, composition.store, file)?;
         Ok(Database { file, lines: text.lines().map(str::to_owned).collect(), changed: false })
     }
 

@@ -6,7 +6,7 @@ mod copy;
 mod extract;
 mod files;
 mod inline;
-mod owner;
+pub(super) mod owner;
 mod pattern;
 mod place;
 mod placement;

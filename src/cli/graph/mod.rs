@@ -17,6 +17,7 @@ use super::{environment, print};
 #[command(after_help = "Examples:
   ocify graph //shop:web | dot -Tpng > web.png
   ocify graph //shop:web --format svg > web.svg
+  ocify graph -f Dockerfile --format svg . > web.svg
   ocify graph //... --format json")]
 pub(super) struct Arguments {
     #[command(flatten)]

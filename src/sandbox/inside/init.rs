@@ -55,7 +55,7 @@ fn watch(request: &Request, command: &Command, journal: Journal) -> Result<(Endi
     if listener.is_none() && request.tier == Tier::SingleUser {
         return Err(Failure { stage: Stage::Filter, error: Errno::NOTCONN.into() });
     }
-    let mut recorder = Recorder::new(listener, journal);
+    let mut recorder = Recorder::new(listener, journal, &command.user);
     let limit = Duration::from_millis(request.timeout);
     let ending = loop {
         let Some(left) = limit.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) else {

@@ -2,12 +2,17 @@
 
 use std::io;
 
+use rustix::fs::{Gid, Uid, fchown};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::stdio::{stderr, stdout};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, CpuSet, clear_ambient_capability_set, remove_capability_from_bounding_set,
-    sched_setaffinity, set_capabilities, set_no_new_privs,
+    sched_setaffinity, set_capabilities, set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
+
+use super::super::Tier;
+use super::super::request::User;
 
 /// What package managers and their scripts need: to own, mark and make files for others, to change users, to send
 /// signals to them, and to `chroot`. In the single-user tier they reach only what belongs to the one user.
@@ -24,17 +29,25 @@ const CAPABILITIES: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::SYS_CHROOT)
     .union(CapabilitySet::NET_BIND_SERVICE);
 
+/// What of them a step of the single-user tier has that does not run as root: what lies on disk belongs to the one user, with
+/// modes that are meant for others.
+const OF_OTHERS: CapabilitySet = CapabilitySet::DAC_OVERRIDE;
+
 /// How many processes and threads a step may have at once.
 const PROCESSES: u64 = 4096;
 /// How many files a process has open unless it asks for more, and how many it may ask for.
 const OPEN_FILES: (u64, u64) = (1024, 4096);
 
-/// Drops all other capabilities, for good.
-pub(super) fn drop_capabilities() -> io::Result<()> {
+/// Drops all capabilities but those of a step as `user`, for good.
+pub(super) fn drop_capabilities(tier: Tier, user: &User) -> io::Result<()> {
+    let kept = match tier {
+        Tier::SingleUser if user.uid != 0 => OF_OTHERS,
+        _ => CAPABILITIES,
+    };
     clear_ambient_capability_set()?;
     for number in 0..u64::BITS {
         let capability = CapabilitySet::from_bits_retain(1 << number);
-        if CAPABILITIES.contains(capability) {
+        if kept.contains(capability) {
             continue;
         }
         match remove_capability_from_bounding_set(capability) {
@@ -43,9 +56,22 @@ pub(super) fn drop_capabilities() -> io::Result<()> {
             result => result?,
         }
     }
-    let (effective, permitted) = (CAPABILITIES, CAPABILITIES);
+    let (effective, permitted) = (kept, kept);
     set_capabilities(None, CapabilitySets { effective, permitted, inheritable: CapabilitySet::empty() })?;
     Ok(set_no_new_privs(true)?)
+}
+
+/// Becomes the user as whom the step runs. Any other than root has no capability from then on (capabilities(7), "Effect of user
+/// ID changes on capabilities").
+pub(super) fn become_user(user: &User) -> io::Result<()> {
+    let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+    // A program that opens /dev/stdout opens the pipe anew.
+    fchown(stdout(), Some(uid), Some(gid))?;
+    fchown(stderr(), Some(uid), Some(gid))?;
+    let groups: Vec<Gid> = user.groups.iter().map(|&group| Gid::from_raw(group)).collect();
+    set_thread_groups(&groups)?;
+    set_thread_res_gid(gid, gid, gid)?;
+    Ok(set_thread_res_uid(uid, uid, uid)?)
 }
 
 /// Sets limits that are the same on every machine, as far as it allows them.

@@ -13,7 +13,7 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg}
 use super::super::Tier;
 use super::super::error::Stage;
 use super::super::kernel;
-use super::super::request::{Command, Request};
+use super::super::request::{Command, Request, User};
 use super::filter::filter;
 use super::{Failure, In, rights};
 
@@ -22,7 +22,8 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 /// What the first process is told over `status` before the program runs: nothing if it does, else the stage, a byte, and
 /// the number of the error.
-pub(super) const STAGES: [Stage; 5] = [Stage::Limits, Stage::Filter, Stage::Workdir, Stage::Program, Stage::Devices];
+pub(super) const STAGES: [Stage; 6] =
+    [Stage::Limits, Stage::Filter, Stage::Workdir, Stage::User, Stage::Program, Stage::Devices];
 
 /// The descriptor that is left beside stdin, stdout and stderr, until the program runs.
 const STATUS: i32 = 3;
@@ -51,9 +52,12 @@ fn try_become(request: &Request, command: &Command, status: &UnixStream) -> Resu
     kernel::fix_memory_layout().during(Stage::Limits)?;
     let programs = Programs::new(command).during(Stage::Program)?;
     rights::limit().during(Stage::Limits)?;
-    rights::drop_capabilities().during(Stage::Limits)?;
-    // With no more rights than the program has.
+    rights::drop_capabilities(request.tier, &command.user).during(Stage::Limits)?;
+    // With no more rights than a step has; a user may begin in a directory that only root may enter, as in containers.
     enter(&command.workdir).during(Stage::Workdir)?;
+    if request.tier == Tier::Root {
+        rights::become_user(&command.user).during(Stage::User)?;
+    }
     let listener = install_filter(request.tier).during(Stage::Filter)?;
     if let Some(listener) = listener {
         send(status, &listener).during(Stage::Filter)?;
@@ -64,7 +68,7 @@ fn try_become(request: &Request, command: &Command, status: &UnixStream) -> Resu
 /// Gives up what a step has not, to see whether that is possible.
 pub(super) fn restrict(request: &Request) -> io::Result<()> {
     rights::limit()?;
-    rights::drop_capabilities()?;
+    rights::drop_capabilities(request.tier, &User::default())?;
     install_filter(request.tier).map(drop)
 }
 

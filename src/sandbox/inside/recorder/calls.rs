@@ -50,6 +50,9 @@ impl Call<'_> {
             };
         }
         match number {
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_mknod if !users.is_root(&tracee) => Ok(Answer::Error(libc::EPERM)),
+            libc::SYS_mknodat if !users.is_root(&tracee) => Ok(Answer::Error(libc::EPERM)),
             libc::SYS_mknodat => device::make(
                 self,
                 &tracee,

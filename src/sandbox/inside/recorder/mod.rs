@@ -26,6 +26,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use super::super::kernel::{self, Answer};
+use super::super::request::User;
 use users::Users;
 
 /// Answers the notifications of one step.
@@ -36,10 +37,10 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    /// A recorder that writes into `journal`; without a listener it is never asked.
-    pub(super) fn new(listener: Option<OwnedFd>, journal: Journal) -> Self {
+    /// A recorder that writes into `journal` what a step does that begins as `user`; without a listener it is never asked.
+    pub(super) fn new(listener: Option<OwnedFd>, journal: Journal, user: &User) -> Self {
         listener.iter().for_each(kernel::wake_at_once);
-        Recorder { listener, journal, users: Users::default() }
+        Recorder { listener, journal, users: Users::beginning_as(user) }
     }
 
     /// Where the notifications arrive.

@@ -6,6 +6,7 @@ use std::io;
 use libc::c_long;
 
 use super::super::super::kernel::{self, Answer};
+use super::super::super::request::User;
 use super::calls::give;
 use super::tracee::Tracee;
 
@@ -57,18 +58,31 @@ const UNCHANGED: u32 = u32::MAX;
 /// As many groups a process may have (NGROUPS_MAX of limits.h).
 const MAX_GROUPS: u64 = 65_536;
 
-/// Which processes are not root, as far as they know. A process that is not in it is what its parent is.
-#[derive(Default)]
+/// Which processes are who, as far as they know. A process that is not in it is what its parent is.
 pub(super) struct Users {
+    /// What the step began as; `None` for root.
+    first: Option<Identity>,
     /// By process and the time of its start, as numbers are used again.
     processes: BTreeMap<(u32, u64), Identity>,
 }
 
 impl Users {
+    /// All processes are `user` until they become another.
+    pub(super) fn beginning_as(user: &User) -> Self {
+        let User { uid, gid, groups } = user.clone();
+        let identity = Identity { users: [uid; 4], groups: [gid; 4], supplementary: groups };
+        Users { first: Some(identity).filter(|_| *user != User::default()), processes: BTreeMap::new() }
+    }
+
     /// What the process is, if it is not root in all.
     pub(super) fn maker(&self, tracee: &Tracee) -> Option<&Identity> {
         let identity = self.identity(tracee.pid())?;
         ((identity.users[3], identity.groups[3]) != (0, 0)).then_some(identity)
+    }
+
+    /// True if the process may do what only root may.
+    pub(super) fn is_root(&self, tracee: &Tracee) -> bool {
+        self.identity(tracee.pid()).is_none_or(|identity| identity.users[1] == 0)
     }
 
     /// Answers a call that asks for users or groups, or changes them.
@@ -133,7 +147,7 @@ impl Users {
         }
     }
 
-    /// What the process is, or its nearest ancestor of which it is known.
+    /// What the process is, or its nearest ancestor of which it is known, or what the step began as.
     fn identity(&self, thread: u32) -> Option<&Identity> {
         let mut thread = thread;
         while !self.processes.is_empty() {
@@ -142,11 +156,11 @@ impl Users {
                 return Some(identity);
             }
             if process.parent <= 1 {
-                return None;
+                break;
             }
             thread = process.parent;
         }
-        None
+        self.first.as_ref()
     }
 }
 

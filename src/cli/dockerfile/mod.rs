@@ -1,0 +1,137 @@
+//! Commands with `-f`: a Dockerfile instead of targets.
+
+mod bases;
+mod text;
+
+use std::path::{Path, PathBuf};
+
+use crate::diagnostic::Diagnostic;
+use crate::dockerfile::{self, Lowered, Options};
+use crate::plan::{Names, TargetGraph};
+use crate::source::{Lock, Workspace};
+use crate::tomlspec;
+
+use super::environment;
+use super::locked::{self, Locked};
+use super::registries::{Supplied, supplied};
+use super::resolver::Resolver;
+use super::selection::{Selected, Selection, key_value};
+use super::unpinned::Unpinned;
+
+use bases::Pinned;
+
+pub(super) use text::home;
+
+/// Arguments for a Dockerfile.
+#[derive(clap::Args)]
+pub(super) struct Dockerfile {
+    /// A Dockerfile, `-` for stdin; in place of TARGET stands the directory of its context [default: .]
+    #[arg(short, long, value_name = "DOCKERFILE")]
+    file: Option<PathBuf>,
+    /// Of a Dockerfile, the stage that is meant [default: the last]
+    #[arg(long, value_name = "STAGE", requires = "file")]
+    target: Option<String>,
+    /// Label of the image of a Dockerfile; it wins over one of LABEL
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = key_value, requires = "file")]
+    labels: Vec<(String, String)>,
+}
+
+/// With what a Dockerfile is read.
+pub(super) struct Reading<'a> {
+    pub(super) selection: &'a Selection,
+    /// Whether names that nothing pins may be pinned, in the lock beside it.
+    pub(super) locked: &'a Locked,
+    pub(super) environment: &'a environment::Arguments,
+    pub(super) offline: bool,
+    /// Names of the image.
+    pub(super) tags: &'a [String],
+}
+
+/// What a Dockerfile amounts to.
+pub(super) struct Loaded {
+    /// The stages as targets, in the context as their workspace.
+    pub(super) selected: Selected,
+    /// A line for each name that was pinned.
+    pub(super) pinned: Vec<String>,
+}
+
+impl Dockerfile {
+    /// The targets of the Dockerfile, if there is one; else those of the specs.
+    pub(super) fn or_specs(&self, reading: &Reading) -> Result<Selected, Diagnostic> {
+        match self.is_given() {
+            true => Ok(self.load(reading)?.selected),
+            false => reading.selection.load(),
+        }
+    }
+
+    /// A Dockerfile is meant.
+    pub(super) fn is_given(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// Reads the Dockerfile. Names in it that nothing pins are pinned, in the lock beside it.
+    pub(super) fn load(&self, reading: &Reading) -> Result<Loaded, Diagnostic> {
+        let Reading { selection, locked, environment, offline, tags } = *reading;
+        let context = match selection.targets.as_slice() {
+            [none] if none == ":all" || none == "//..." => PathBuf::from("."),
+            [one] => PathBuf::from(one),
+            several => {
+                let error = Diagnostic::spec(format!("a Dockerfile has one context, not {}", several.len()));
+                return Err(error.help("write `ocify build -f Dockerfile DIRECTORY`"));
+            }
+        };
+        let workspace = Workspace::at(&context)
+            .map_err(|error| Diagnostic::from(error).help("behind the options stands the directory of the context"))?;
+        let file = self.file.as_deref().unwrap_or(Path::new("Dockerfile"));
+        let (source, home) = text::read(file, &workspace)?;
+        let (settings, _) = tomlspec::load(&workspace)?;
+        let platform = match selection.platforms.as_slice() {
+            [] => settings.platform.clone(),
+            [one] => one.clone(),
+            several => {
+                let error = Diagnostic::spec(format!("a Dockerfile is built for one platform, not {}", several.len()));
+                return Err(error.help("build it once for each, and list the images with `ocify index`"));
+            }
+        };
+        let options = Options {
+            args: selection.args.iter().cloned().collect(),
+            target: self.target.clone(),
+            build_platform: settings.platform.clone(),
+            platform: platform.clone(),
+            labels: self.labels.clone(),
+            tags: tags.to_vec(),
+            ignore: text::ignore(file, &workspace)?,
+        };
+        let settings = match options.args.get("SOURCE_DATE_EPOCH") {
+            None => settings,
+            Some(text) => {
+                let epoch = text.parse().map_err(|_| {
+                    let error = Diagnostic::spec(format!("`{text}` is no SOURCE_DATE_EPOCH"));
+                    error.help(format!("it is a number of seconds since 1970, at most {}", u32::MAX))
+                })?;
+                crate::target::Settings { epoch, ..settings }
+            }
+        };
+
+        let Supplied { registry, store, .. } = supplied(environment, &settings, offline)?;
+        let client = environment::fetcher(offline);
+        let resolver = Resolver { registry: &*registry, client: &client, workspace: &workspace, store: &store };
+        let mut bases = Pinned { resolver, lock: Lock::load(&home)?, locked, added: Vec::new() };
+        let parsed = dockerfile::parse(&source)?;
+        let Lowered { targets, root, unused } = dockerfile::lower(&parsed, &options, &mut bases)?;
+        for name in unused.iter().filter(|name| *name != "SOURCE_DATE_EPOCH") {
+            eprintln!("warning: the Dockerfile has no ARG `{name}`");
+        }
+        let targets = TargetGraph::of(&workspace, settings, targets, &root, &platform)?;
+        let Pinned { resolver, mut lock, added: mut pinned, .. } = bases;
+        let names = Names::of(&targets, std::slice::from_ref(&root));
+        let unpinned = Unpinned::of(&names, &lock);
+        locked.allow(&unpinned.lines(), "ocify lock -f")?;
+        pinned.extend(unpinned.pin(&mut lock, &resolver)?);
+        if !pinned.is_empty() {
+            locked::write(&lock, &home)?;
+        }
+        let selected = Selected { workspace, lock, targets, roots: vec![root], is_whole: false };
+        Ok(Loaded { selected, pinned })
+    }
+}
