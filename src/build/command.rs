@@ -12,7 +12,8 @@ use crate::entry::Entry;
 use crate::format::Compression;
 use crate::image::Layer;
 use crate::platform::Platform;
-use crate::sandbox::{self, SandboxError, Step};
+use crate::sandbox::{self, Root, SandboxError, Step, Tier};
+use crate::store::{StoredRoot, Workplace};
 use crate::target::Run;
 use crate::tree::Changeset;
 
@@ -33,6 +34,24 @@ const ENVIRONMENT: [(&str, &str); 3] =
 const SHOWN: usize = 20;
 /// A longer line is shown in pieces, in bytes.
 const LONGEST_LINE: usize = 8 << 10;
+
+/// Why a step gave nothing.
+enum Unrun {
+    Sandbox(SandboxError),
+    Build(Diagnostic),
+}
+
+impl From<SandboxError> for Unrun {
+    fn from(error: SandboxError) -> Self {
+        Unrun::Sandbox(error)
+    }
+}
+
+impl From<Diagnostic> for Unrun {
+    fn from(error: Diagnostic) -> Self {
+        Unrun::Build(error)
+    }
+}
 
 /// What a command changed.
 struct Ran {
@@ -118,22 +137,19 @@ impl Executor<'_> {
         run: &Run,
         below: &FileSystem,
         platform: &Platform,
-    ) -> Result<(Vec<Entry>, crate::store::Workplace), Diagnostic> {
+    ) -> Result<(Vec<Entry>, Workplace), Diagnostic> {
         let store = self.context.store;
         if platform.os != "linux" {
             let error = Diagnostic::spec(format!("a command cannot run in an image for {platform}"));
             return Err(error.help("only images for linux can have `run`"));
         }
-        let root = below.on_disk(store)?;
         let account = match &run.user {
             None => Account::root(),
             Some(user) => Account::of(&user.value, below, store).at(user.span.as_ref())?,
         };
         let epoch = i64::from(self.context.settings.epoch);
-        let place = store.workplace().map_err(|error| unwritable().caused_by(error))?;
         let sandboxed = Step {
             below: &below.tree,
-            root: sandbox::Root { path: &root.path, hidden: &root.note },
             argv: run.command.argv(),
             env: environment(run, &account.home, epoch),
             workdir: run.workdir.to_string(),
@@ -143,14 +159,46 @@ impl Executor<'_> {
             epoch,
         };
         let title = action.title().unwrap_or_default();
-        let mut lines = Lines(Vec::new());
-        let mut wrote = |bytes: &[u8]| lines.take(bytes, |line| self.context.progress.wrote(&title, line));
-        let ran = sandbox::run(&sandboxed, place.path(), &mut wrote);
-        lines.end(|line| self.context.progress.wrote(&title, line));
-        let mut changes = ran.map_err(|error| failed(&title, platform, error))?;
+        let tier = self.context.tier.unwrap_or_else(Tier::of_process).for_step(&below.tree, &sandboxed.user);
+        let in_tier = |tier| self.run_in_tier(&sandboxed, &title, below, tier);
+        let ran = in_tier(tier).or_else(|error| match error {
+            Unrun::Sandbox(error) if self.needs_another(tier, &error) => {
+                self.context.progress.wrote(&title, &format!("ocify: begun anew in the tier {}", Tier::SingleUser));
+                in_tier(Tier::SingleUser)
+            }
+            error => Err(error),
+        });
+        let (mut changes, place) = ran.map_err(|error| match error {
+            Unrun::Sandbox(error) => failed(&title, platform, error),
+            Unrun::Build(error) => error,
+        })?;
         let misfit = |error| Diagnostic::failure("what the step changed cannot be in a layer").caused_by(error);
         changes.add_parents(&below.tree, epoch).map_err(misfit)?;
         Ok((changes.entries(epoch), place))
+    }
+
+    /// Runs a step in a tier.
+    fn run_in_tier(
+        &self,
+        step: &Step,
+        title: &str,
+        below: &FileSystem,
+        tier: Tier,
+    ) -> Result<(Changeset, Workplace), Unrun> {
+        let store = self.context.store;
+        let StoredRoot { path, note: hidden, .. } = &below.on_disk(store, tier)??;
+        let place = store.workplace().map_err(|error| unwritable().caused_by(error))?;
+        let mut lines = Lines(Vec::new());
+        let mut wrote = |bytes: &[u8]| lines.take(bytes, |line| self.context.progress.wrote(title, line));
+        let ran = sandbox::run(step, &Root { tier, path, hidden }, place.path(), &mut wrote);
+        lines.end(|line| self.context.progress.wrote(title, line));
+        Ok((ran?, place))
+    }
+
+    /// True if a step cannot be done with subordinate ids, or they cannot be used here and nobody asked for them.
+    fn needs_another(&self, tier: Tier, error: &SandboxError) -> bool {
+        let is_refused = error.refuses_ids() && self.context.tier.is_none();
+        tier == Tier::SubordinateIds && (error.needs_recorder() || is_refused)
     }
 }
 

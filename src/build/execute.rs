@@ -13,6 +13,7 @@ use crate::diagnostic::{Diagnostic, Span};
 use crate::entry::Entry;
 use crate::fetch::Client;
 use crate::image::Registry;
+use crate::sandbox::Tier;
 use crate::source::{StatCache, Workspace};
 use crate::store::Store;
 use crate::target::Settings;
@@ -37,6 +38,8 @@ pub struct Context<'a> {
     pub progress: &'a dyn Progress,
     /// Time since some moment before the build. It reaches reports only.
     pub clock: &'a (dyn Fn() -> Duration + Sync),
+    /// By what right steps run; `None` for the first that this process has. No output depends on it.
+    pub tier: Option<Tier>,
     /// Earlier builds to compare with, in place of the last one of each target.
     pub against: Option<&'a [BuildRecord]>,
 }

@@ -4,7 +4,7 @@ use crate::action::key::digest_of;
 use crate::diagnostic::Diagnostic;
 use crate::digest::{CacheKey, Digest};
 use crate::entry::Entry;
-use crate::sandbox::{self, Hidden, Tier};
+use crate::sandbox::{self, Hidden, SandboxError, Tier};
 use crate::store::{Store, StoreError, StoredRoot, TREE};
 use crate::tree::{Changeset, Tree};
 
@@ -16,27 +16,34 @@ use super::listing::content;
 const VERSION: &str = "1";
 
 impl FileSystem {
-    /// These files on disk, as the store has them from an earlier step, else extracted now.
+    /// These files on disk for steps of a tier, as the store has them from an earlier step, else extracted now; or why the
+    /// tier cannot have them.
     ///
     /// # Errors
     /// The store cannot be written, or a layer cannot be read.
-    pub(super) fn on_disk(&self, store: &Store) -> Result<StoredRoot<Hidden>, Diagnostic> {
+    pub(super) fn on_disk(
+        &self,
+        store: &Store,
+        tier: Tier,
+    ) -> Result<Result<StoredRoot<Hidden>, SandboxError>, Diagnostic> {
         let entries: Vec<Entry> = self.tree.entries().collect();
-        let name = name(&entries, Tier::of_process());
+        let name = name(&entries, tier);
         let unreadable = |error: StoreError| Diagnostic::failure("the store cannot be read").caused_by(error);
         let unwritable = |error: StoreError| unwritable().caused_by(error);
         if let Some(root) = store.root_tree(&name).map_err(unreadable)? {
-            return Ok(root);
+            return Ok(Ok(root));
         }
         // One extracts, the others wait. Whoever holds this claim waits at most for one to bring a blob.
         let _claim = store.claim(&CacheKey(name), || ()).map_err(unwritable)?;
         if let Some(root) = store.root_tree(&name).map_err(unreadable)? {
-            return Ok(root);
+            return Ok(Ok(root));
         }
         let tree = self.readable(store, entries)?;
         let place = store.workplace().map_err(unwritable)?;
-        let hidden = sandbox::extract(&tree, &place.path().join(TREE)).map_err(|error| unfit().caused_by(error))?;
-        store.keep_root_tree(&name, place, hidden).map_err(unwritable)
+        match sandbox::extract(&tree, tier, &place.path().join(TREE)) {
+            Ok(hidden) => store.keep_root_tree(&name, place, hidden).map(Ok).map_err(unwritable),
+            Err(error) => Ok(Err(error)),
+        }
     }
 
     /// The tree with contents that can be read.
@@ -50,7 +57,7 @@ impl FileSystem {
 
 /// The name in the store.
 fn name(entries: &[Entry], tier: Tier) -> Digest {
-    Digest::of(format!("{VERSION} {tier:?} {}", digest_of(entries)).as_bytes())
+    Digest::of(format!("{VERSION} {tier} {}", digest_of(entries)).as_bytes())
 }
 
 fn unfit() -> Diagnostic {

@@ -14,6 +14,7 @@ use super::dockerfile::{Dockerfile, Reading};
 use super::locked::{self, Locked};
 use super::progress::Reporter;
 use super::registries::{Supplied, supplied};
+use super::sandbox::Sandbox;
 use super::selection::{Selected, Selection};
 use super::{environment, print, record};
 
@@ -40,6 +41,8 @@ pub(super) struct Arguments {
     jobs: Option<u16>,
     #[command(flatten)]
     locked: Locked,
+    #[command(flatten)]
+    sandbox: Sandbox,
     /// Do not use the network: what the store lacks is not to be had
     #[arg(long)]
     offline: bool,
@@ -87,6 +90,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         client: &environment::fetcher(arguments.offline),
         progress: &progress,
         clock: &|| begun.elapsed(),
+        tier: arguments.sandbox.tier()?,
         against: None,
     };
     let options = Options { keep_going: arguments.keep_going, records: arguments.record.is_some() };

@@ -50,6 +50,7 @@ impl Comparison {
             client: &environment::fetcher(self.offline),
             progress: &Reporter::new(0, true),
             clock: &|| begun.elapsed(),
+            tier: None,
             against: against.as_deref(),
         };
         steps(&Plan::new(&targets, &roots, &lock)?, &context)

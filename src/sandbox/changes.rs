@@ -15,10 +15,8 @@ use crate::path::ImagePath;
 use crate::tree::{Changeset, Tree, diff};
 
 use super::error::SandboxError;
-use super::request::Found;
+use super::request::{CAPABILITY, Found};
 use super::root::Hidden;
-
-const CAPABILITY: &str = "security.capability";
 
 /// The image below a step.
 pub(super) struct Below<'a> {

@@ -5,9 +5,10 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
-use crate::tree::TreeError;
+use crate::tree::{ExtractError, TreeError};
 
 use super::request::Ending;
+use super::subordinate::NoIds;
 
 /// Why there are no changes of a step.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +17,10 @@ pub enum SandboxError {
     Refused { stage: Stage, source: io::Error },
     #[error("the directory for the step cannot be prepared")]
     Place(#[source] io::Error),
+    #[error("there are no subordinate ids for the step")]
+    NoIds(#[from] NoIds),
+    #[error("the image below the step cannot be put on disk")]
+    Extract(#[from] ExtractError),
     #[error("the helper process cannot be started")]
     Start(#[source] io::Error),
     #[error("the helper process ended before it was done")]
@@ -32,12 +37,28 @@ pub enum SandboxError {
     },
 }
 
+impl SandboxError {
+    /// True if subordinate ids do not do for the step, whatever the machine: it makes a device, or needs more users than
+    /// there are ids. The tier of a single user has everything.
+    pub fn needs_recorder(&self) -> bool {
+        matches!(self, SandboxError::Refused { stage: Stage::Recorder | Stage::Owners, .. })
+    }
+
+    /// True if there are subordinate ids, but they cannot be used here.
+    pub fn refuses_ids(&self) -> bool {
+        matches!(self, SandboxError::Refused { stage: Stage::Mapping, .. })
+    }
+}
+
 /// What the helper was doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     Request,
     UserNamespace,
+    Mapping,
+    Owners,
+    Recorder,
     Namespaces,
     Network,
     Overlay,
@@ -62,6 +83,10 @@ impl Stage {
                 "let users make user namespaces (sysctl user.max_user_namespaces above 0, and \
                 kernel.unprivileged_userns_clone=1 or kernel.apparmor_restrict_unprivileged_userns=0 where they exist), \
                 or run ocify as root; `ocify doctor` says more"
+            }
+            (Stage::Mapping, _) => {
+                "newuidmap and newgidmap must be setuid root or have capabilities, and the ranges in /etc/subuid and \
+                /etc/subgid must not overlap; `--sandbox single-user` does without them"
             }
             (Stage::Namespaces | Stage::Root | Stage::Proc | Stage::Devices, _) => {
                 "in a container, allow it mounts and namespaces (as `--privileged` does); `ocify doctor` says more"
@@ -94,6 +119,9 @@ impl fmt::Display for Stage {
         f.write_str(match self {
             Stage::Request => "reading the request",
             Stage::UserNamespace => "making a user namespace",
+            Stage::Mapping => "mapping subordinate ids",
+            Stage::Owners => "giving files to their owners",
+            Stage::Recorder => "doing without the recorder",
             Stage::Namespaces => "making namespaces",
             Stage::Network => "setting up the network namespace",
             Stage::Overlay => "mounting an overlay",

@@ -10,12 +10,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use rustix::thread::{CpuSet, sched_getaffinity};
+use serde::Serialize;
 
 use crate::tree::{Tree, TreeError};
 
+use super::HELPER;
 use super::error::SandboxError;
-use super::request::{Ending, Found, LOWER, Message, ROOT, Request, STUBS, UPPER, WORK};
-use super::{HELPER, Tier};
+use super::request::{Ending, Found, Job, LOWER, Message, ROOT, Request, STUBS, UPPER, WORK};
+use super::subordinate::Mapping;
+use super::tier::Tier;
 
 /// This program.
 const PROGRAM: &str = "/proc/self/exe";
@@ -32,7 +35,8 @@ pub fn check(tier: Tier, place: &Path) -> Result<(), SandboxError> {
         std::fs::create_dir(place.join(name)).map_err(SandboxError::Place)?;
     }
     prepare(place)?;
-    let request = Request { tier, command: None, cpus: choose_cpus(1), timeout: 0, facts: Vec::new() };
+    let mapping = if tier == Tier::SubordinateIds { Some(Mapping::of_user()?) } else { None };
+    let request = Request { tier, mapping, command: None, cpus: choose_cpus(1), timeout: 0, facts: Vec::new() };
     launch(&request, place, &mut |_| ()).map(drop)
 }
 
@@ -68,7 +72,7 @@ pub(super) fn launch(
     let mut helper = Helper(spawn(place, theirs.into(), written.into()).map_err(SandboxError::Start)?);
     thread::scope(|scope| {
         let tail = scope.spawn(|| forward(pipe, output));
-        let result = ask(request, &mut socket);
+        let result = ask(&Job::Step(request), &mut socket);
         // The pipe ends with the last process that could write into it.
         helper.end();
         let tail = tail.join().unwrap_or_default();
@@ -77,6 +81,14 @@ pub(super) fn launch(
             (_, found) => Ok(found),
         }
     })
+}
+
+/// Has the helper do something that runs no step.
+pub(super) fn helped(job: &Job<Request>, place: &Path) -> Result<(), SandboxError> {
+    let (mut socket, theirs) = UnixStream::pair().map_err(SandboxError::Start)?;
+    let (_pipe, written) = io::pipe().map_err(SandboxError::Start)?;
+    let _helper = Helper(spawn(place, theirs.into(), written.into()).map_err(SandboxError::Start)?);
+    ask(job, &mut socket).map(drop)
 }
 
 fn spawn(place: &Path, socket: OwnedFd, output: OwnedFd) -> io::Result<Child> {
@@ -103,8 +115,8 @@ impl Drop for Helper {
     }
 }
 
-fn ask(request: &Request, socket: &mut UnixStream) -> Result<(Option<Ending>, Vec<Found>), SandboxError> {
-    let text = serde_json::to_vec(request).map_err(|error| SandboxError::Start(error.into()))?;
+fn ask<R: Serialize>(job: &Job<R>, socket: &mut UnixStream) -> Result<(Option<Ending>, Vec<Found>), SandboxError> {
+    let text = serde_json::to_vec(job).map_err(|error| SandboxError::Start(error.into()))?;
     socket.write_all(&text).and_then(|()| socket.shutdown(Shutdown::Write)).map_err(|_| SandboxError::Lost)?;
     let (mut ending, mut files) = (None, Vec::new());
     for line in BufReader::new(socket).lines() {

@@ -1,13 +1,15 @@
 //! What a build asks of the helper, and what the helper tells: JSON over a socket, which is the helper's stdin.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::path::ImagePath;
 
-use super::Tier;
 use super::error::Stage;
+use super::subordinate::Mapping;
+use super::tier::Tier;
 
 /// What is in the directory in which the helper starts: a link to the root of the step before it, what it changes, and what
 /// overlayfs needs.
@@ -20,10 +22,43 @@ pub(super) const ROOT: &str = "root";
 /// into the layer.
 pub(super) const STUBS: &str = "stubs";
 
+/// An extended attribute that only root can set.
+pub(super) const CAPABILITY: &str = "security.capability";
+
+/// What the helper is to do in its working directory.
+#[derive(Serialize, Deserialize)]
+pub(super) enum Job<R> {
+    Step(R),
+    /// To give files of the tree of this name to users of the namespace.
+    Give {
+        mapping: Mapping,
+        tree: String,
+        files: Vec<Owned>,
+    },
+    /// To remove the directory of this name.
+    Remove {
+        mapping: Mapping,
+        name: PathBuf,
+    },
+}
+
+/// To whom an entry of a tree belongs, and what a change of its owner takes away.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Owned {
+    pub path: ImagePath,
+    pub uid: u32,
+    pub gid: u32,
+    /// That of a file or directory.
+    pub mode: Option<u32>,
+    pub capability: Option<Vec<u8>>,
+}
+
 /// One step.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Request {
     pub tier: Tier,
+    /// For the tier of subordinate ids.
+    pub mapping: Option<Mapping>,
     /// `None` to find out only whether there can be a sandbox.
     pub command: Option<Command>,
     /// The processors on which it runs.

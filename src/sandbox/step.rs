@@ -10,19 +10,18 @@ use crate::entry::{Entry, Metadata};
 use crate::path::ImagePath;
 use crate::tree::{Changeset, Tree};
 
-use super::Tier;
 use super::changes::{Below, changes};
 use super::error::SandboxError;
 use super::launch::{choose_cpus, launch, prepare};
 use super::request::{Command, Fact, LOWER, Request, UPPER, User};
 use super::root::{Hidden, Root};
+use super::subordinate::Mapping;
+use super::tier::Tier;
 
 /// What is run.
 pub struct Step<'a> {
     /// The image's files.
     pub below: &'a Tree,
-    /// These files on disk.
-    pub root: Root<'a>,
     /// The program and its arguments. The program is looked for in the `PATH` of `env` unless it has a slash.
     pub argv: Vec<String>,
     pub env: BTreeMap<String, String>,
@@ -37,26 +36,36 @@ pub struct Step<'a> {
     pub epoch: i64,
 }
 
-/// Runs a step in the empty directory `place`, on whose file system overlayfs must work; what it changed is returned as a
+/// Runs a step on its root, which is `step.below` on disk, in the empty directory `place`, on whose file system overlayfs must work; what it changed is returned as a
 /// layer whose contents lie in there. `output` gets what the step writes, as it comes.
 ///
 /// # Errors
 /// The sandbox is refused; the step ends with another exit code than 0, by a signal, or not in time; what it leaves behind
 /// cannot be in a layer.
-pub fn run(step: &Step, place: &Path, output: &mut (dyn FnMut(&[u8]) + Send)) -> Result<Changeset, SandboxError> {
-    let tier = Tier::of_process();
-    symlink(step.root.path, place.join(LOWER)).map_err(SandboxError::Place)?;
+pub fn run(
+    step: &Step,
+    root: &Root,
+    place: &Path,
+    output: &mut (dyn FnMut(&[u8]) + Send),
+) -> Result<Changeset, SandboxError> {
+    let Root { tier, path, hidden } = *root;
+    let mapping = if tier == Tier::SubordinateIds { Some(Mapping::of_user()?) } else { None };
+    symlink(path, place.join(LOWER)).map_err(SandboxError::Place)?;
     prepare(place)?;
     make_upper(step.below, tier, &place.join(UPPER))?;
-    let facts = facts(step.below, tier, step.root.hidden);
+    let facts = facts(step.below, tier, hidden);
     let paths = facts.iter().map(|fact| fact.path.clone()).collect();
-    let below = Below { tree: step.below, facts: paths, hidden: step.root.hidden };
+    let below = Below { tree: step.below, facts: paths, hidden };
     let Step { argv, env, workdir, user, .. } = step;
     let command = Command { argv: argv.clone(), env: env.clone(), workdir: workdir.clone(), user: user.clone() };
     let timeout = u64::try_from(step.timeout.as_millis()).unwrap_or(u64::MAX);
-    let request = Request { tier, command: Some(command), cpus: choose_cpus(step.cpus), timeout, facts };
+    let request = Request { tier, mapping, command: Some(command), cpus: choose_cpus(step.cpus), timeout, facts };
     let begun = time_in(place, "begun")?;
-    let found = launch(&request, place, output)?;
+    let found = launch(&request, place, output).inspect_err(|error| {
+        if error.refuses_ids() {
+            Tier::refuse_subordinate_ids();
+        }
+    })?;
     let ended = time_in(place, "ended")?;
     changes(found, &below, &place.join(UPPER), step.epoch, begun..=ended)
 }
@@ -78,9 +87,10 @@ fn make_upper(below: &Tree, tier: Tier, upper: &Path) -> Result<(), SandboxError
     make().map_err(SandboxError::Place)
 }
 
-/// What of the image below is not on disk. Root puts everything there that can be in a layer.
+/// What of the image below is not on disk. Root puts everything there that can be in a layer, and so does who has
+/// subordinate ids.
 fn facts(below: &Tree, tier: Tier, hidden: &Hidden) -> Vec<Fact> {
-    if tier == Tier::Root {
+    if tier != Tier::SingleUser {
         return Vec::new();
     }
     let with_hidden: BTreeSet<&ImagePath> = hidden.0.iter().map(|(path, _)| path).collect();

@@ -10,7 +10,8 @@ use super::program::{Story, Who, build_as, everybody};
 
 /// Two steps in one image.
 fn story(first: &str, second: &str) -> Workspace {
-    let layers = "write('/d/f', 'what it is', mode = '0644'), dir('/closed', mode = '0')";
+    let layers = "write('/d/f', 'what it is', mode = '0644'), dir('/closed', mode = '0'),
+        dir('/theirs', mode = '0700', owner = '3:3'), write('/theirs/f', 'x', mode = '0600', owner = '3:3')";
     let workspace = Story::new(first).on(layers).workspace();
     let spec = fs::read_to_string(workspace.path("BUILD.star")).unwrap();
     let words: Vec<String> = second.split_whitespace().map(|word| format!("{word:?}")).collect();
@@ -98,5 +99,32 @@ fn what_is_kept_for_steps_is_counted_and_can_be_pruned() {
         }
         build(&workspace, who, "//:y");
         assert_eq!(trees(&workspace).len(), 1);
+    }
+}
+
+/// Where ids are subordinate, what the step made belongs to others, in whose directories the build can remove nothing.
+#[test]
+fn nothing_is_left_of_a_step_that_failed() {
+    let fail = "must ; mkdir /q ; write /q/f x ; chown /q/f 7 7 ; chown /q 7 7 ; chmod /q 0700 ; rm /nothing";
+    for &who in everybody() {
+        let workspace = story(fail, "must");
+        let run = build_as(&workspace, who, &["build", "//:x"]);
+        assert!(run.code == 1 && run.stderr.contains("rm /nothing"), "{who:?}: {}", run.stderr);
+        assert_eq!(fs::read_dir(workspace.store().join("ingest")).unwrap().count(), 0, "{who:?}");
+    }
+}
+
+/// As after a power failure.
+#[test]
+fn what_a_killed_build_left_is_removed_by_the_next() {
+    for &who in everybody() {
+        let workspace = story("must", "must");
+        build(&workspace, who, "//:x");
+        let [tree] = trees(&workspace).try_into().unwrap();
+        let left = workspace.store().join("ingest/.workleft.d");
+        fs::rename(tree.parent().unwrap(), &left).unwrap();
+        assert!(fs::symlink_metadata(left.join("tree/theirs/f")).unwrap().is_file());
+        build(&workspace, who, "//:y");
+        assert!(!left.exists(), "{who:?}");
     }
 }

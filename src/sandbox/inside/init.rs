@@ -52,7 +52,7 @@ fn watch(request: &Request, command: &Command, journal: Journal) -> Result<(Endi
     let Some(step) = kernel::fork().during(Stage::Watch)? else { become_program(request, command, theirs) };
     drop(theirs);
     let listener = started(status)?;
-    if listener.is_none() && request.tier == Tier::SingleUser {
+    if listener.is_none() && request.tier != Tier::Root {
         return Err(Failure { stage: Stage::Filter, error: Errno::NOTCONN.into() });
     }
     let mut recorder = Recorder::new(listener, journal, &command.user);
@@ -64,7 +64,13 @@ fn watch(request: &Request, command: &Command, journal: Journal) -> Result<(Endi
         if let Some(ending) = reap(step).during(Stage::Watch)? {
             break ending;
         }
-        attend(&signals, &mut recorder, left).during(Stage::Watch)?;
+        if attend(&signals, &mut recorder, left).during(Stage::Watch)? {
+            if request.tier == Tier::SubordinateIds {
+                // Only what cannot be done with them asks.
+                return Err(Failure { stage: Stage::Recorder, error: Errno::NOSYS.into() });
+            }
+            recorder.answer_next().during(Stage::Watch)?;
+        }
     };
     kernel::kill_all();
     loop {
@@ -119,8 +125,8 @@ fn ending(status: WaitStatus) -> Ending {
     }
 }
 
-/// Waits for a child's end or for a notification, and answers that.
-fn attend(signals: &OwnedFd, recorder: &mut Recorder, left: Duration) -> io::Result<()> {
+/// Waits for a child's end or for a notification; true if there is one to answer.
+fn attend(signals: &OwnedFd, recorder: &mut Recorder, left: Duration) -> io::Result<bool> {
     let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
     let mut watched = vec![PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN)];
     watched.extend(recorder.listener().map(|listener| PollFd::from_borrowed_fd(listener.as_fd(), PollFlags::IN)));
@@ -134,10 +140,9 @@ fn attend(signals: &OwnedFd, recorder: &mut Recorder, left: Duration) -> io::Res
         let mut buffer = [0; 128];
         let _ = rustix::io::read(signals, &mut buffer);
     }
-    if call.contains(PollFlags::IN) {
-        recorder.answer_next()?;
-    } else if call.intersects(PollFlags::HUP | PollFlags::ERR) {
+    let is_asked = call.contains(PollFlags::IN);
+    if !is_asked && call.intersects(PollFlags::HUP | PollFlags::ERR) {
         recorder.close();
     }
-    Ok(())
+    Ok(is_asked)
 }
