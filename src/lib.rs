@@ -3,7 +3,7 @@
 //! The modules stand on floors, and imports go downward only (`tests/architecture.rs` holds them to it). From the
 //! bottom: values ([`digest`], [`path`], [`platform`], [`diagnostic`], [`mod@format`]) and [`http`]; the vocabulary ([`entry`], [`oci`],
 //! [`target`]); storage of trees and bytes ([`tree`], [`archive`], [`store`]); images and sources ([`image`],
-//! [`source`]); frontends, fetchers and steps ([`eval`], [`tomlspec`], [`dockerfile`], [`fetch`], [`registry`], [`sandbox`]); then [`plan`],
+//! [`source`]); frontends, fetchers and steps ([`eval`], [`tomlspec`], [`dockerfile`], [`fetch`], [`registry`], [`sandbox`]); then [`plan`] and [`import`],
 //! [`build`] and [`cli`].
 //! ARCHITECTURE.md has the map.
 
@@ -21,6 +21,7 @@ pub mod format;
 pub mod git;
 pub mod http;
 pub mod image;
+pub mod import;
 pub mod oci;
 pub mod path;
 pub mod plan;

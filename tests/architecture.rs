@@ -11,7 +11,7 @@ const FLOORS: [&[&str]; 8] = [
     &["archive", "store", "target", "tree"],
     &["action", "image", "source"],
     &["dockerfile", "eval", "fetch", "registry", "sandbox", "tomlspec"],
-    &["plan"],
+    &["import", "plan"],
     &["build"],
     &["cli"],
 ];

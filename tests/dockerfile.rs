@@ -2,8 +2,11 @@
 
 mod case;
 mod config;
+mod contexts;
 mod copy;
 mod explain;
 mod failures;
 mod language;
+mod no_cache;
+mod platforms;
 mod stories;

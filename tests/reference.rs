@@ -3,13 +3,14 @@
 use std::fs;
 use std::process::Command;
 
-const COMMANDS: [&str; 29] = [
+const COMMANDS: [&str; 30] = [
     "build",
     "lock",
     "update",
     "explain",
     "graph",
     "query",
+    "shell",
     "schema",
     "images",
     "inspect",

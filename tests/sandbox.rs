@@ -3,8 +3,11 @@
 mod changes;
 mod failures;
 mod isolation;
+mod mounts;
 mod program;
 mod roots;
+mod scrub;
+mod shell;
 mod users;
 
 pub use program::{is_allowed, program};

@@ -36,6 +36,11 @@ impl ActionGraph {
         id
     }
 
+    /// Removes all actions from `end` on.
+    pub fn truncate(&mut self, end: ActionId) {
+        self.actions.truncate(end.0);
+    }
+
     /// The action at `id`.
     pub fn get(&self, id: ActionId) -> &Action {
         &self.actions[id.0]

@@ -20,6 +20,14 @@
 //! | | of each entry of the root: as of a layer | `root` |
 //! | | the command, its environment and working directory; the number of processors | `argv`, `env`, `workdir`, `cpus` |
 //! | | as whom it runs, as written: what a name stands for is in the root | `user` |
+//! | | which noise is kept out of the entries, and the version of what finds it | `scrub`, `scrubbers` |
+//! | | of each mount and input: its target, and which kind it is | `mounts` |
+//! | | of a bind: as of a layer, of each entry of its files; whether it can be written | `mounts` |
+//! | | of a cache: its name, mode and owner, whether it can be written, the files with which it begins | `mounts` |
+//! | | of a tmpfs: its size | `mounts` |
+//! | | of a secret: its name, variable, mode, owner and version; of one that need not be given, whether it is | `mounts` |
+//! | | of an ssh agent: its name, mode and owner; of one that need not be given, whether it is | `mounts` |
+//! | | which paths are kept | `outputs` |
 //! | | the workspace's epoch, and the platform | `epoch`, `platform` |
 //! | image | the spec's fields but for `base`, `layers`, `tags` and `compression` | `spec` |
 //! | | digest of the base's manifest, its name if it is of a registry; digest and title of each layer | `base`, `base_name`, `layers` |
@@ -36,6 +44,8 @@
 //! | content of an image that is asked for by digest | the digest says what it is |
 //! | URLs of a fetch; repository, ref and commit of a tar; registry, repository and tag of an image | the digest says what they must hold |
 //! | the time that a command may take | it fails, or its result does not depend on it |
+//! | what is in a cache of steps, and who shares it | it makes a command faster, and decides nothing that it gives |
+//! | the values of secrets, and the keys of ssh agents | nothing keeps them; `version` says that one is another |
 //! | by what right the sandbox is made | all give the same |
 //! | the compression of what a command changed | it is packed again |
 //! | tags | they name a result and do not reach it |
@@ -53,7 +63,7 @@ use crate::format::{Compression, MediaTypes};
 use crate::oci::canonical_json;
 use crate::path::ImagePath;
 use crate::platform::Platform;
-use crate::target::{Base, ImageSpec, IndexSpec, Run, Settings};
+use crate::target::{Base, ImageSpec, IndexSpec, Run, Scrub, Settings};
 
 /// The version of the table above. Another version is another key.
 const VERSION: u32 = 2;
@@ -102,6 +112,14 @@ pub enum Inputs {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         user: Option<String>,
         cpus: u16,
+        scrub: Scrub,
+        /// [`Scrub::VERSION`].
+        scrubbers: u32,
+        /// By target; a secret that is a variable by its name with `$`.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        mounts: BTreeMap<String, MountInput>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        outputs: Vec<ImagePath>,
         epoch: u32,
         platform: Platform,
     },
@@ -123,6 +141,53 @@ pub enum Inputs {
     },
 }
 
+/// What a command sees beside the image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "mount", rename_all = "snake_case")]
+pub enum MountInput {
+    Bind {
+        /// SHA-256 over its entries, in the form that [`Preimage::layer`] states.
+        files: Digest,
+        writable: bool,
+    },
+    Cache {
+        id: String,
+        mode: u32,
+        uid: u32,
+        gid: u32,
+        readonly: bool,
+        /// As of a bind, of the files with which it begins.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        files: Option<Digest>,
+    },
+    Tmpfs {
+        size: Option<u64>,
+    },
+    Secret {
+        id: String,
+        env: Option<String>,
+        mode: u32,
+        uid: u32,
+        gid: u32,
+        version: Option<String>,
+        given: bool,
+    },
+    Ssh {
+        id: String,
+        mode: u32,
+        uid: u32,
+        gid: u32,
+        given: bool,
+    },
+}
+
+impl MountInput {
+    /// SHA-256 over entries, in the form that [`Preimage::layer`] states.
+    pub fn files(entries: &[Entry]) -> Digest {
+        digest_of(entries)
+    }
+}
+
 /// A layer in the preimage of an image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LayerInput {
@@ -142,12 +207,36 @@ impl Preimage {
         Preimage::of(Inputs::Layer { encoding: encoding.to_owned(), compression, entries })
     }
 
-    /// The preimage of running a command in `root`, in a sandbox of this version.
-    pub fn run(root: &[Entry], run: &Run, epoch: u32, platform: &Platform, sandbox: u32) -> Self {
-        let Run { command, env, workdir, user, cpus, timeout: _ } = run.clone();
+    /// The preimage of running a command in `root`, in a sandbox of this version; `mounts` are those of the command and its
+    /// inputs.
+    pub fn run(
+        root: &[Entry],
+        run: &Run,
+        mounts: BTreeMap<String, MountInput>,
+        epoch: u32,
+        platform: &Platform,
+        sandbox: u32,
+    ) -> Self {
+        let Run { command, env, workdir, user, mounts: _, inputs: _, mut outputs, cpus, scrub, timeout: _ } =
+            run.clone();
+        outputs.sort();
         let (root, argv, platform) = (digest_of(root), command.argv(), platform.clone());
-        let (user, cpus) = (user.map(|user| user.value.to_string()), cpus.get());
-        Preimage::of(Inputs::Run { sandbox, root, argv, env, workdir, user, cpus, epoch, platform })
+        let (user, cpus, scrubbers) = (user.map(|user| user.value.to_string()), cpus.get(), Scrub::VERSION);
+        Preimage::of(Inputs::Run {
+            sandbox,
+            root,
+            argv,
+            env,
+            workdir,
+            user,
+            cpus,
+            scrub,
+            scrubbers,
+            mounts,
+            outputs,
+            epoch,
+            platform,
+        })
     }
 
     /// The preimage of importing `base`; `content` is the digest of the archive, where that is what decides.

@@ -21,6 +21,8 @@ pub enum Miss {
     NotBuiltBefore,
     /// What was made of this very input is no longer in the store.
     ResultGone,
+    /// It was asked for that it be made again.
+    Anew,
     /// It takes the results of other steps, which have to be done first.
     Waits { steps: Vec<String> },
     /// Other inputs.
@@ -88,6 +90,7 @@ impl fmt::Display for Miss {
         match self {
             Miss::NotBuiltBefore => f.write_str("not built before"),
             Miss::ResultGone => f.write_str("its result is no longer in the store"),
+            Miss::Anew => f.write_str("made anew"),
             Miss::Waits { steps } => write!(f, "depends on {}", steps.join(", ")),
             Miss::Changed { fields, entries } => {
                 let first = match (fields.first(), entries.first()) {

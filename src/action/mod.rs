@@ -90,6 +90,8 @@ pub enum Action {
         run: Spanned<Run>,
         /// The tree in which it runs; `None` for an empty one.
         below: Option<ActionId>,
+        /// The trees of which it sees files, in the order of [`Run::sources`]; `None` for an empty one.
+        sources: Vec<Option<ActionId>>,
         platform: Platform,
         compression: Compression,
     },
@@ -119,9 +121,17 @@ impl Action {
             }
             Action::Merge { below, layer } => below.iter().chain([layer]).copied().collect(),
             Action::Encode { layer, .. } => vec![*layer],
-            Action::Run { below, .. } => below.iter().copied().collect(),
+            Action::Run { below, sources, .. } => below.iter().chain(sources.iter().flatten()).copied().collect(),
             Action::Image { base, layers, .. } => base.iter().chain(layers).copied().collect(),
             Action::Index { images, .. } => images.clone(),
+        }
+    }
+
+    /// The tree on which a layer stands; `None` for an empty one, and for what is no layer.
+    pub fn below(&self) -> Option<ActionId> {
+        match self {
+            Action::Compose { below, .. } | Action::Run { below, .. } => *below,
+            _ => None,
         }
     }
 

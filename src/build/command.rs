@@ -1,30 +1,35 @@
 //! Commands that run in the image below.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
-use crate::action::Action;
 use crate::action::key::Preimage;
 use crate::action::record::StepResult;
+use crate::action::{Action, StepTarget};
 use crate::archive::write::EncodedLayer;
 use crate::diagnostic::{At, Diagnostic, Spanned};
 use crate::entry::Entry;
 use crate::format::Compression;
 use crate::image::Layer;
 use crate::platform::Platform;
-use crate::sandbox::{self, Root, SandboxError, Step, Tier};
-use crate::store::{StoredRoot, Workplace};
+use crate::sandbox::{self, Ending, SandboxError, Step, Tier};
+use crate::store::Workplace;
 use crate::target::Run;
 use crate::tree::Changeset;
 
 use super::account::Account;
 use super::cache::unreadable;
 use super::encode::layer;
-use super::execute::{Executor, step, unwritable};
+use super::execute::{Context, Executor, step, unwritable};
 use super::filesystem::{FileSystem, Layers};
+use super::in_tier::Unrun;
 use super::layer::write_layer;
+use super::mounts::Mounts;
 use super::output::{Done, Output};
+use super::outputs::kept;
 use super::schedule::How;
+use super::scrub::scrub;
 
 /// What the environment of a command has unless its spec says otherwise.
 const ENVIRONMENT: [(&str, &str); 3] =
@@ -34,24 +39,6 @@ const ENVIRONMENT: [(&str, &str); 3] =
 const SHOWN: usize = 20;
 /// A longer line is shown in pieces, in bytes.
 const LONGEST_LINE: usize = 8 << 10;
-
-/// Why a step gave nothing.
-enum Unrun {
-    Sandbox(SandboxError),
-    Build(Diagnostic),
-}
-
-impl From<SandboxError> for Unrun {
-    fn from(error: SandboxError) -> Self {
-        Unrun::Sandbox(error)
-    }
-}
-
-impl From<Diagnostic> for Unrun {
-    fn from(error: Diagnostic) -> Self {
-        Unrun::Build(error)
-    }
-}
 
 /// What a command changed.
 struct Ran {
@@ -65,14 +52,15 @@ impl Executor<'_> {
     pub(super) fn run_command(
         &self,
         action: &Action,
-        run: &Spanned<Run>,
+        (run, mounts): (&Spanned<Run>, &Mounts),
         below: &FileSystem,
         platform: &Platform,
         compression: Compression,
     ) -> Result<(Done, How), Diagnostic> {
         let epoch = self.context.settings.epoch;
         let root: Vec<Entry> = below.tree.entries().collect();
-        let preimage = Preimage::run(&root, &run.value, epoch, platform, sandbox::VERSION);
+        let inputs = mounts.inputs(self.context.secrets);
+        let preimage = Preimage::run(&root, &run.value, inputs, epoch, platform, sandbox::VERSION);
         let find = || self.ran_before(&preimage, compression);
         if self.explaining {
             return Ok(match find()? {
@@ -88,16 +76,17 @@ impl Executor<'_> {
         }
         let make = || {
             let encode = || {
-                let ran = self.execute(action, &run.value, below, platform);
-                let (entries, _place) = ran.at(run.span.as_ref())?;
+                let (entries, _place) = self.execute(action, (run, mounts), below, platform)?;
                 write_layer(entries, &below.layers, compression, self.context.store)
             };
             let (encoded, micros) = self.cache.timed(encode)?;
             self.keep(&preimage, &encoded, compression, micros)?;
             self.ran_before(&preimage, compression)?.ok_or_else(unwritable)
         };
+        let old = self.replaced(action, || Ok(find()?.map(|ran| ran.result)))?;
         let (ran, miss) = self.found_or_made(action, &preimage, None, find, make)?;
         let result = ran.result;
+        self.compare_with_replaced(action, old, &result);
         Ok(self.done(action, ran.output(), preimage, Some(result), miss))
     }
 
@@ -134,71 +123,62 @@ impl Executor<'_> {
     fn execute(
         &self,
         action: &Action,
-        run: &Run,
+        (run, mounts): (&Spanned<Run>, &Mounts),
         below: &FileSystem,
         platform: &Platform,
     ) -> Result<(Vec<Entry>, Workplace), Diagnostic> {
-        let store = self.context.store;
-        if platform.os != "linux" {
-            let error = Diagnostic::spec(format!("a command cannot run in an image for {platform}"));
-            return Err(error.help("only images for linux can have `run`"));
+        let (Spanned { value, span }, tree) = (run, &below.tree);
+        can_run(platform).at(span.as_ref())?;
+        let epoch = i64::from(self.context.settings.epoch);
+        let ran = self.run_in_some_tier(action, (run, mounts), below);
+        let (changes, place) = ran.map_err(|unrun| self.told(action, mounts, platform, unrun)).at(span.as_ref())?;
+        let changes = kept(tree, changes, &value.outputs).at(span.as_ref())?;
+        let noisy = |error| Diagnostic::failure("what the step changed cannot be scrubbed").caused_by(error);
+        let mut changes = scrub(changes, tree, &value.scrub, epoch).map_err(noisy).at(span.as_ref())?;
+        let misfit = |error| Diagnostic::failure("what the step changed cannot be in a layer").caused_by(error);
+        changes.add_parents(tree, epoch).map_err(misfit).at(span.as_ref())?;
+        Ok((changes.entries(epoch), place))
+    }
+
+    /// What a person is told of a step that gave nothing.
+    fn told(&self, action: &Action, mounts: &Mounts, platform: &Platform, unrun: Unrun) -> Diagnostic {
+        let shown = |text: &str| self.context.secrets.hidden(mounts.secrets(), text);
+        match unrun {
+            Unrun::Sandbox(error) => failed(action, platform, error.shown(shown), Some(self.context.shell)),
+            Unrun::Build(error) => error,
         }
+    }
+
+    /// Puts a command together as the sandbox runs it in the tree, and does something with it; all that it needs is there
+    /// meanwhile, some of it in `place`.
+    pub(super) fn with_step<T>(
+        &self,
+        (action, run, mounts): (&Action, &Run, &Mounts),
+        (below, tier): (&FileSystem, Tier),
+        place: &Path,
+        work: impl FnOnce(&Step) -> T,
+    ) -> Result<T, Diagnostic> {
+        let Context { store, secrets, progress, settings, .. } = *self.context;
         let account = match &run.user {
             None => Account::root(),
             Some(user) => Account::of(&user.value, below, store).at(user.span.as_ref())?,
         };
-        let epoch = i64::from(self.context.settings.epoch);
-        let sandboxed = Step {
+        let epoch = i64::from(settings.epoch);
+        let title = action.title().unwrap_or_default();
+        let held = mounts.held(store, secrets, (place, tier), &|| progress.waiting(&title))?;
+        let mut env = environment(run, &account.home, epoch);
+        env.extend(held.variables()?);
+        Ok(work(&Step {
             below: &below.tree,
             argv: run.command.argv(),
-            env: environment(run, &account.home, epoch),
+            env,
+            mounts: held.mounts(),
             workdir: run.workdir.to_string(),
             user: account.user,
             cpus: run.cpus.get().into(),
             timeout: Duration::from_secs(run.timeout.into()),
             epoch,
-        };
-        let title = action.title().unwrap_or_default();
-        let tier = self.context.tier.unwrap_or_else(Tier::of_process).for_step(&below.tree, &sandboxed.user);
-        let in_tier = |tier| self.run_in_tier(&sandboxed, &title, below, tier);
-        let ran = in_tier(tier).or_else(|error| match error {
-            Unrun::Sandbox(error) if self.needs_another(tier, &error) => {
-                self.context.progress.wrote(&title, &format!("ocify: begun anew in the tier {}", Tier::SingleUser));
-                in_tier(Tier::SingleUser)
-            }
-            error => Err(error),
-        });
-        let (mut changes, place) = ran.map_err(|error| match error {
-            Unrun::Sandbox(error) => failed(&title, platform, error),
-            Unrun::Build(error) => error,
-        })?;
-        let misfit = |error| Diagnostic::failure("what the step changed cannot be in a layer").caused_by(error);
-        changes.add_parents(&below.tree, epoch).map_err(misfit)?;
-        Ok((changes.entries(epoch), place))
-    }
-
-    /// Runs a step in a tier.
-    fn run_in_tier(
-        &self,
-        step: &Step,
-        title: &str,
-        below: &FileSystem,
-        tier: Tier,
-    ) -> Result<(Changeset, Workplace), Unrun> {
-        let store = self.context.store;
-        let StoredRoot { path, note: hidden, .. } = &below.on_disk(store, tier)??;
-        let place = store.workplace().map_err(|error| unwritable().caused_by(error))?;
-        let mut lines = Lines(Vec::new());
-        let mut wrote = |bytes: &[u8]| lines.take(bytes, |line| self.context.progress.wrote(title, line));
-        let ran = sandbox::run(step, &Root { tier, path, hidden }, place.path(), &mut wrote);
-        lines.end(|line| self.context.progress.wrote(title, line));
-        Ok((ran?, place))
-    }
-
-    /// True if a step cannot be done with subordinate ids, or they cannot be used here and nobody asked for them.
-    fn needs_another(&self, tier: Tier, error: &SandboxError) -> bool {
-        let is_refused = error.refuses_ids() && self.context.tier.is_none();
-        tier == Tier::SubordinateIds && (error.needs_recorder() || is_refused)
+        }))
     }
 }
 
@@ -209,6 +189,15 @@ impl Ran {
     }
 }
 
+/// Commands run in images for Linux.
+pub(super) fn can_run(platform: &Platform) -> Result<(), Diagnostic> {
+    if platform.os == "linux" {
+        return Ok(());
+    }
+    let error = Diagnostic::spec(format!("a command cannot run in an image for {platform}"));
+    Err(error.help("only images for linux can have `run`"))
+}
+
 fn environment(run: &Run, home: &str, epoch: i64) -> BTreeMap<String, String> {
     let epoch = epoch.to_string();
     let fixed = ENVIRONMENT.into_iter().chain([("HOME", home), ("SOURCE_DATE_EPOCH", epoch.as_str())]);
@@ -216,32 +205,57 @@ fn environment(run: &Run, home: &str, epoch: i64) -> BTreeMap<String, String> {
     fixed.chain(own).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-/// What a person is told of a step that failed.
-fn failed(title: &str, platform: &Platform, error: SandboxError) -> Diagnostic {
+/// The command line that leads into a layer's root.
+type ShellLine<'a> = &'a (dyn Fn(&StepTarget, usize) -> String + Sync);
+
+/// What a person is told of a step that failed or cannot be run.
+pub(super) fn failed(
+    action: &Action,
+    platform: &Platform,
+    error: SandboxError,
+    shell: Option<ShellLine>,
+) -> Diagnostic {
+    let title = action.title().unwrap_or_default();
     match error {
-        SandboxError::Failed { ending, output } => {
-            let error = Diagnostic::failure(format!("`{title}` {ending}"));
-            let lines: Vec<String> = output.lines().map(plain).collect();
-            let last = &lines[lines.len().saturating_sub(SHOWN)..];
-            error.help(match last {
-                [] => "it wrote nothing".to_owned(),
-                last => format!("the end of what it wrote:\n{}", last.join("\n")),
-            })
-        }
+        SandboxError::Failed { ending, output } => ended(action, ending, &output, shell),
         SandboxError::Refused { stage, source } => {
             let help = stage.help(&source);
             let error = Diagnostic::failure(format!("`{title}` cannot be run for {platform}: {stage} failed"));
             error.caused_by(source).help(help)
         }
+        SandboxError::Target { target, reason } => {
+            let error = Diagnostic::spec(format!("nothing can be mounted on `{target}`: {reason}"));
+            error.help("choose another `target`, or make what it needs in a layer below")
+        }
         error => Diagnostic::failure(format!("`{title}` cannot be run")).caused_by(error),
     }
 }
 
+/// What a person is told of a step that failed; with `shell`, also how to look around there.
+pub(super) fn ended(action: &Action, ending: Ending, output: &str, shell: Option<ShellLine>) -> Diagnostic {
+    let error = Diagnostic::failure(format!("`{}` {ending}", action.title().unwrap_or_default()));
+    let lines: Vec<String> = output.lines().map(plain).collect();
+    let wrote = match &lines[lines.len().saturating_sub(SHOWN)..] {
+        [] => "it wrote nothing".to_owned(),
+        last => format!("the end of what it wrote:\n{}", last.join("\n")),
+    };
+    error.help(match (shell, action) {
+        (Some(shell), Action::Run { target, number, .. }) => {
+            format!("{wrote}\n\nto look around where it ran:\n{}", shell(target, *number))
+        }
+        _ => wrote,
+    })
+}
+
 /// What a step writes, cut into lines.
-struct Lines(Vec<u8>);
+pub(super) struct Lines(Vec<u8>);
 
 impl Lines {
-    fn take(&mut self, bytes: &[u8], mut each: impl FnMut(&str)) {
+    pub(super) fn new() -> Self {
+        Lines(Vec::new())
+    }
+
+    pub(super) fn take(&mut self, bytes: &[u8], mut each: impl FnMut(&str)) {
         self.0.extend_from_slice(bytes);
         while let Some(len) = self.next() {
             let mut rest = self.0.split_off(len);
@@ -259,7 +273,7 @@ impl Lines {
         end.or_else(|| (self.0.len() > LONGEST_LINE).then_some(LONGEST_LINE))
     }
 
-    fn end(self, mut each: impl FnMut(&str)) {
+    pub(super) fn end(self, mut each: impl FnMut(&str)) {
         if !self.0.is_empty() {
             each(&plain(&String::from_utf8_lossy(&self.0)));
         }

@@ -51,7 +51,9 @@ impl Executor<'_> {
             let layer = layer(&result, compression, store).ok_or_else(unwritable)?;
             Ok((layer, result))
         };
+        let old = self.replaced(action, || Ok(find()?.map(|(_, result)| result)))?;
         let ((layer, result), miss) = self.found_or_made(action, &preimage, Some(&entries), find, make)?;
+        self.compare_with_replaced(action, old, &result);
         Ok(self.done(action, Output::Layer(layer.into()), preimage, Some(result), miss))
     }
 }

@@ -8,23 +8,26 @@ use std::time::Duration;
 use crate::action::key::Preimage;
 use crate::action::miss::Miss;
 use crate::action::record::{BuildRecord, StepResult};
-use crate::action::{Action, ActionId, Part, Step};
-use crate::diagnostic::{Diagnostic, Span};
+use crate::action::{Action, ActionId, Part, Step, StepTarget};
+use crate::diagnostic::{At, Diagnostic, Span};
 use crate::entry::Entry;
 use crate::fetch::Client;
 use crate::image::Registry;
-use crate::sandbox::Tier;
+use crate::sandbox::{LetIn, Tier};
 use crate::source::{StatCache, Workspace};
 use crate::store::Store;
 use crate::target::Settings;
 
+use super::anew::Anew;
 use super::baseline::{Baseline, LastBuilds};
 use super::cache::Cache;
 use super::compose::{Composition, compose};
 use super::filesystem::FileSystem;
+use super::mounts::Mounts;
 use super::output::{Done, Output};
 use super::report::Report;
 use super::schedule::{How, Progress, Results};
+use super::secrets::Secrets;
 
 /// What a build works on.
 pub struct Context<'a> {
@@ -36,10 +39,16 @@ pub struct Context<'a> {
     /// What brings files and commits from elsewhere that the store lacks.
     pub client: &'a Client,
     pub progress: &'a dyn Progress,
+    /// What is lent to steps.
+    pub secrets: &'a Secrets,
     /// Time since some moment before the build. It reaches reports only.
     pub clock: &'a (dyn Fn() -> Duration + Sync),
     /// By what right steps run; `None` for the first that this process has. No output depends on it.
     pub tier: Option<Tier>,
+    /// The command line that brings a person into the root of a layer of a target, by its number.
+    pub shell: &'a (dyn Fn(&StepTarget, usize) -> String + Sync),
+    /// Is told of each command that failed, and may let somebody into its root.
+    pub visitors: Option<&'a (dyn Fn(&Diagnostic, LetIn) + Sync)>,
     /// Earlier builds to compare with, in place of the last one of each target.
     pub against: Option<&'a [BuildRecord]>,
 }
@@ -51,13 +60,14 @@ pub(super) struct Executor<'a> {
     pub(super) digests: StatCache,
     /// Layers, images and indexes that the store lacks are not made.
     pub(super) explaining: bool,
+    pub(super) anew: Anew,
 }
 
 /// The reason of a miss is looked for on a thread of its own in layers with at least as many entries.
 const MANY: usize = 1000;
 
 impl<'a> Executor<'a> {
-    pub(super) fn new(context: &'a Context, explaining: bool) -> Self {
+    pub(super) fn new(context: &'a Context, explaining: bool, anew: Anew) -> Self {
         let Context { workspace, store, clock, .. } = *context;
         let baseline = match context.against {
             Some(builds) => Baseline::Given(builds),
@@ -68,6 +78,7 @@ impl<'a> Executor<'a> {
             cache: Cache { store, baseline, clock },
             digests: StatCache::open(store, workspace),
             explaining,
+            anew,
         }
     }
 
@@ -115,8 +126,10 @@ impl<'a> Executor<'a> {
                 let layers = results.composed(*layer).1;
                 return self.encode(action, self.entries(*layer, results), layers, *compression);
             }
-            Action::Run { run, below, platform, compression, .. } => {
-                return self.run_command(action, run, &files(below), platform, *compression);
+            Action::Run { run, below, sources, platform, compression, .. } => {
+                let sources: Vec<FileSystem> = sources.iter().map(&files).collect();
+                let mounts = Mounts::new(&run.value, &sources).at(run.span.as_ref())?;
+                return self.run_command(action, (run, &mounts), &files(below), platform, *compression);
             }
             Action::Image { target, span, spec, platform, base, layers } => {
                 return self.image(action, (target, span.as_ref()), (spec, platform), (*base, layers), results);
@@ -149,8 +162,8 @@ impl<'a> Executor<'a> {
     }
 
     /// What a step gave before, as `find` finds it, else what it gives now, as `make` makes it; then also why. Of several
-    /// that want the same at the same time, in this process or another, one makes it and the others wait. `entries` are
-    /// those of a layer.
+    /// that want the same at the same time, in this process or another, one makes it and the others wait. What is to be made
+    /// anew is not found. `entries` are those of a layer.
     pub(super) fn found_or_made<T>(
         &self,
         action: &Action,
@@ -159,6 +172,7 @@ impl<'a> Executor<'a> {
         find: impl Fn() -> Result<Option<T>, Diagnostic>,
         make: impl FnOnce() -> Result<T, Diagnostic>,
     ) -> Result<(T, Option<Miss>), Diagnostic> {
+        let find = || if self.is_anew(action) { Ok(None) } else { find() };
         if let Some(found) = find()? {
             return Ok((found, None));
         }
@@ -167,7 +181,10 @@ impl<'a> Executor<'a> {
         if let Some(found) = find()? {
             return Ok((found, None));
         }
-        let miss = || self.cache.miss(&step(action), preimage, entries);
+        let miss = || match self.is_anew(action) {
+            true => Ok(Miss::Anew),
+            false => self.cache.miss(&step(action), preimage, entries),
+        };
         if entries.is_none_or(|entries| entries.len() < MANY) {
             return Ok((make()?, Some(miss()?)));
         }

@@ -64,7 +64,13 @@ impl Executor<'_> {
                 let digest = reference.digest.as_ref().expect("the plan pins what it imports");
                 image::import_registry(registry, reference, digest, platform, store)
             }
-            Base::OciLayout(l) => image::import_layout(&on_disk(&l.package, &l.path)?, &l.digest, platform, store),
+            Base::OciLayout(l) => {
+                let path = match &l.directory {
+                    Some(directory) => directory.root.clone(),
+                    None => on_disk(&l.package, &l.path)?,
+                };
+                image::import_layout(&path, &l.digest, platform, store)
+            }
             Base::OciArchive(a) => {
                 image::import_oci_archive(&on_disk(&a.package, &a.path)?, a.digest.as_ref(), platform, store)
             }

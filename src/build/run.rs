@@ -12,6 +12,7 @@ use crate::plan::Plan;
 use crate::store::Store;
 use crate::target::Label;
 
+use super::anew::Anew;
 use super::baseline::{self, Baseline};
 use super::execute::{Context, Executor};
 use super::output::Done;
@@ -29,19 +30,21 @@ pub struct Built {
 }
 
 /// What may be chosen about a build. It decides about no byte of an image.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// After a failure, go on with what does not depend on it.
     pub keep_going: bool,
     /// Give the records of the build.
     pub records: bool,
+    /// Steps that are made although the store has their results.
+    pub anew: Anew,
 }
 
 /// Makes the plan's roots, in parallel on as many threads as rayon has. All blobs of what was made are in the store
 /// afterwards; no reference is set. After a failure nothing further is begun, or with `keep_going` nothing that depends on
 /// what failed; what was finished stays in the store, where it harms nobody.
 pub fn build(plan: &Plan, context: &Context, options: Options) -> Built {
-    let executor = Executor::new(context, false);
+    let executor = Executor::new(context, false, options.anew);
     let outcome =
         schedule::run(&plan.graph, context.progress, options.keep_going, |action, done| executor.run(action, done));
     // Also after a failure: what was hashed need not be hashed again.
@@ -65,7 +68,7 @@ pub fn build(plan: &Plan, context: &Context, options: Options) -> Built {
 /// # Errors
 /// As [`build`].
 pub fn steps(plan: &Plan, context: &Context) -> Result<Vec<StepNode>, Diagnostic> {
-    let executor = Executor::new(context, true);
+    let executor = Executor::new(context, true, Anew::Nothing);
     let outcome = schedule::run(&plan.graph, context.progress, false, |action, done| executor.run(action, done));
     executor.digests.save();
     if let Some(error) = outcome.errors.into_iter().next() {

@@ -94,6 +94,12 @@ where
 pub(super) struct Results<T>(Vec<OnceLock<T>>);
 
 impl<T> Results<T> {
+    /// The results of an outcome.
+    pub(super) fn of(results: Vec<Option<T>>) -> Self {
+        let lock = |result: Option<T>| result.map_or_else(OnceLock::new, OnceLock::from);
+        Results(results.into_iter().map(lock).collect())
+    }
+
     /// The result of an input of the action that is running.
     pub(super) fn get(&self, id: ActionId) -> &T {
         self.0[id.index()].get().expect("an action starts after its inputs are done")

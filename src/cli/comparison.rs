@@ -7,11 +7,12 @@ use crate::diagnostic::Diagnostic;
 use crate::plan::Plan;
 
 use super::dockerfile::{Dockerfile, Reading};
+use super::lent::Lent;
 use super::locked::Locked;
 use super::progress::Reporter;
 use super::registries::{Supplied, supplied};
 use super::selection::{Selected, Selection};
-use super::{environment, record};
+use super::{environment, record, shell};
 
 /// Arguments of commands that compare builds.
 #[derive(clap::Args)]
@@ -20,6 +21,8 @@ pub(super) struct Comparison {
     selection: Selection,
     #[command(flatten)]
     dockerfile: Dockerfile,
+    #[command(flatten)]
+    lent: Lent,
     /// Compare with this build instead of the last one: a file of `ocify build --record`, or an image in the store
     #[arg(long, value_name = "BUILD|FILE")]
     against: Option<String>,
@@ -49,8 +52,11 @@ impl Comparison {
             registry: &*registry,
             client: &environment::fetcher(self.offline),
             progress: &Reporter::new(0, true),
+            secrets: &self.lent.secrets()?,
             clock: &|| begun.elapsed(),
             tier: None,
+            shell: &|target, number| shell::line((&self.dockerfile, &self.selection, &self.lent), target, number),
+            visitors: None,
             against: against.as_deref(),
         };
         steps(&Plan::new(&targets, &roots, &lock)?, &context)

@@ -26,6 +26,9 @@ pub(super) struct Delivery {
     /// Write the digest of the one target to FILE
     #[arg(long, value_name = "FILE")]
     digest_file: Option<PathBuf>,
+    /// Write the image ID of the one target to FILE: the digest of its config, or that of an index
+    #[arg(long, value_name = "FILE")]
+    iidfile: Option<PathBuf>,
     /// Write digests, platforms and where they were pushed to FILE, as JSON by label
     #[arg(long, value_name = "FILE")]
     metadata_file: Option<PathBuf>,
@@ -43,9 +46,11 @@ impl Delivery {
                 return Err(output.refuse_index());
             }
         }
-        if self.digest_file.is_some() && roots.len() > 1 {
-            return Err(Diagnostic::spec(format!("`--digest-file` takes one target, not {}", roots.len()))
-                .help("name one target, or use `--metadata-file`, which takes many"));
+        for (file, flag) in [(&self.digest_file, "--digest-file"), (&self.iidfile, "--iidfile")] {
+            if file.is_some() && roots.len() > 1 {
+                return Err(Diagnostic::spec(format!("`{flag}` takes one target, not {}", roots.len()))
+                    .help("name one target, or use `--metadata-file`, which takes many"));
+            }
         }
         if self.push {
             roots.iter().try_for_each(|label| destinations(targets, label).map(drop))?;
@@ -93,6 +98,9 @@ impl Delivery {
         }
         if let (Some(file), [(_, what)]) = (&self.digest_file, built) {
             metadata::write_digest(file, &what.digest())?;
+        }
+        if let (Some(file), [(_, what)]) = (&self.iidfile, built) {
+            metadata::write_digest(file, &what.id())?;
         }
         self.metadata_file.as_ref().map_or(Ok(()), |file| metadata::write(file, &published))
     }

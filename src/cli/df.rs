@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::diagnostic::Diagnostic;
-use crate::store::{Kind, KindUsage, ReferenceUsage, Usage};
+use crate::store::{Kind, KindUsage, ReferenceUsage, StepCacheUsage, Usage};
 
 use super::size::human_size;
 use super::{environment, print};
@@ -58,6 +58,10 @@ fn tables(usage: &Usage) -> String {
     let sum = |field: fn(&KindUsage) -> u64| usage.kinds.iter().map(field).sum();
     let count = usage.kinds.iter().map(|kind| kind.count).sum();
     text.push_str(&row("total", count, sum(|kind| kind.size), sum(|kind| kind.reclaimable)));
+    if !usage.caches.is_empty() {
+        let size = human_size(usage.caches.iter().map(|cache| cache.size).sum());
+        text.push_str(&format!("{:14}  {:7}  {size:8}  with `prune --caches`\n", "step caches", usage.caches.len()));
+    }
     if usage.references.is_empty() {
         return text;
     }
@@ -85,8 +89,10 @@ fn as_json(usage: &Usage) -> String {
         let ReferenceUsage { name, digest, size, unique } = usage;
         json!({ "name": name, "digest": digest, "size": size, "shared": size - unique, "unique": unique })
     };
+    let cache = |usage: &StepCacheUsage| json!({ "id": usage.id, "path": usage.path, "size": usage.size });
     let object = json!({
         "types": usage.kinds.iter().map(kind).collect::<Vec<_>>(),
+        "caches": usage.caches.iter().map(cache).collect::<Vec<_>>(),
         "images": usage.references.iter().map(reference).collect::<Vec<_>>(),
     });
     format!("{object}\n")

@@ -103,6 +103,11 @@ pub(super) fn is_ci() -> bool {
     env::var_os("CI").is_some_and(|value| value == "true")
 }
 
+/// What kind of terminal the person has.
+pub(super) fn terminal_kind() -> Option<String> {
+    env::var("TERM").ok().filter(|kind| !kind.is_empty())
+}
+
 /// The platform on which this runs, for commands that bring something for a person here. What is built does not depend on
 /// it.
 pub(super) fn machine_platform() -> Platform {

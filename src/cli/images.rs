@@ -154,10 +154,7 @@ impl Row {
 
     /// The image ID, or the digest of an index.
     fn id(&self, whole: bool) -> String {
-        let id = match &self.loaded {
-            Some(ImageOrIndex::Image(image)) => image.id(),
-            Some(ImageOrIndex::Index(_)) | None => self.digest,
-        };
+        let id = self.loaded.as_ref().map_or(self.digest, ImageOrIndex::id);
         if whole { id.to_string() } else { short(&id) }
     }
 

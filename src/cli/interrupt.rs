@@ -8,6 +8,8 @@ use signal_hook::low_level::emulate_default_handler;
 
 use crate::scratch;
 
+use super::terminal;
+
 /// From now on, a signal that asks this process to end has it remove its temporary files first. It then ends by the
 /// same signal, as the shell that started it expects. Where signals cannot be had, they end it as ever, and the next
 /// command sweeps the store.
@@ -20,6 +22,7 @@ pub(super) fn install() {
     };
     thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
+            terminal::restore();
             scratch::remove_all();
             let _ = emulate_default_handler(signal);
         }

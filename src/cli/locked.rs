@@ -17,6 +17,11 @@ pub(super) struct Locked {
 }
 
 impl Locked {
+    /// What a command with an option of its own was given.
+    pub(super) fn given(locked: Option<bool>) -> Self {
+        Locked { locked }
+    }
+
     /// Of a command that changes nothing.
     pub(super) fn always() -> Self {
         Locked { locked: Some(true) }

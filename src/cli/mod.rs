@@ -9,6 +9,7 @@ mod completions;
 mod copy;
 mod delivery;
 mod df;
+mod diff;
 mod dockerfile;
 mod doctor;
 mod dpkg;
@@ -17,12 +18,14 @@ mod explain;
 mod export;
 mod filter;
 mod graph;
+mod guest;
 mod history;
 mod images;
 mod import;
 mod index;
 mod inspect;
 mod interrupt;
+mod lent;
 mod load;
 mod lock;
 mod locked;
@@ -51,10 +54,12 @@ mod sandbox;
 mod save;
 mod schema;
 mod selection;
+mod shell;
 mod size;
 mod tag;
 mod tags;
 mod template;
+mod terminal;
 mod transfer;
 mod unpinned;
 mod update;
@@ -89,11 +94,13 @@ enum Command {
     Explain(explain::Arguments),
     Graph(graph::Arguments),
     Query(query::Arguments),
+    Shell(shell::Arguments),
     Schema(schema::Arguments),
     #[command(alias = "ls")]
     Images(images::Arguments),
     Inspect(inspect::Arguments),
     History(history::Arguments),
+    Diff(diff::Arguments),
     Tag(tag::Arguments),
     #[command(alias = "rm")]
     Rmi(rmi::Arguments),
@@ -129,7 +136,7 @@ pub fn main() -> ExitCode {
     scratch::helped_by(crate::sandbox::remove);
     interrupt::install();
     match cli.run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprint!("{}", report::render(&error));
             ExitCode::from(match error.class() {
@@ -141,9 +148,10 @@ pub fn main() -> ExitCode {
 }
 
 impl Cli {
-    fn run(&self) -> Result<(), Diagnostic> {
+    fn run(&self) -> Result<ExitCode, Diagnostic> {
         let environment = &self.environment;
-        match &self.command {
+        let done = match &self.command {
+            Command::Shell(arguments) => return shell::run(arguments, environment),
             Command::Build(arguments) => build::run(arguments, environment),
             Command::Lock(arguments) => lock::run(arguments, environment),
             Command::Update(arguments) => update::run(arguments, environment),
@@ -154,6 +162,7 @@ impl Cli {
             Command::Images(arguments) => images::run(arguments, environment),
             Command::Inspect(arguments) => inspect::run(arguments, environment),
             Command::History(arguments) => history::run(arguments, environment),
+            Command::Diff(arguments) => diff::run(arguments, environment),
             Command::Tag(arguments) => tag::run(arguments, environment),
             Command::Rmi(arguments) => rmi::run(arguments, environment),
             Command::Pull(arguments) => pull::run(arguments, environment),
@@ -173,7 +182,8 @@ impl Cli {
             Command::Login(arguments) => login::run(arguments, environment),
             Command::Logout(arguments) => logout::run(arguments, environment),
             Command::Completions(arguments) => completions::run(arguments),
-        }
+        };
+        done.map(|()| ExitCode::SUCCESS)
     }
 }
 

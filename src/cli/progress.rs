@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use crate::build::{How, Progress};
 
@@ -33,6 +33,13 @@ impl Reporter {
         if self.terminal && !self.quiet {
             let _ = io::stderr().write_all(b"\r\x1b[K");
         }
+    }
+
+    /// Says nothing while `talk` lasts; who has something to say waits.
+    pub(super) fn pause(&self, talk: impl FnOnce()) {
+        let _state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.clear();
+        talk();
     }
 
     fn change(&self, change: impl FnOnce(&mut State) -> Option<String>) {

@@ -6,7 +6,7 @@ use crate::sandbox::Tier;
 use super::environment;
 
 /// Flags about the sandbox of steps.
-#[derive(clap::Args)]
+#[derive(Default, clap::Args)]
 pub(super) struct Sandbox {
     /// By what right steps run: root, subordinate-ids or single-user; the output does not depend on it [env: OCIFY_SANDBOX]
     /// [default: the first of them that is there, see `ocify doctor`]

@@ -12,7 +12,7 @@ use crate::target::{Label, Pattern};
 use super::{environment, shown};
 
 /// Arguments of commands that are about targets.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub(super) struct Selection {
     /// Labels or patterns: //path:name, :name, //path/...
     #[arg(value_name = "TARGET", default_value = ":all")]
@@ -44,16 +44,22 @@ impl Selection {
         let lock = Lock::load(&workspace)?;
         let patterns = patterns(&self.targets, &here)?;
         let args: BTreeMap<String, String> = self.args.iter().cloned().collect();
+        let platforms = self.distinct_platforms();
+        let (targets, roots) = shown(|notes| TargetGraph::load(&workspace, &patterns, &args, &platforms, notes))?;
+        let whole = Pattern::Below(WorkspacePath::root());
+        let is_whole = self.args.is_empty() && platforms.is_empty() && patterns.contains(&whole);
+        Ok(Selected { workspace, lock, targets, roots, is_whole })
+    }
+
+    /// The platforms that were asked for, each once.
+    pub(super) fn distinct_platforms(&self) -> Vec<Platform> {
         let mut platforms: Vec<Platform> = Vec::new();
         for platform in &self.platforms {
             if !platforms.contains(platform) {
                 platforms.push(platform.clone());
             }
         }
-        let (targets, roots) = shown(|notes| TargetGraph::load(&workspace, &patterns, &args, &platforms, notes))?;
-        let whole = Pattern::Below(WorkspacePath::root());
-        let is_whole = self.args.is_empty() && platforms.is_empty() && patterns.contains(&whole);
-        Ok(Selected { workspace, lock, targets, roots, is_whole })
+        platforms
     }
 }
 

@@ -1,7 +1,6 @@
 //! One stage as it grows, instruction by instruction.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use crate::diagnostic::{At, Diagnostic, SourceText, Spanned};
@@ -12,7 +11,8 @@ use crate::target::{self, Base, Chmod, ImageSpec, Label, LayerSpec, Owner, Place
 
 use super::config::{healthcheck, ports, truth, value};
 use super::instruction::{Body, Command, Copy, Instruction};
-use super::lower::{Bases, Options, image};
+use super::lower::{Argument, Bases, Options, image};
+use super::named_context::NamedContext;
 use super::scope::Scope;
 use super::stage::{From, Stage, from};
 use super::word::Word;
@@ -28,6 +28,8 @@ pub(super) struct StageBuild<'a> {
     pub(super) spec: ImageSpec,
     /// Instructions that the image below wants to be run.
     pub(super) triggers: Vec<String>,
+    /// What its own ARGs say.
+    pub(super) arguments: Vec<Argument>,
     at: usize,
     platform: Platform,
     options: &'a Options,
@@ -48,9 +50,9 @@ type Builds<'a> = [Option<StageBuild<'a>>];
 impl<'a> StageBuild<'a> {
     /// A stage on an image of a registry, or on nothing.
     pub(super) fn new(
-        at: usize,
-        label: Label,
+        (at, label): (usize, Label),
         mut spec: ImageSpec,
+        platform: Platform,
         config: Option<ImageConfig>,
         global: Scope,
         options: &'a Options,
@@ -75,9 +77,24 @@ impl<'a> StageBuild<'a> {
         let triggers = triggers.filter_map(|text| text.as_str().map(str::to_owned)).collect();
         let workdir = if container.working_dir.is_empty() { "/".to_owned() } else { container.working_dir };
         let shell = container.shell.unwrap_or_else(|| vec!["/bin/sh".into(), "-c".into()]);
-        let (user, args) = (Word { value: container.user, span: None }, BTreeMap::new());
-        let platform = spec.platform.clone().unwrap_or_else(|| options.platform.clone());
-        StageBuild { label, spec, triggers, at, platform, options, global, scope, env, args, workdir, user, shell }
+        let user = Word { value: container.user, span: None };
+        let (args, arguments) = (BTreeMap::new(), Vec::new());
+        StageBuild {
+            label,
+            spec,
+            triggers,
+            arguments,
+            at,
+            platform,
+            options,
+            global,
+            scope,
+            env,
+            args,
+            workdir,
+            user,
+            shell,
+        }
     }
 
     /// A stage on this one.
@@ -86,6 +103,7 @@ impl<'a> StageBuild<'a> {
             label,
             spec,
             triggers: self.spec.onbuild.clone(),
+            arguments: Vec::new(),
             at,
             platform: self.platform.clone(),
             options: self.options,
@@ -185,10 +203,12 @@ impl<'a> StageBuild<'a> {
 
     fn arg(&mut self, arguments: &[(Word, Option<Word>)], used: &mut BTreeSet<String>) -> Result<(), Diagnostic> {
         let before = self.scope.clone();
-        for (name, default) in arguments {
-            let name = before.expand(name)?;
+        for (word, default) in arguments {
+            let name = before.expand(word)?;
             let default = default.as_ref().map(|word| before.expand(word)).transpose()?;
             used.insert(name.clone());
+            let argument = Argument { name: name.clone(), default: default.clone(), span: word.span.clone() };
+            self.arguments.push(argument);
             let given = self.options.args.get(&name).cloned();
             let value = given.or(default).or_else(|| self.global.get(&name).map(str::to_owned));
             if let Some(value) = value {
@@ -267,7 +287,15 @@ impl<'a> StageBuild<'a> {
         }
         for flag in &instruction.flags {
             match flag.name.value.as_str() {
-                "from" => new.from = Some(self.base_of(value(flag)?, builds, stages, bases)?),
+                "from" => {
+                    let word = value(flag)?;
+                    match from(stages, self.at, word, &self.options.contexts)? {
+                        From::Context(NamedContext::Directory { directory, ignore }) => {
+                            (new.directory, new.ignore) = (Some(directory.clone()), ignore.clone());
+                        }
+                        found => new.from = Some(self.base_of(found, word, builds, bases)?),
+                    }
+                }
                 "chown" => {
                     let word = value(flag)?;
                     let owner = owner(&self.scope.expand(word)?).at(word.span.as_ref())?;
@@ -305,15 +333,16 @@ impl<'a> StageBuild<'a> {
         Ok(if is_directory && path != "/" { format!("{path}/") } else { path })
     }
 
+    /// What a `--from` that is no directory names.
     fn base_of(
         &self,
+        found: From,
         word: &Word,
         builds: &Builds<'a>,
-        stages: &[Stage],
         bases: &mut dyn Bases,
     ) -> Result<Spanned<Base>, Diagnostic> {
         let span = word.span.clone();
-        let value = match from(stages, self.at, word)? {
+        let value = match found {
             From::Stage(index) => {
                 let build = builds.get(index).and_then(Option::as_ref);
                 Base::Target(build.map(|build| build.label.clone()).ok_or_else(|| {
@@ -322,14 +351,17 @@ impl<'a> StageBuild<'a> {
                 })?)
             }
             From::Image(word) if word.value == "scratch" => Base::Scratch,
-            From::Image(word) => {
-                let image = image(&word.value, word)?;
-                // Asked for now, so that it is pinned.
-                bases.config(&image, &self.platform)?;
-                Base::Oci(image.value)
-            }
+            From::Image(word) => image(&word.value, word)?,
+            From::Context(NamedContext::Registry(image)) => Base::Oci(image.clone()),
+            From::Context(NamedContext::Layout(layout)) => Base::OciLayout(layout.clone()),
+            From::Context(NamedContext::Directory { .. }) => unreachable!("a directory is no image"),
         };
-        Ok(Spanned { value, span })
+        let base = Spanned { value, span };
+        if !matches!(base.value, Base::Scratch | Base::Target(_)) {
+            // Asked for now, so that it is pinned.
+            bases.config(&base, &self.platform)?;
+        }
+        Ok(base)
     }
 
     /// What RUN runs.
@@ -393,7 +425,7 @@ impl<'a> StageBuild<'a> {
             ImagePath::parse(absolute("/", &self.workdir)).map_err(|error| Diagnostic::spec(error.to_string()))?;
         let mut env = self.env.clone();
         env.extend(self.args.clone());
-        let run = Run { command, env, workdir, user, cpus: NonZeroU16::MIN, timeout: TIMEOUT };
+        let run = Run { env, workdir, user, timeout: TIMEOUT, ..Run::new(command) };
         self.spec.layers.push(Spanned { value: LayerSpec::Run(run), span: Some(instruction.span.clone()) });
         Ok(())
     }
@@ -406,20 +438,7 @@ impl<'a> StageBuild<'a> {
 
 /// A layer that makes a directory.
 fn place(instruction: &Instruction, dest: String) -> Place {
-    Place {
-        instruction: instruction.text.clone(),
-        from: None,
-        srcs: Vec::new(),
-        contents: Vec::new(),
-        dest,
-        owner: None,
-        chmod: None,
-        follow: true,
-        parents: false,
-        unpack: false,
-        exclude: Vec::new(),
-        ignore: Vec::new(),
-    }
+    Place { instruction: instruction.text.clone(), ..Place::at(dest) }
 }
 
 /// Sets a variable; one that is there keeps its place.

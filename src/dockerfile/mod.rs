@@ -15,6 +15,7 @@ mod heredoc;
 mod instruction;
 mod line;
 mod lower;
+mod named_context;
 mod scope;
 mod stage;
 mod word;
@@ -27,7 +28,8 @@ pub use directive::Directives;
 pub use expand::{ExpandError, expand, expand_heredoc};
 pub use heredoc::Heredoc;
 pub use instruction::{Body, Command, Copy, Flag, Instruction};
-pub use lower::{Bases, Lowered, Options, lower};
+pub use lower::{Argument, Bases, Lowered, Options, lower};
+pub use named_context::{NamedContext, NamedContexts};
 pub use word::Word;
 
 /// A Dockerfile as written.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::diagnostic::{Diagnostic, Span, nearest};
 
 use super::instruction::{Body, Flag, Instruction};
+use super::named_context::{NamedContext, NamedContexts};
 use super::scope::Scope;
 use super::word::Word;
 
@@ -20,11 +21,23 @@ pub(super) struct Stage<'a> {
     pub(super) base: Option<usize>,
     pub(super) platform: Option<&'a Flag>,
     pub(super) instructions: &'a [Instruction],
+    /// What stands in the place of the image below.
+    pub(super) context: Option<&'a NamedContext>,
+    /// A named context has the stage's name: it is that, and what the Dockerfile says of it does not count.
+    pub(super) is_replaced: bool,
+}
+
+impl<'a> Stage<'a> {
+    /// The named context that is in the place of the stage.
+    fn replacement(&self) -> Option<&'a NamedContext> {
+        self.context.filter(|_| self.is_replaced)
+    }
 }
 
 /// What stands before the first FROM, and the stages.
 pub(super) fn stages<'a>(
     instructions: &'a [Instruction],
+    contexts: &'a NamedContexts,
     declare: impl FnOnce(&'a [Instruction]) -> Result<Scope, Diagnostic>,
 ) -> Result<(Scope, Vec<Stage<'a>>), Diagnostic> {
     let is_from = |instruction: &Instruction| matches!(instruction.body, Body::From { .. });
@@ -46,10 +59,17 @@ pub(super) fn stages<'a>(
                 error.help("give the variables in it a value with `--build-arg`, or a default in ARG before FROM")
             );
         }
-        let base = find(&stages, &value);
         let name = name.as_ref().map(stage_name).transpose()?;
-        let image = Word { value, span: image.span.clone() };
-        stages.push(Stage { span: &from.span, name, image, base, platform: from.flag("platform"), instructions });
+        let own = name.as_ref().and_then(|name| contexts.get(name));
+        let base = find(&stages, &value);
+        let (base, context) = match base.and_then(|base| stages[base].replacement()).or(own) {
+            Some(context) => (None, Some(context)),
+            None if base.is_none() => (None, contexts.get(&value)),
+            None => (base, None),
+        };
+        let (image, platform) = (Word { value, span: image.span.clone() }, from.flag("platform"));
+        let (is_replaced, instructions) = (own.is_some(), if own.is_some() { &[] } else { instructions });
+        stages.push(Stage { span: &from.span, name, image, base, platform, instructions, context, is_replaced });
     }
     if stages.is_empty() {
         let error = Diagnostic::spec("there is no FROM in the Dockerfile");
@@ -85,6 +105,7 @@ pub(super) fn wanted(stages: &[Stage], target: Option<&str>) -> Result<usize, Di
 #[derive(Debug)]
 pub(super) enum From<'a> {
     Stage(usize),
+    Context(&'a NamedContext),
     Image(&'a Word),
 }
 
@@ -92,7 +113,13 @@ pub(super) enum From<'a> {
 ///
 /// # Errors
 /// A variable, or a stage that does not come before.
-pub(super) fn from<'a>(stages: &[Stage], at: usize, word: &'a Word) -> Result<From<'a>, Diagnostic> {
+pub(super) fn from<'a>(
+    stages: &[Stage<'a>],
+    at: usize,
+    word: &'a Word,
+    contexts: &'a NamedContexts,
+) -> Result<From<'a>, Diagnostic> {
+    let stage = |index: usize| stages[index].replacement().map_or(From::Stage(index), From::Context);
     let wrong = |message: String, help: &str| Err(Diagnostic::spec(message).at(word.span.clone()).help(help));
     if word.value.contains('$') {
         return wrong(
@@ -102,17 +129,17 @@ pub(super) fn from<'a>(stages: &[Stage], at: usize, word: &'a Word) -> Result<Fr
     }
     if let Ok(index) = word.value.parse::<usize>() {
         return match index < at {
-            true => Ok(From::Stage(index)),
+            true => Ok(stage(index)),
             false => wrong(format!("there is no stage {index} before this one"), "stages are counted from 0"),
         };
     }
     match (find(&stages[..at], &word.value), find(&stages[at..], &word.value)) {
-        (Some(index), _) => Ok(From::Stage(index)),
+        (Some(index), _) => Ok(stage(index)),
         (None, Some(_)) => wrong(
             format!("the stage `{}` does not come before this one", word.value),
             "move it up: a stage sees only those before it",
         ),
-        (None, None) => Ok(From::Image(word)),
+        (None, None) => Ok(contexts.get(&word.value).map_or(From::Image(word), From::Context)),
     }
 }
 
@@ -120,7 +147,7 @@ pub(super) fn from<'a>(stages: &[Stage], at: usize, word: &'a Word) -> Result<Fr
 ///
 /// # Errors
 /// As [`from`].
-pub(super) fn needed(stages: &[Stage], wanted: usize) -> Result<BTreeSet<usize>, Diagnostic> {
+pub(super) fn needed(stages: &[Stage], wanted: usize, contexts: &NamedContexts) -> Result<BTreeSet<usize>, Diagnostic> {
     let (mut needed, mut left) = (BTreeSet::new(), vec![wanted]);
     while let Some(at) = left.pop() {
         if !needed.insert(at) {
@@ -129,7 +156,7 @@ pub(super) fn needed(stages: &[Stage], wanted: usize) -> Result<BTreeSet<usize>,
         left.extend(stages[at].base);
         for instruction in stages[at].instructions.iter().filter(|i| matches!(i.body, Body::Copy(_))) {
             if let Some(word) = instruction.flag("from").and_then(|flag| flag.value.as_ref())
-                && let From::Stage(index) = from(stages, at, word)?
+                && let From::Stage(index) = from(stages, at, word, contexts)?
             {
                 left.push(index);
             }

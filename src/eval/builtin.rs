@@ -150,6 +150,46 @@ fn builtins(globals: &mut GlobalsBuilder) {
         call("run", &args.items, &kwargs, eval)
     }
 
+    fn bind<'v>(
+        #[starlark(args)] args: UnpackTuple<Value<'v>>,
+        #[starlark(kwargs)] kwargs: Arguments<'v>,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<Value<'v>> {
+        call("bind", &args.items, &kwargs, eval)
+    }
+
+    fn cache<'v>(
+        #[starlark(args)] args: UnpackTuple<Value<'v>>,
+        #[starlark(kwargs)] kwargs: Arguments<'v>,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<Value<'v>> {
+        call("cache", &args.items, &kwargs, eval)
+    }
+
+    fn tmpfs<'v>(
+        #[starlark(args)] args: UnpackTuple<Value<'v>>,
+        #[starlark(kwargs)] kwargs: Arguments<'v>,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<Value<'v>> {
+        call("tmpfs", &args.items, &kwargs, eval)
+    }
+
+    fn secret<'v>(
+        #[starlark(args)] args: UnpackTuple<Value<'v>>,
+        #[starlark(kwargs)] kwargs: Arguments<'v>,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<Value<'v>> {
+        call("secret", &args.items, &kwargs, eval)
+    }
+
+    fn ssh<'v>(
+        #[starlark(args)] args: UnpackTuple<Value<'v>>,
+        #[starlark(kwargs)] kwargs: Arguments<'v>,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<Value<'v>> {
+        call("ssh", &args.items, &kwargs, eval)
+    }
+
     fn fetch<'v>(
         #[starlark(args)] args: UnpackTuple<Value<'v>>,
         #[starlark(kwargs)] kwargs: Arguments<'v>,

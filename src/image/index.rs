@@ -82,6 +82,14 @@ impl ImageOrIndex {
         }
     }
 
+    /// The ID of the image, or the digest of the index.
+    pub fn id(&self) -> Digest {
+        match self {
+            ImageOrIndex::Image(image) => image.id(),
+            ImageOrIndex::Index(index) => index.digest(),
+        }
+    }
+
     /// The descriptor of the manifest or index.
     pub fn descriptor(&self) -> Descriptor {
         match self {

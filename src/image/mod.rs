@@ -6,6 +6,7 @@
 //! everything that an image claims, and [`sink`] writes it out. docs/image-config.md says which field lands where.
 
 mod assemble;
+mod compare;
 mod contents;
 pub mod document;
 mod error;
@@ -18,6 +19,7 @@ pub mod sink;
 mod validate;
 
 pub use assemble::{assemble, assemble_index};
+pub use compare::{Comparison, Difference, Place, Size, compare};
 pub use contents::{layer_entries, spool_contents, tree};
 pub use document::DocumentError;
 pub use error::ImageError;

@@ -63,7 +63,7 @@ impl ConfiguredRule {
     pub fn named(&self) -> Vec<(Option<Span>, Label)> {
         match self {
             ConfiguredRule::Image(spec) => {
-                let named = |base: &Spanned<Base>| Some((base.span.clone(), base.value.target()?.clone()));
+                let named = |base: Spanned<&Base>| Some((base.span.clone(), base.value.target()?.clone()));
                 spec.bases().filter_map(named).collect()
             }
             ConfiguredRule::Index(spec) => {

@@ -9,7 +9,7 @@ use crate::git::{Pin, RemoteRef};
 use crate::path::WorkspacePath;
 use crate::platform::Platform;
 use crate::source::Lock;
-use crate::target::{Archive, ArchiveSource, Base, Fetch, Git, ImageSpec, Label, LayerSpec};
+use crate::target::{Archive, ArchiveSource, Base, Fetch, Git, ImageSpec, Label, LayerSpec, MountSource};
 
 use super::configured::{ConfiguredLabel, ConfiguredRule, ConfiguredTarget};
 use super::names::Names;
@@ -29,11 +29,7 @@ impl Plan {
     /// # Errors
     /// What a spec names is not pinned, or not for the platform; each such name at its place.
     pub fn new(targets: &TargetGraph, roots: &[Label], lock: &Lock) -> Result<Plan, Diagnostic> {
-        let lowering = Lowering::of(targets, roots, lock);
-        let mut errors = lowering.errors.into_iter();
-        if let Some(first) = errors.next() {
-            return Err(first.and(errors));
-        }
+        let lowering = Lowering::of(targets, roots, lock).checked()?;
         let result = |label: &Label| Some((label.clone(), lowering.lowered.get(targets.root(label)?)?.result));
         let roots = roots.iter().filter_map(result).collect();
         Ok(Plan { graph: lowering.graph, roots })
@@ -57,13 +53,14 @@ impl Names {
     }
 }
 
-struct Lowering<'a> {
+/// The actions so far.
+pub(super) struct Lowering<'a> {
     targets: &'a TargetGraph,
     lock: &'a Lock,
     /// What is not pinned; each name once.
     errors: Vec<Diagnostic>,
     unpinned: Names,
-    graph: ActionGraph,
+    pub(super) graph: ActionGraph,
     lowered: BTreeMap<ConfiguredLabel, Lowered>,
     /// Imported images and their trees, so that a base is read once however many images stand on it.
     imports: Vec<(Base, Platform, ActionId)>,
@@ -100,7 +97,8 @@ struct Asking<'a> {
 }
 
 impl<'a> Lowering<'a> {
-    fn of(targets: &'a TargetGraph, roots: &[Label], lock: &'a Lock) -> Self {
+    /// The actions that make `roots`, with what is wrong about them.
+    pub(super) fn of(targets: &'a TargetGraph, roots: &[Label], lock: &'a Lock) -> Self {
         let mut lowering = Lowering {
             targets,
             lock,
@@ -118,6 +116,23 @@ impl<'a> Lowering<'a> {
             lowering.target(id, target);
         }
         lowering
+    }
+
+    /// This, if nothing is wrong.
+    pub(super) fn checked(mut self) -> Result<Self, Diagnostic> {
+        let mut errors = std::mem::take(&mut self.errors).into_iter();
+        match errors.next() {
+            Some(first) => Err(first.and(errors)),
+            None => Ok(self),
+        }
+    }
+
+    /// The action that gives a root's image or index, and the one that gives its merged tree; none for an empty tree.
+    pub(super) fn root(&mut self, label: &Label) -> Option<(ActionId, Option<ActionId>)> {
+        let id = self.targets.root(label)?;
+        let result = self.lowered.get(id)?.result;
+        let target = StepTarget { label: id.label.clone(), platform: id.platform.clone() };
+        Some((result, self.tree_of(id, &target)))
     }
 
     fn target(&mut self, id: &ConfiguredLabel, configured: &ConfiguredTarget) {
@@ -150,8 +165,12 @@ impl<'a> Lowering<'a> {
             let layer = match &layer.value {
                 LayerSpec::Run(run) => {
                     let run = Spanned { value: run.clone(), span: layer.span.clone() };
+                    if let Err(error) = run.value.mounted() {
+                        self.refuse(error.at(run.span.clone()));
+                    }
+                    let sources = run.value.sources().map(|source| self.source(source, asking)).collect();
                     let platform = asking.platform.clone();
-                    let action = Action::Run { target, number, title, run, below, platform, compression };
+                    let action = Action::Run { target, number, title, run, below, sources, platform, compression };
                     let ran = self.graph.add(action);
                     encoded.push(ran);
                     ran
@@ -188,6 +207,18 @@ impl<'a> Lowering<'a> {
             _ => None,
         };
         self.graph.add(Action::Compose { layer: layer.clone(), below, from, listing, fetched })
+    }
+
+    /// The action that gives the files of a mount; none where there are none.
+    fn source(&mut self, source: &Spanned<MountSource>, asking: &Asking) -> Option<ActionId> {
+        let span = source.span.clone();
+        match &source.value {
+            MountSource::Image(base) => self.base_tree(&Spanned { value: base.clone(), span }, asking),
+            MountSource::Layer(layer) => {
+                let layer = self.compose(&Spanned { value: LayerSpec::clone(layer), span }, None, asking);
+                Some(self.graph.add(Action::Merge { below: None, layer }))
+            }
+        }
     }
 
     /// The action that brings a file; none for one that is not pinned.
@@ -251,7 +282,7 @@ impl<'a> Lowering<'a> {
                     Some(self.import(&base, asking))
                 }
                 Err(unpinned) => {
-                    self.unpinned.add_image(base);
+                    self.unpinned.add_image(&base.value, base.span.clone());
                     self.refuse(unpinned.explained(&asking.target.label, self.targets).at(base.span.clone()));
                     None
                 }
@@ -285,12 +316,16 @@ impl<'a> Lowering<'a> {
             let graph = &mut self.graph;
             return Some(*self.trees.entry(image).or_insert_with(|| graph.add(Action::Tree { image })));
         };
+        self.tree_of(asking.configured.dependency(label)?, asking.target)
+    }
+
+    /// The action that gives the merged tree of a target; none where it is empty.
+    fn tree_of(&mut self, id: &ConfiguredLabel, target: &StepTarget) -> Option<ActionId> {
         let targets = self.targets;
-        let id = asking.configured.dependency(label)?;
         let configured = targets.configured(id)?;
         let platform = id.platform.as_ref().unwrap_or(&targets.settings.platform);
         let files = std::mem::replace(&mut self.lowered.get_mut(id)?.files, Files::Tree(None));
-        let tree = self.merged(files, &Asking { target: asking.target, platform, configured });
+        let tree = self.merged(files, &Asking { target, platform, configured });
         self.lowered.get_mut(id)?.files = Files::Tree(tree);
         tree
     }

@@ -7,10 +7,12 @@ mod names;
 mod order;
 mod pin;
 mod query;
+mod shell;
 mod targets;
 
 pub use configured::{ConfiguredLabel, ConfiguredRule, ConfiguredTarget};
 pub use lower::Plan;
 pub use names::Names;
 pub use query::query;
+pub use shell::ShellPlan;
 pub use targets::TargetGraph;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::diagnostic::{Span, Spanned};
 use crate::git::RemoteRef;
 use crate::oci::Reference;
-use crate::target::{Base, Fetch, Git, ImageSpec, OciReference};
+use crate::target::{Base, Fetch, Git, ImageSpec, LayerSpec, OciReference};
 
 /// Names that only a lock gives a digest, each with a place where it is written.
 #[derive(Clone, Debug, Default)]
@@ -22,22 +22,22 @@ impl Names {
     /// Adds what an image names itself.
     pub(super) fn add(&mut self, spec: &ImageSpec) {
         for base in spec.bases() {
-            self.add_image(base);
+            self.add_image(base.value, base.span);
         }
-        for fetch in spec.layers.iter().flat_map(|layer| layer.value.fetches()) {
+        for fetch in spec.layers_within().flat_map(LayerSpec::fetches) {
             self.add_fetch(fetch);
         }
-        for git in spec.layers.iter().filter_map(|layer| layer.value.git()) {
+        for git in spec.layers_within().filter_map(LayerSpec::git) {
             self.add_git(git);
         }
     }
 
     /// Adds a base if it is an image of a registry whose name has no digest.
-    pub(super) fn add_image(&mut self, base: &Spanned<Base>) {
-        if let Base::Oci(OciReference { reference }) = &base.value
+    pub(super) fn add_image(&mut self, base: &Base, span: Option<Span>) {
+        if let Base::Oci(OciReference { reference }) = base
             && reference.digest.is_none()
         {
-            self.images.entry(reference.clone()).or_insert_with(|| base.span.clone());
+            self.images.entry(reference.clone()).or_insert(span);
         }
     }
 

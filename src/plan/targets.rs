@@ -68,8 +68,8 @@ impl TargetGraph {
         Ok((graph, selected))
     }
 
-    /// The graph of targets that no spec of the workspace says, and that name only each other; `root` is selected, for
-    /// `platform`.
+    /// The graph of targets that no spec of the workspace says, that name only each other, and whose images say for which
+    /// platform they are; `root` is selected.
     ///
     /// # Errors
     /// As [`TargetGraph::load`].
@@ -78,9 +78,8 @@ impl TargetGraph {
         settings: Settings,
         targets: Vec<Target>,
         root: &Label,
-        platform: &Platform,
     ) -> Result<TargetGraph, Diagnostic> {
-        let mut graph = TargetGraph::with(Settings { platform: platform.clone(), platforms: Vec::new(), ..settings });
+        let mut graph = TargetGraph::with(Settings { platforms: Vec::new(), ..settings });
         graph.add(targets)?;
         let (args, notes) = (BTreeMap::new(), &mut Notes::default());
         let mut specs = Specs { workspace, args: &args, notes };

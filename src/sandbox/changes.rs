@@ -1,6 +1,6 @@
 //! From the files in the upper directory to a layer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::ops::RangeInclusive;
 use std::os::unix::ffi::OsStrExt;
@@ -25,6 +25,8 @@ pub(super) struct Below<'a> {
     pub facts: Vec<ImagePath>,
     /// Extended attributes that are not on disk.
     pub hidden: &'a Hidden,
+    /// Directories that were made below the image, to mount in.
+    pub stubs: BTreeSet<ImagePath>,
 }
 
 /// The layer that the files in `upper` are. `during` is the time of the step, in nanoseconds: what has a time in it was
@@ -40,6 +42,7 @@ pub(super) fn changes(
     during: RangeInclusive<i128>,
 ) -> Result<Changeset, SandboxError> {
     found.sort_by(|a, b| a.path.cmp(&b.path));
+    leave_out_stubs(&mut found, &below.stubs);
     let contents = contents(&found, upper)?;
     let mut changes = Changeset::new();
     let mut first_names: BTreeMap<u64, ImagePath> = BTreeMap::new();
@@ -70,6 +73,20 @@ pub(super) fn changes(
     let mut above = below.tree.clone();
     above.apply(&changes)?;
     Ok(diff(below.tree, &above)?)
+}
+
+/// Takes away the directories that were made to mount in, if the step left them as they were and made nothing in them. Overlayfs
+/// has copied those in which something was made and removed again.
+fn leave_out_stubs(found: &mut Vec<Found>, stubs: &BTreeSet<ImagePath>) {
+    for stub in stubs.iter().rev() {
+        let Ok(at) = found.binary_search_by(|found| found.path.cmp(stub)) else { continue };
+        let Found { mode, uid, gid, xattrs, opaque, .. } = &found[at];
+        let is_as_made = *mode == libc::S_IFDIR | 0o755 && (*uid, *gid) == (0, 0) && xattrs.is_empty() && !opaque;
+        // Not all names that begin with its own lie in it.
+        if is_as_made && !found[at + 1..].iter().any(|other| other.path.starts_with(stub)) {
+            found.remove(at);
+        }
+    }
 }
 
 impl Found {

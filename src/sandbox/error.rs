@@ -4,7 +4,9 @@ use std::fmt;
 use std::io;
 
 use serde::{Deserialize, Serialize};
+use signal_hook::low_level::signal_name;
 
+use crate::path::ImagePath;
 use crate::tree::{ExtractError, TreeError};
 
 use super::request::Ending;
@@ -29,6 +31,9 @@ pub enum SandboxError {
     Read(#[source] io::Error),
     #[error("what the step left behind cannot be in a layer")]
     Changes(#[from] TreeError),
+    /// Nothing can be mounted there.
+    #[error("nothing can be mounted on `{target}`: {reason}")]
+    Target { target: ImagePath, reason: String },
     #[error("the step {ending}")]
     Failed {
         ending: Ending,
@@ -41,12 +46,21 @@ impl SandboxError {
     /// True if subordinate ids do not do for the step, whatever the machine: it makes a device, or needs more users than
     /// there are ids. The tier of a single user has everything.
     pub fn needs_recorder(&self) -> bool {
-        matches!(self, SandboxError::Refused { stage: Stage::Recorder | Stage::Owners, .. })
+        matches!(self, SandboxError::Refused { stage: Stage::Recorder | Stage::Owners | Stage::User, .. })
     }
 
     /// True if there are subordinate ids, but they cannot be used here.
     pub fn refuses_ids(&self) -> bool {
         matches!(self, SandboxError::Refused { stage: Stage::Mapping, .. })
+    }
+
+    /// The error with what the step wrote as it may be shown.
+    #[must_use]
+    pub fn shown(self, shown: impl Fn(&str) -> String) -> Self {
+        match self {
+            SandboxError::Failed { ending, output } => SandboxError::Failed { ending, output: shown(&output) },
+            error => error,
+        }
     }
 }
 
@@ -66,6 +80,7 @@ pub enum Stage {
     Devices,
     Sys,
     Root,
+    Mounts,
     Filter,
     Limits,
     Workdir,
@@ -99,6 +114,10 @@ impl Stage {
                 "for an ordinary user, each file of the image that does not belong to root is kept open: raise the limit of \
                 open files (`ulimit -Hn`), or run ocify as root"
             }
+            (Stage::Mounts, _) => {
+                "the targets of mounts must not lead, by links, to the root or into /dev, /proc and /sys, and in another mount \
+                they must be of the same kind"
+            }
             (Stage::Workdir, _) => "make the directory in a layer below, or choose another `workdir`",
             (Stage::Program, Some(libc::ENOEXEC)) => {
                 "the program is for another processor, or it is a script without `#!`; to run programs of another \
@@ -129,6 +148,7 @@ impl fmt::Display for Stage {
             Stage::Devices => "setting up /dev",
             Stage::Sys => "setting up /sys",
             Stage::Root => "changing the root",
+            Stage::Mounts => "mounting what the step asks for",
             Stage::Filter => "filtering system calls",
             Stage::Limits => "setting limits",
             Stage::Workdir => "entering the working directory",
@@ -144,7 +164,10 @@ impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Ending::Exited(code) => write!(f, "ended with exit code {code}"),
-            Ending::Killed(signal) => write!(f, "was ended by signal {signal}"),
+            Ending::Killed(signal) => match signal_name(*signal) {
+                Some(name) => write!(f, "was ended by signal {signal} ({name})"),
+                None => write!(f, "was ended by signal {signal}"),
+            },
             Ending::TimedOut => f.write_str("took longer than its `timeout`"),
         }
     }

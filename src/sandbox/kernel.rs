@@ -6,6 +6,7 @@ use std::mem::{self, MaybeUninit};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
+use rustix::mount::MountAttrFlags;
 use rustix::process::Pid;
 use rustix::thread::UnshareFlags;
 
@@ -87,6 +88,18 @@ pub(super) fn close_from(first: RawFd) {
     unsafe { libc::syscall(libc::SYS_close_range, first as libc::c_uint, libc::c_uint::MAX, 0) };
 }
 
+/// The far end of a new terminal, to which no path need lead.
+pub(super) fn far_end(near: &OwnedFd) -> io::Result<OwnedFd> {
+    let unlocked: c_int = 0;
+    let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
+    // SAFETY: the kernel reads a number; a new descriptor has no other owner.
+    unsafe {
+        checked(libc::ioctl(near.as_raw_fd(), libc::TIOCSPTLCK as _, &unlocked).into())?;
+        let fd = checked(libc::ioctl(near.as_raw_fd(), libc::TIOCGPTPEER as _, flags).into())?;
+        Ok(OwnedFd::from_raw_fd(fd as RawFd))
+    }
+}
+
 /// Memory is laid out in the same way in every run of a program.
 pub(super) fn fix_memory_layout() -> io::Result<()> {
     // SAFETY: personality touches no memory.
@@ -130,6 +143,17 @@ pub(super) fn wake_at_once(listener: &OwnedFd) {
     const SYNC_WAKE_UP: u64 = 1;
     // SAFETY: the argument is a number. Without it, all is as before.
     unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS as _, SYNC_WAKE_UP) };
+}
+
+/// Takes rights away from a mount; `flags` are added to those that it has.
+pub(super) fn restrict_mount(mount: &OwnedFd, flags: MountAttrFlags) -> io::Result<()> {
+    let attributes = libc::mount_attr { attr_set: flags.bits().into(), attr_clr: 0, propagation: 0, userns_fd: 0 };
+    let (path, size) = (c"".as_ptr(), size_of::<libc::mount_attr>());
+    // SAFETY: the kernel reads the text and the structure, whose size it is told.
+    let set = unsafe {
+        libc::syscall(libc::SYS_mount_setattr, mount.as_raw_fd(), path, libc::AT_EMPTY_PATH, &attributes, size)
+    };
+    checked(set).map(drop)
 }
 
 /// The next notification; `None` if its process is gone meanwhile.

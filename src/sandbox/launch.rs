@@ -1,11 +1,12 @@
 //! The helper process, seen from the build.
 
-use std::io::{self, BufRead, BufReader, PipeReader, Read, Write};
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, BufReader, Lines, PipeReader, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{self, Child, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -16,9 +17,10 @@ use crate::tree::{Tree, TreeError};
 
 use super::HELPER;
 use super::error::SandboxError;
-use super::request::{Ending, Found, Job, LOWER, Message, ROOT, Request, STUBS, UPPER, WORK};
+use super::request::{Command, Ending, FILES, Found, Job, LOWER, Message, ROOT, Request, STUBS, UPPER, User, WORK};
 use super::subordinate::Mapping;
 use super::tier::Tier;
+use super::visit::{Guests, receive};
 
 /// This program.
 const PROGRAM: &str = "/proc/self/exe";
@@ -36,14 +38,26 @@ pub fn check(tier: Tier, place: &Path) -> Result<(), SandboxError> {
     }
     prepare(place)?;
     let mapping = if tier == Tier::SubordinateIds { Some(Mapping::of_user()?) } else { None };
-    let request = Request { tier, mapping, command: None, cpus: choose_cpus(1), timeout: 0, facts: Vec::new() };
-    launch(&request, place, &mut |_| ()).map(drop)
+    let (facts, mounts) = (Vec::new(), Vec::new());
+    let request =
+        Request { tier, mapping, command: None, cpus: choose_cpus(1), timeout: 0, facts, mounts, desk: false };
+    let (env, workdir, user) = (BTreeMap::new(), String::new(), User::default());
+    let nothing = Command { argv: Vec::new(), env, workdir, user };
+    launch(request, place, &mut |_| (), (&nothing, Guests::Nobody)).map(drop)
 }
 
 /// Makes the directories that do not depend on the step: those of overlayfs, and of what is mounted.
 pub(super) fn prepare(place: &Path) -> Result<(), SandboxError> {
     let stubs = Path::new(STUBS);
-    for name in [Path::new(WORK), Path::new(ROOT), stubs, &stubs.join("dev"), &stubs.join("proc"), &stubs.join("sys")] {
+    for name in [
+        Path::new(WORK),
+        Path::new(ROOT),
+        Path::new(FILES),
+        stubs,
+        &stubs.join("dev"),
+        &stubs.join("proc"),
+        &stubs.join("sys"),
+    ] {
         std::fs::create_dir(place.join(name)).map_err(SandboxError::Place)?;
     }
     Ok(())
@@ -60,25 +74,34 @@ pub(super) fn choose_cpus(wanted: usize) -> Vec<usize> {
     (0..wanted.min(allowed.len())).map(|at| allowed[first.wrapping_add(at) % allowed.len()]).collect()
 }
 
-/// Has the helper run a step, and returns what it found in the upper directory. `output` gets what the step writes, as it
-/// comes.
+/// Has the helper do what is asked, and returns what it found in the upper directory. `output` gets what the step writes, as
+/// it comes. A visitor's program has the environment and directory of the command.
 pub(super) fn launch(
-    request: &Request,
+    mut request: Request,
     place: &Path,
     output: &mut (dyn FnMut(&[u8]) + Send),
+    (base, mut guests): (&Command, Guests),
 ) -> Result<Vec<Found>, SandboxError> {
     let (mut socket, theirs) = UnixStream::pair().map_err(SandboxError::Start)?;
+    let (desk, their_desk) = UnixStream::pair().map_err(SandboxError::Start)?;
     let (pipe, written) = io::pipe().map_err(SandboxError::Start)?;
-    let mut helper = Helper(spawn(place, theirs.into(), written.into()).map_err(SandboxError::Start)?);
+    request.desk = !matches!(guests, Guests::Nobody);
+    let stdout =
+        if request.desk { their_desk.into() } else { written.try_clone().map_err(SandboxError::Start)?.into() };
+    let mut helper = Helper(spawn(place, theirs.into(), stdout, written.into()).map_err(SandboxError::Start)?);
     thread::scope(|scope| {
-        let tail = scope.spawn(|| forward(pipe, output));
-        let result = ask(&Job::Step(request), &mut socket);
+        let mut tail = Some(scope.spawn(|| forward(pipe, output)));
         // The pipe ends with the last process that could write into it.
+        let mut end_of_output = || tail.take().map(|tail| tail.join().unwrap_or_default()).unwrap_or_default();
+        let result = match send(&Job::Step(&request), &mut socket) {
+            Ok(()) => converse(&request, &socket, &desk, (base, &mut guests), &mut end_of_output),
+            Err(error) => Err(error),
+        };
         helper.end();
-        let tail = tail.join().unwrap_or_default();
         match result? {
-            (Some(ending), _) if ending != Ending::Exited(0) => Err(SandboxError::Failed { ending, output: tail }),
-            (_, found) => Ok(found),
+            Outcome::Found(found) => Ok(found),
+            Outcome::Failed(ending) => Err(SandboxError::Failed { ending, output: end_of_output() }),
+            Outcome::Visited(error) => Err(error),
         }
     })
 }
@@ -87,14 +110,25 @@ pub(super) fn launch(
 pub(super) fn helped(job: &Job<Request>, place: &Path) -> Result<(), SandboxError> {
     let (mut socket, theirs) = UnixStream::pair().map_err(SandboxError::Start)?;
     let (_pipe, written) = io::pipe().map_err(SandboxError::Start)?;
-    let _helper = Helper(spawn(place, theirs.into(), written.into()).map_err(SandboxError::Start)?);
-    ask(job, &mut socket).map(drop)
+    let stdout = written.try_clone().map_err(SandboxError::Start)?.into();
+    let _helper = Helper(spawn(place, theirs.into(), stdout, written.into()).map_err(SandboxError::Start)?);
+    send(job, &mut socket)?;
+    Messages(BufReader::new(&socket).lines()).rest().map(drop)
 }
 
-fn spawn(place: &Path, socket: OwnedFd, output: OwnedFd) -> io::Result<Child> {
-    let mut command = Command::new(PROGRAM);
+/// What came of a request.
+enum Outcome {
+    Found(Vec<Found>),
+    /// The step failed.
+    Failed(Ending),
+    /// The step failed with this, and a visitor looked at it.
+    Visited(SandboxError),
+}
+
+fn spawn(place: &Path, socket: OwnedFd, stdout: OwnedFd, output: OwnedFd) -> io::Result<Child> {
+    let mut command = process::Command::new(PROGRAM);
     command.arg(HELPER).env_clear().current_dir(place);
-    command.stdin(Stdio::from(socket)).stdout(Stdio::from(output.try_clone()?)).stderr(Stdio::from(output));
+    command.stdin(Stdio::from(socket)).stdout(Stdio::from(stdout)).stderr(Stdio::from(output));
     command.spawn()
 }
 
@@ -115,25 +149,79 @@ impl Drop for Helper {
     }
 }
 
-fn ask<R: Serialize>(job: &Job<R>, socket: &mut UnixStream) -> Result<(Option<Ending>, Vec<Found>), SandboxError> {
+fn send<R: Serialize>(job: &Job<R>, socket: &mut UnixStream) -> Result<(), SandboxError> {
     let text = serde_json::to_vec(job).map_err(|error| SandboxError::Start(error.into()))?;
-    socket.write_all(&text).and_then(|()| socket.shutdown(Shutdown::Write)).map_err(|_| SandboxError::Lost)?;
-    let (mut ending, mut files) = (None, Vec::new());
-    for line in BufReader::new(socket).lines() {
-        let line = line.map_err(|_| SandboxError::Lost)?;
+    socket.write_all(&text).and_then(|()| socket.shutdown(Shutdown::Write)).map_err(|_| SandboxError::Lost)
+}
+
+/// Listens to the helper until all is done, and lets visitors in.
+fn converse(
+    request: &Request,
+    socket: &UnixStream,
+    desk: &UnixStream,
+    (base, guests): (&Command, &mut Guests),
+    end_of_output: &mut dyn FnMut() -> String,
+) -> Result<Outcome, SandboxError> {
+    let mut messages = Messages(BufReader::new(socket).lines());
+    if let Guests::Now(visitor) = guests {
+        receive(*visitor, base, desk).map_err(SandboxError::Start)?;
+        visitor.left(messages.rest().and_then(|(ending, _)| ending.ok_or(SandboxError::Lost)));
+        return Ok(Outcome::Found(Vec::new()));
+    }
+    let ending = match messages.ending(request)? {
+        Some(ending) if ending != Ending::Exited(0) => ending,
+        _ => return Ok(Outcome::Found(messages.rest()?.1)),
+    };
+    let Guests::OnFailure(on_failure) = guests else { return Ok(Outcome::Failed(ending)) };
+    let output = end_of_output();
+    on_failure(ending, &output, &mut |visitor| {
+        let received = receive(visitor, base, desk).map_err(SandboxError::Start);
+        let how = received.and_then(|()| messages.rest()).and_then(|(ending, _)| ending.ok_or(SandboxError::Lost));
+        visitor.left(how);
+    });
+    Ok(Outcome::Visited(SandboxError::Failed { ending, output }))
+}
+
+/// What the helper tells.
+struct Messages<R>(Lines<R>);
+
+impl<R: BufRead> Messages<R> {
+    fn next(&mut self) -> Result<Message, SandboxError> {
+        let line = self.0.next().and_then(Result::ok).ok_or(SandboxError::Lost)?;
         match serde_json::from_str(&line).map_err(|_| SandboxError::Lost)? {
             Message::Failed { stage, errno } => {
-                return Err(SandboxError::Refused { stage, source: io::Error::from_raw_os_error(errno) });
+                Err(SandboxError::Refused { stage, source: io::Error::from_raw_os_error(errno) })
             }
-            Message::Ended(how) => ending = Some(how),
-            Message::Found(found) if files.len() >= Tree::MAX_ENTRIES => {
-                return Err(TreeError::TooLarge { path: found.path }.into());
-            }
-            Message::Found(found) => files.push(*found),
-            Message::Complete => return Ok((ending, files)),
+            message => Ok(message),
         }
     }
-    Err(SandboxError::Lost)
+
+    /// How the command ended, if there is one.
+    fn ending(&mut self, request: &Request) -> Result<Option<Ending>, SandboxError> {
+        match request.command {
+            None => Ok(None),
+            Some(_) => match self.next()? {
+                Message::Ended(ending) => Ok(Some(ending)),
+                _ => Err(SandboxError::Lost),
+            },
+        }
+    }
+
+    /// All that is left: how a visitor's program ended, and what was found.
+    fn rest(&mut self) -> Result<(Option<Ending>, Vec<Found>), SandboxError> {
+        let (mut ending, mut files) = (None, Vec::new());
+        loop {
+            match self.next()? {
+                Message::Ended(how) => ending = Some(how),
+                Message::Found(found) if files.len() >= Tree::MAX_ENTRIES => {
+                    return Err(TreeError::TooLarge { path: found.path }.into());
+                }
+                Message::Found(found) => files.push(*found),
+                Message::Complete => return Ok((ending, files)),
+                Message::Failed { .. } => return Err(SandboxError::Lost),
+            }
+        }
+    }
 }
 
 /// Passes on what the step writes; returns the end of it.

@@ -14,19 +14,24 @@ mod error;
 mod inside;
 mod kernel;
 mod launch;
+mod mount;
+mod passing;
 mod request;
 mod root;
 mod step;
 mod subordinate;
 mod tier;
+mod visit;
 
 pub use error::{SandboxError, Stage};
 pub use launch::check;
-pub use request::{Ending, User};
+pub use mount::{Mount, MountKind};
+pub use request::{Ending, User, Window};
 pub use root::{Hidden, Root, extract, remove};
-pub use step::{Step, run};
+pub use step::{Step, run, visit};
 pub use subordinate::NoIds;
 pub use tier::Tier;
+pub use visit::{LetIn, Line, OnFailure, Visitor, Wish};
 
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;

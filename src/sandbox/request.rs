@@ -21,6 +21,8 @@ pub(super) const ROOT: &str = "root";
 /// Names on which something is mounted, for images that do not have them. It lies below the image, so nothing of it gets
 /// into the layer.
 pub(super) const STUBS: &str = "stubs";
+/// Where files in memory are made before they are mounted.
+pub(super) const FILES: &str = "files";
 
 /// An extended attribute that only root can set.
 pub(super) const CAPABILITY: &str = "security.capability";
@@ -59,7 +61,7 @@ pub(super) struct Request {
     pub tier: Tier,
     /// For the tier of subordinate ids.
     pub mapping: Option<Mapping>,
-    /// `None` to find out only whether there can be a sandbox.
+    /// `None` if only a visitor comes, or to find out whether there can be a sandbox.
     pub command: Option<Command>,
     /// The processors on which it runs.
     pub cpus: Vec<usize>,
@@ -67,10 +69,57 @@ pub(super) struct Request {
     pub timeout: u64,
     /// What is in the image below, but could not be put on disk.
     pub facts: Vec<Fact>,
+    /// What is mounted in the root, each before what lies in it.
+    pub mounts: Vec<Mount>,
+    /// Stdout of the helper is the desk at which a visitor may come: a byte with stdin, stdout and stderr of the program, unless
+    /// it gets a terminal, and [`Visiting`]; or the end of the stream if nobody does. Where there is a command, after it has
+    /// failed.
+    pub desk: bool,
+}
+
+/// What a visitor wants.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Visiting {
+    pub command: Command,
+    /// With a terminal of this size, the near end of which is given back.
+    pub window: Option<Window>,
+}
+
+/// How large a terminal is, in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    pub rows: u16,
+    pub columns: u16,
+}
+
+/// Something that is mounted in the step's root.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Mount {
+    pub target: ImagePath,
+    pub what: What,
+    pub writable: bool,
+    /// The owner of whatever in it has none on record, where the disk cannot say.
+    pub owner: (u32, u32),
+}
+
+/// What is mounted.
+#[derive(Serialize, Deserialize)]
+pub(super) enum What {
+    /// A directory, file or socket that the build made, by its path from the directory in which the helper starts.
+    Bind {
+        source: PathBuf,
+        is_directory: bool,
+        /// What of it could not be put on disk.
+        facts: Vec<Fact>,
+    },
+    /// A new directory in memory, of at most so many bytes.
+    Memory { size: Option<u64> },
+    /// A file in memory.
+    File { bytes: Vec<u8>, mode: u32 },
 }
 
 /// A program with its arguments.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Command {
     /// At least one; the first is looked for in `PATH` if it has no slash.
     pub argv: Vec<String>,
@@ -96,8 +145,8 @@ pub(super) struct Fact {
     pub gid: u32,
 }
 
-/// A line from the helper. `Failed` is the last one, or else `Ended`, `Found` for each file if the step succeeded, and
-/// `Complete`.
+/// A line from the helper. `Failed` is the last one, or else `Ended`, `Found` for each file if the step succeeded, `Ended` of a
+/// visit, and `Complete`.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Message {

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::entry::{Entry, Kind};
 use crate::path::ImagePath;
-use crate::tree::{SkippedPart, Tree, extract_for_step};
+use crate::tree::{Skipped, SkippedPart, Tree, extract_for_step};
 
 use super::error::SandboxError;
 use super::launch::helped;
-use super::request::{CAPABILITY, Job, Owned, Request, User};
+use super::request::{CAPABILITY, Job, Owned, Request};
 use super::subordinate::{IDS, Mapping};
 use super::tier::Tier;
 
@@ -34,13 +34,18 @@ pub struct Hidden(pub(super) BTreeSet<(ImagePath, String)>);
 /// The disk refuses, or a content cannot be read or is not what its digest says. With subordinate ids, also those of
 /// the sandbox.
 pub fn extract(image: &Tree, tier: Tier, destination: &Path) -> Result<Hidden, SandboxError> {
+    put(image, tier, destination).map(|(hidden, _)| hidden)
+}
+
+/// As [`extract`]; also returns all that is not on disk.
+pub(super) fn put(image: &Tree, tier: Tier, destination: &Path) -> Result<(Hidden, Vec<Skipped>), SandboxError> {
     let skipped = extract_for_step(image, destination)?;
     let attribute = |part| match part {
         SkippedPart::Xattr(name) => Some(name),
         _ => None,
     };
-    let skipped = skipped.into_iter().filter_map(|skipped| Some((skipped.path, attribute(skipped.part)?)));
-    let mut hidden: BTreeSet<(ImagePath, String)> = skipped.collect();
+    let attributes = skipped.iter().cloned().filter_map(|skipped| Some((skipped.path, attribute(skipped.part)?)));
+    let mut hidden: BTreeSet<(ImagePath, String)> = attributes.collect();
     if tier == Tier::SubordinateIds {
         let files: Vec<Owned> = image.entries().filter_map(owned).collect();
         hidden.retain(|(path, name)| name != CAPABILITY || !files.iter().any(|owned| owned.path == *path));
@@ -53,7 +58,7 @@ pub fn extract(image: &Tree, tier: Tier, destination: &Path) -> Result<Hidden, S
             helped(&Job::<Request>::Give { mapping, tree: tree.to_owned(), files }, place)?;
         }
     }
-    Ok(Hidden(hidden))
+    Ok((Hidden(hidden), skipped))
 }
 
 /// What of an entry is not as it should be after an ordinary user has extracted it.
@@ -67,15 +72,15 @@ fn owned(entry: Entry) -> Option<Owned> {
 }
 
 impl Tier {
-    /// The tier for a step in an image: subordinate ids only if all owners are among them.
+    /// The tier for steps in an image: subordinate ids only if all owners are among them.
     #[must_use]
-    pub fn for_step(self, image: &Tree, user: &User) -> Tier {
-        let is_root =
-            |path: &ImagePath| image.get(path).is_none_or(|node| (node.metadata.uid, node.metadata.gid) == (0, 0));
-        let mut ids = user.groups.iter().copied().chain([user.uid, user.gid]);
-        let mut owners = image.entries().map(|entry| entry.metadata.uid.max(entry.metadata.gid));
-        let mut fits = || is_root(&ImagePath::root()) && ids.all(|id| id < IDS) && owners.all(|id| id < IDS);
-        if self == Tier::SubordinateIds && !fits() { Tier::SingleUser } else { self }
+    pub fn for_image(self, image: &Tree) -> Tier {
+        let fits = |entry: Entry| {
+            let (uid, gid) = (entry.metadata.uid, entry.metadata.gid);
+            // The root of the image is what changes lie in, which the build makes.
+            if entry.path.is_root() { (uid, gid) == (0, 0) } else { uid.max(gid) < IDS }
+        };
+        if self == Tier::SubordinateIds && !image.entries().all(fits) { Tier::SingleUser } else { self }
     }
 }
 

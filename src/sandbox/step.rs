@@ -13,10 +13,12 @@ use crate::tree::{Changeset, Tree};
 use super::changes::{Below, changes};
 use super::error::SandboxError;
 use super::launch::{choose_cpus, launch, prepare};
+use super::mount::{self, Mount};
 use super::request::{Command, Fact, LOWER, Request, UPPER, User};
 use super::root::{Hidden, Root};
 use super::subordinate::Mapping;
 use super::tier::Tier;
+use super::visit::{Guests, OnFailure, Visitor};
 
 /// What is run.
 pub struct Step<'a> {
@@ -32,6 +34,8 @@ pub struct Step<'a> {
     pub cpus: usize,
     /// After this time it is killed with all that it started.
     pub timeout: Duration,
+    /// What it sees beside the image.
+    pub mounts: Vec<Mount<'a>>,
     /// Seconds since 1970: the time of what it makes, and the latest time that it may set.
     pub epoch: i64,
 }
@@ -47,27 +51,49 @@ pub fn run(
     root: &Root,
     place: &Path,
     output: &mut (dyn FnMut(&[u8]) + Send),
+    on_failure: Option<OnFailure>,
 ) -> Result<Changeset, SandboxError> {
-    let Root { tier, path, hidden } = *root;
-    let mapping = if tier == Tier::SubordinateIds { Some(Mapping::of_user()?) } else { None };
-    symlink(path, place.join(LOWER)).map_err(SandboxError::Place)?;
-    prepare(place)?;
-    make_upper(step.below, tier, &place.join(UPPER))?;
-    let facts = facts(step.below, tier, hidden);
-    let paths = facts.iter().map(|fact| fact.path.clone()).collect();
-    let below = Below { tree: step.below, facts: paths, hidden };
-    let Step { argv, env, workdir, user, .. } = step;
-    let command = Command { argv: argv.clone(), env: env.clone(), workdir: workdir.clone(), user: user.clone() };
-    let timeout = u64::try_from(step.timeout.as_millis()).unwrap_or(u64::MAX);
-    let request = Request { tier, mapping, command: Some(command), cpus: choose_cpus(step.cpus), timeout, facts };
+    let guests = on_failure.map_or(Guests::Nobody, Guests::OnFailure);
+    let (request, below) = set_up(step, root, place, true)?;
     let begun = time_in(place, "begun")?;
-    let found = launch(&request, place, output).inspect_err(|error| {
+    let found = launch(request, place, output, (&command(step), guests)).inspect_err(|error| {
         if error.refuses_ids() {
             Tier::refuse_subordinate_ids();
         }
     })?;
     let ended = time_in(place, "ended")?;
     changes(found, &below, &place.join(UPPER), step.epoch, begun..=ended)
+}
+
+/// Lets a visitor look around, in the empty directory `place`, as [`run`] would run the step, whose program and time do not
+/// count.
+///
+/// # Errors
+/// The sandbox is refused. How the visitor's program ends, the visitor is told.
+pub fn visit(step: &Step, root: &Root, place: &Path, visitor: &mut dyn Visitor) -> Result<(), SandboxError> {
+    let (request, _) = set_up(step, root, place, false)?;
+    launch(request, place, &mut |_| (), (&command(step), Guests::Now(visitor))).map(drop)
+}
+
+/// Makes the step's root in `place`, and what is asked of the helper: to run the step, or nothing.
+fn set_up<'a>(step: &'a Step, root: &Root<'a>, place: &Path, runs: bool) -> Result<(Request, Below<'a>), SandboxError> {
+    let Root { tier, path, hidden } = *root;
+    let mapping = if tier == Tier::SubordinateIds { Some(Mapping::of_user()?) } else { None };
+    symlink(path, place.join(LOWER)).map_err(SandboxError::Place)?;
+    prepare(place)?;
+    make_upper(step.below, tier, &place.join(UPPER))?;
+    let mounts = mount::prepare(&step.mounts, step.below, tier, place, step.epoch)?;
+    let stubs = mounts.stubs;
+    let facts = facts(step.below, tier, hidden);
+    let below = Below { tree: step.below, facts: facts.iter().map(|fact| fact.path.clone()).collect(), hidden, stubs };
+    let timeout = u64::try_from(step.timeout.as_millis()).unwrap_or(u64::MAX);
+    let (command, cpus, mounts) = (runs.then(|| command(step)), choose_cpus(step.cpus), mounts.requests);
+    Ok((Request { tier, mapping, command, cpus, timeout, facts, mounts, desk: false }, below))
+}
+
+fn command(step: &Step) -> Command {
+    let Step { argv, env, workdir, user, .. } = step;
+    Command { argv: argv.clone(), env: env.clone(), workdir: workdir.clone(), user: user.clone() }
 }
 
 /// The directory whose metadata the step's root has.
@@ -89,7 +115,7 @@ fn make_upper(below: &Tree, tier: Tier, upper: &Path) -> Result<(), SandboxError
 
 /// What of the image below is not on disk. Root puts everything there that can be in a layer, and so does who has
 /// subordinate ids.
-fn facts(below: &Tree, tier: Tier, hidden: &Hidden) -> Vec<Fact> {
+pub(super) fn facts(below: &Tree, tier: Tier, hidden: &Hidden) -> Vec<Fact> {
     if tier != Tier::SingleUser {
         return Vec::new();
     }

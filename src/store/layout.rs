@@ -29,6 +29,7 @@ pub(super) const INDEX_LOCK: &str = "locks/index.lock";
 pub(super) const QUARANTINE: &str = "quarantine";
 pub(super) const ROOTS: &str = "roots";
 pub(super) const SOURCES: &str = "sources";
+pub(super) const CACHES: &str = "caches";
 pub(super) const STAT: &str = "stat";
 pub(super) const QUARANTINE_LOCK: &str = "locks/quarantine.lock";
 pub(super) const PRUNE_LOCK: &str = "locks/prune.lock";
@@ -36,8 +37,8 @@ pub(super) const UNFLUSHED: &str = "unflushed";
 pub(super) const UNFLUSHED_LOCK: &str = "locks/unflushed.lock";
 
 /// In the order of their creation. `locks` is first: it tells an unfinished store from somebody else's directory.
-const DIRECTORIES: [&str; 12] =
-    [LOCKS, INGEST, "blobs", BLOBS, LAYERS, ACTIONS, QUARANTINE, STAT, UNFLUSHED, CHUNKS, SOURCES, ROOTS];
+const DIRECTORIES: [&str; 13] =
+    [LOCKS, INGEST, "blobs", BLOBS, LAYERS, ACTIONS, QUARANTINE, STAT, UNFLUSHED, CHUNKS, SOURCES, ROOTS, CACHES];
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -12,6 +12,7 @@
 //! ├── sources/HEX          repositories that have the blob with this SHA-256; may be missing, see `sources`
 //! ├── roots/HEX              what is known about the extracted tree roots/HEX.d/tree; may be missing, see `roots`
 //! ├── stat/HEX              file digests of the workspace whose root has this SHA-256; may be missing, see `stat_file`
+//! ├── caches/HEX-N/         files that steps share from one run to the next; HEX-N.lock beside it, see `step_cache`
 //! ├── unflushed/BOOT        large blobs that may not be on the disk since the boot with this ID, see `unflushed`
 //! ├── ingest/               what is being written or made; each file and directory is locked (flock) by the process that
 //! │                         does it
@@ -60,6 +61,7 @@ mod reference;
 mod roots;
 mod sources;
 mod stat_file;
+mod step_cache;
 mod survey;
 mod temporary;
 mod unflushed;
@@ -79,6 +81,7 @@ pub use reachable::Unreadable;
 pub use roots::{StoredRoot, TREE};
 pub use sources::Supplier;
 pub use stat_file::StatFile;
+pub use step_cache::{CacheUse, StepCache, StepCacheUsage};
 pub use usage::{KindUsage, ReferenceUsage, Usage};
 pub use workplace::Workplace;
 

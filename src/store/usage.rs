@@ -7,6 +7,7 @@ use crate::oci::Descriptor;
 
 use super::inventory::{Kind, inventory};
 use super::reachable::{Reachable, Unreadable};
+use super::step_cache::StepCacheUsage;
 use super::{Store, StoreError};
 
 /// What is in the store. Sizes are bytes.
@@ -16,6 +17,8 @@ pub struct Usage {
     pub kinds: Vec<KindUsage>,
     /// By name.
     pub references: Vec<ReferenceUsage>,
+    /// What steps share from one run to the next. Prune leaves it, unless it is asked to.
+    pub caches: Vec<StepCacheUsage>,
     /// Because of these, what is reclaimable is not known: prune would refuse.
     pub unreadable: Vec<Unreadable>,
 }
@@ -61,7 +64,12 @@ impl Store {
         let sizes: BTreeMap<Digest, u64> =
             files.iter().filter(|file| file.kind == Kind::Blob).map(|file| (file.name, file.size)).collect();
         let references = references(self.roots()?, &reachable, &sizes);
-        Ok(Usage { kinds: kinds.into(), references, unreadable: reachable.unreadable().to_vec() })
+        Ok(Usage {
+            kinds: kinds.into(),
+            references,
+            caches: self.step_caches()?,
+            unreadable: reachable.unreadable().to_vec(),
+        })
     }
 }
 

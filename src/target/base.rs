@@ -9,6 +9,7 @@ use crate::oci::Reference;
 use crate::path::WorkspacePath;
 
 use super::decode::{self, HELP};
+use super::directory::NamedDirectory;
 use super::label::Label;
 
 /// The image below, or the image that `copy` takes files from.
@@ -70,6 +71,9 @@ pub struct OciLayout {
     #[serde(skip_deserializing, default = "decode::package")]
     #[schemars(skip)]
     pub package: WorkspacePath,
+    /// In place of the workspace, where the command line names a layout.
+    #[serde(skip)]
+    pub directory: Option<NamedDirectory>,
     /// The layout's directory, relative to the package.
     #[schemars(with = "String")]
     pub path: WorkspacePath,

@@ -8,6 +8,7 @@ use crate::diagnostic::{At, Diagnostic, Spanned};
 use crate::path::WorkspacePath;
 
 use super::decode::decode;
+use super::mount::Mount;
 use super::rule::Rule;
 use super::select::Call;
 use super::value::{Node, Value};
@@ -21,6 +22,9 @@ pub fn positional(builtin: &str) -> &'static [&'static str] {
         "oci_archive" | "docker_archive" | "dir" => &["path"],
         "copy" => &["image", "srcs"],
         "run" => &["command"],
+        "bind" => &["src", "target"],
+        "cache" | "tmpfs" => &["target"],
+        "secret" | "ssh" => &["id"],
         "write" => &["path", "content"],
         "symlink" => &["path", "target"],
         "select" => &["values"],
@@ -55,6 +59,11 @@ pub fn node(builtin: &'static str, arguments: Spanned<Value>, package: &Workspac
         "archive" => Node::Layer(LayerSpec::Archive(decode(arguments, package)?)),
         "copy" => Node::Layer(LayerSpec::Copy(decode(arguments, package)?)),
         "run" => Node::Layer(LayerSpec::Run(decode(arguments, package)?)),
+        "bind" => Node::Mount(Mount::Bind(decode(arguments, package)?)),
+        "cache" => Node::Mount(Mount::Cache(decode(arguments, package)?)),
+        "tmpfs" => Node::Mount(Mount::Tmpfs(decode(arguments, package)?)),
+        "secret" => Node::Mount(Mount::Secret(decode(arguments, package)?)),
+        "ssh" => Node::Mount(Mount::Ssh(decode(arguments, package)?)),
         "fetch" => Node::Fetch(decode(arguments, package)?),
         "git" => Node::Git(decode(arguments, package)?),
         other => return Err(Diagnostic::spec(format!("there is no builtin `{other}`"))),

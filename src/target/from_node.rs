@@ -13,6 +13,7 @@ use super::decode::{HELP, NODE, package, suggestion, take_node};
 use super::git::Git;
 use super::label::Label;
 use super::layer::{Accounts, Archive, Copy, Dir, Files, LayerSpec, Symlink, Write};
+use super::mount::{BindMount, CacheMount, Mount, MountSource, SecretMount, SshMount, TmpfsMount};
 use super::run::Run;
 use super::source::{ArchiveSource, Fetch, FileSource};
 use super::value::Node;
@@ -102,7 +103,7 @@ macro_rules! deserialize_node {
     };
 }
 
-deserialize_node!(Base, LayerSpec, FileSource, ArchiveSource, Label);
+deserialize_node!(Base, LayerSpec, Mount, MountSource, FileSource, ArchiveSource, Label);
 
 impl FromNode for Base {
     const EXPECTED: &'static str = "an image, its name or a label";
@@ -170,6 +171,77 @@ impl FromNode for LayerSpec {
             "copy" => LayerSpec::Copy(table.next_value::<Copy>()?),
             _ => LayerSpec::Run(table.next_value::<Run>()?),
         })
+    }
+}
+
+impl FromNode for Mount {
+    const EXPECTED: &'static str = "a mount";
+    const BUILTINS: &'static [&'static str] = &["bind", "cache", "tmpfs", "secret", "ssh"];
+
+    fn from_node(node: Node) -> Option<Self> {
+        match node {
+            Node::Mount(mount) => Some(mount),
+            _ => None,
+        }
+    }
+
+    fn instead(_: &str) -> Option<&'static str> {
+        Some("to show the command files of a layer or an image, use `bind(src = ..., target = ...)`")
+    }
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        Err(format!("expected a mount, found the string `{text}`{HELP}such as `cache(\"/root/.cache\")`"))
+    }
+
+    fn from_table<'de, A: MapAccess<'de>>(builtin: &str, table: &mut A) -> Result<Self, A::Error> {
+        Ok(match builtin {
+            "bind" => Mount::Bind(table.next_value::<BindMount>()?),
+            "cache" => Mount::Cache(table.next_value::<CacheMount>()?),
+            "tmpfs" => Mount::Tmpfs(table.next_value::<TmpfsMount>()?),
+            "secret" => Mount::Secret(table.next_value::<SecretMount>()?),
+            _ => Mount::Ssh(table.next_value::<SshMount>()?),
+        })
+    }
+}
+
+impl FromNode for MountSource {
+    const EXPECTED: &'static str = "a layer, or an image, its name or a label";
+    const BUILTINS: &'static [&'static str] = &[
+        "files",
+        "write",
+        "dir",
+        "symlink",
+        "accounts",
+        "archive",
+        "copy",
+        "oci",
+        "oci_layout",
+        "oci_archive",
+        "docker_archive",
+    ];
+
+    fn from_node(node: Node) -> Option<Self> {
+        match node {
+            Node::Layer(LayerSpec::Run(_)) => None,
+            Node::Layer(layer) => Some(MountSource::Layer(Box::new(layer))),
+            Node::Base(base) => Some(MountSource::Image(base)),
+            _ => None,
+        }
+    }
+
+    fn instead(builtin: &str) -> Option<&'static str> {
+        (builtin == "run").then_some("a command runs in an image: make it a layer of one, and give that image")
+    }
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        Base::from_text(text).map(MountSource::Image)
+    }
+
+    fn from_table<'de, A: MapAccess<'de>>(builtin: &str, table: &mut A) -> Result<Self, A::Error> {
+        match Base::BUILTINS.contains(&builtin) {
+            true => Base::from_table(builtin, table).map(MountSource::Image),
+            false => LayerSpec::from_table(builtin, table).map(|layer| MountSource::Layer(Box::new(layer))),
+        }
     }
 }
 

@@ -13,6 +13,8 @@ use super::base::{Base, OciReference};
 use super::decode;
 use super::label::Label;
 use super::layer::LayerSpec;
+use super::mount::MountSource;
+use super::run::Run;
 
 /// An image. What is not said here comes from the base: `env`, `labels`, `ports`, `volumes` and `annotations` add to
 /// it, key by key; every other field replaces the base's; `entrypoint` without `cmd` clears the base's `cmd`.
@@ -100,14 +102,38 @@ pub struct ImageSpec {
 }
 
 impl ImageSpec {
-    /// The images that this one names: its base, and those that layers copy from.
-    pub fn bases(&self) -> impl Iterator<Item = &Spanned<Base>> {
-        let copied = self.layers.iter().filter_map(|layer| match &layer.value {
-            LayerSpec::Copy(copy) => Some(&copy.image),
-            LayerSpec::Place(place) => place.from.as_ref(),
+    /// The images that this one names: its base, those that layers copy from, and those of which commands see files.
+    pub fn bases(&self) -> impl Iterator<Item = Spanned<&Base>> {
+        fn borrowed(base: &Spanned<Base>) -> Spanned<&Base> {
+            Spanned { value: &base.value, span: base.span.clone() }
+        }
+        let copied = self.layers_within().filter_map(|layer| match layer {
+            LayerSpec::Copy(copy) => Some(borrowed(&copy.image)),
+            LayerSpec::Place(place) => place.from.as_ref().map(borrowed),
             _ => None,
         });
-        self.base.iter().chain(copied)
+        let seen = self.sources().filter_map(|source| match &source.value {
+            MountSource::Image(base) => Some(Spanned { value: base, span: source.span.clone() }),
+            MountSource::Layer(_) => None,
+        });
+        self.base.iter().map(borrowed).chain(copied).chain(seen)
+    }
+
+    /// The layers, and those of which commands see the files.
+    pub fn layers_within(&self) -> impl Iterator<Item = &LayerSpec> {
+        let seen = self.sources().filter_map(|source| match &source.value {
+            MountSource::Layer(layer) => Some(&**layer),
+            MountSource::Image(_) => None,
+        });
+        self.layers.iter().map(|layer| &layer.value).chain(seen)
+    }
+
+    fn sources(&self) -> impl Iterator<Item = &Spanned<MountSource>> {
+        let runs = self.layers.iter().filter_map(|layer| match &layer.value {
+            LayerSpec::Run(run) => Some(run),
+            _ => None,
+        });
+        runs.flat_map(Run::sources)
     }
 }
 

@@ -79,17 +79,18 @@ pub struct Write {
     pub owner: Option<Owner>,
 }
 
-/// An empty directory; one that exists below takes this mode and owner and keeps what is in it.
+/// A directory, with those above it. One that exists below keeps what is in it, and its mode and owner unless they are given
+/// here; so does one to which a link at this path leads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Dir {
     /// Where the directory lies in the image.
     #[schemars(with = "String")]
     pub path: ImagePath,
-    /// By default 0755.
-    #[serde(default = "dir_mode")]
-    pub mode: Mode,
-    /// By default 0:0.
+    /// By default that of the directory below, else 0755.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// By default that of the directory below, else 0:0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
 }
@@ -217,10 +218,6 @@ pub struct Copy {
 
 fn file_mode() -> Mode {
     Mode(0o644)
-}
-
-fn dir_mode() -> Mode {
-    Mode(0o755)
 }
 
 fn nologin() -> String {

@@ -6,6 +6,7 @@ use crate::diagnostic::Spanned;
 
 use super::base::Base;
 use super::chmod::Chmod;
+use super::directory::NamedDirectory;
 use super::field::Owner;
 
 /// Files that come to lie where a Dockerfile says: no builtin makes this layer, as where things go depends on what lies
@@ -16,6 +17,8 @@ pub struct Place {
     pub instruction: String,
     /// The image or target that has the sources; `None` for the workspace, which is the build's context.
     pub from: Option<Spanned<Base>>,
+    /// The directory that has the sources, in place of the workspace.
+    pub directory: Option<NamedDirectory>,
     /// Paths from the root, with `*`, `?` and `[a-z]`; with `parents` also `**` and a pivot `/./`.
     pub srcs: Vec<Spanned<String>>,
     /// Files whose content stands in the instruction, by name.
@@ -33,6 +36,27 @@ pub struct Place {
     pub unpack: bool,
     /// Patterns of what is left out below a source.
     pub exclude: Vec<String>,
-    /// Patterns of what the workspace does not show.
+    /// Patterns of what the workspace, or the directory, does not show.
     pub ignore: Vec<String>,
+}
+
+impl Place {
+    /// A layer that makes the directory `dest`.
+    pub fn at(dest: String) -> Self {
+        Place {
+            instruction: String::new(),
+            from: None,
+            directory: None,
+            srcs: Vec::new(),
+            contents: Vec::new(),
+            dest,
+            owner: None,
+            chmod: None,
+            follow: true,
+            parents: false,
+            unpack: false,
+            exclude: Vec::new(),
+            ignore: Vec::new(),
+        }
+    }
 }

@@ -10,8 +10,9 @@ use serde_json::Value as Json;
 use super::builtin::positional;
 use super::field_names::field_names;
 use super::{
-    Accounts, Archive, Copy, Dir, DockerArchive, Fetch, Files, Git, Glob, Group, Healthcheck, HistoryEntry, ImageSpec,
-    IndexSpec, OciArchive, OciLayout, OciReference, RegistrySettings, Run, Settings, Symlink, User, Write,
+    Accounts, Archive, BindMount, CacheMount, Copy, Dir, DockerArchive, Fetch, Files, Git, Glob, Group, Healthcheck,
+    HistoryEntry, ImageSpec, IndexSpec, OciArchive, OciLayout, OciReference, RegistrySettings, Run, SecretMount,
+    Settings, SshMount, Symlink, TmpfsMount, User, Write,
 };
 
 /// The page, as Markdown.
@@ -42,6 +43,12 @@ pub fn reference() -> String {
     section::<Archive>(&mut page, "###", "`archive`", Some("archive"));
     section::<Copy>(&mut page, "###", "`copy`", Some("copy"));
     section::<Run>(&mut page, "###", "`run`", Some("run"));
+    page.push_str(MOUNTS);
+    section::<BindMount>(&mut page, "###", "`bind`", Some("bind"));
+    section::<CacheMount>(&mut page, "###", "`cache`", Some("cache"));
+    section::<TmpfsMount>(&mut page, "###", "`tmpfs`", Some("tmpfs"));
+    section::<SecretMount>(&mut page, "###", "`secret`", Some("secret"));
+    section::<SshMount>(&mut page, "###", "`ssh`", Some("ssh"));
     page.push_str("\n## Sources\n");
     section::<Fetch>(&mut page, "###", "`fetch`", Some("fetch"));
     section::<Git>(&mut page, "###", "`git`", Some("git"));
@@ -98,6 +105,13 @@ Nothing: no layers and an empty config. It has no fields; in TOML it is the stri
 const NAME: &str = "
 A string that is neither `\"scratch\"` nor a label is such a name too: `base = \"python:3.12-slim\"`.
 [Bases and the lock](../bases.md) tells how names become digests.
+";
+
+const MOUNTS: &str = "
+## Mounts
+
+What a `run` sees beside the image. Nothing that is mounted gets into the layer, nor what is made to mount it on. A target is not the
+root, and not in `/dev`, `/proc` and `/sys`.
 ";
 
 const SELECT: &str = "
@@ -255,6 +269,9 @@ fn defined(name: &str) -> &str {
         "MediaTypes" => "`\"oci\"` or `\"docker\"`",
         "Healthcheck" => "[healthcheck](#healthcheck-of-an-image)",
         "HistoryEntry" => "[history entry](#history-of-an-image)",
+        "Mount" => "[mount](#mounts)",
+        "MountSource" => "layer or base",
+        "Sharing" => "`\"shared\"`, `\"private\"` or `\"locked\"`",
         "User" => "[user](#users-of-accounts)",
         "Group" => "[group](#groups-of-accounts)",
         other => other,

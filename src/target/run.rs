@@ -12,7 +12,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::diagnostic::Spanned;
 use crate::path::ImagePath;
 
+use super::decode;
 use super::field::Owner;
+use super::mount::{self, Mount, MountSource};
+use super::scrub::Scrub;
 
 /// A command that runs in the image below, in a sandbox without network; the files that it changes are the layer. It
 /// runs as root of that image, sees one processor, and has `PATH`, `HOME`, `LANG=C.UTF-8`, `TZ=UTC` and
@@ -36,6 +39,20 @@ pub struct Run {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Owner>")]
     pub user: Option<Spanned<Owner>>,
+    /// What the command sees beside the image: `bind(...)`, `cache(...)`, `tmpfs(...)`, `secret(...)` and `ssh(...)`; lists
+    /// in it are flattened.
+    #[serde(default, deserialize_with = "decode::flat_list", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<Mount>")]
+    pub mounts: Vec<Spanned<Mount>>,
+    /// Files that only the command sees, as a map from the path to a layer or an image: short for read-only binds.
+    #[serde(default, deserialize_with = "mount::inputs", skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, MountSource>")]
+    pub inputs: BTreeMap<ImagePath, Spanned<MountSource>>,
+    /// The paths that are kept of what the command changes, with all that is below them; by default everything. That one does
+    /// not exist afterwards is an error.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
+    pub outputs: Vec<ImagePath>,
     /// How many processors the command sees. A command whose output depends on it gives the same on every machine that has
     /// as many.
     #[serde(default = "one")]
@@ -43,6 +60,19 @@ pub struct Run {
     /// Seconds after which the command is ended and the build fails.
     #[serde(default = "hour")]
     pub timeout: u32,
+    /// Noise that is kept out of the layer, by the names in "Scrubbers" of the page about steps; `[]` keeps all. "default"
+    /// stands for those of the default, so `["default", "apt-lists"]` adds one.
+    #[serde(default)]
+    pub scrub: Scrub,
+}
+
+impl Run {
+    /// A command with nothing else said about it.
+    pub fn new(command: Command) -> Self {
+        let (env, workdir, user, scrub) = (BTreeMap::new(), ImagePath::root(), None, Scrub::default());
+        let (mounts, inputs, outputs) = (Vec::new(), BTreeMap::new(), Vec::new());
+        Run { command, env, workdir, user, mounts, inputs, outputs, cpus: one(), timeout: hour(), scrub }
+    }
 }
 
 /// What is run.

@@ -12,6 +12,7 @@ use super::base::{Base, DockerArchive, OciArchive, OciLayout, OciReference};
 use super::field_names::field_names;
 use super::git::Git;
 use super::layer::{Accounts, Archive, Copy, Dir, Files, LayerSpec, Symlink, Write};
+use super::mount::{BindMount, CacheMount, Mount, MountSource, SecretMount, SshMount, TmpfsMount};
 use super::rule::OF_THE_WHOLE;
 use super::run::Run;
 use super::settings::Settings;
@@ -139,6 +140,38 @@ impl JsonSchema for LayerSpec {
                 one_key("copy", generator.subschema_for::<Copy>()),
                 one_key("run", generator.subschema_for::<Run>()),
             ],
+        })
+    }
+}
+
+impl JsonSchema for Mount {
+    fn schema_name() -> Cow<'static, str> {
+        "Mount".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A mount of a command: a table with one key, the builtin's name.",
+            "anyOf": [
+                one_key("bind", generator.subschema_for::<BindMount>()),
+                one_key("cache", generator.subschema_for::<CacheMount>()),
+                one_key("tmpfs", generator.subschema_for::<TmpfsMount>()),
+                one_key("secret", generator.subschema_for::<SecretMount>()),
+                one_key("ssh", generator.subschema_for::<SshMount>()),
+            ],
+        })
+    }
+}
+
+impl JsonSchema for MountSource {
+    fn schema_name() -> Cow<'static, str> {
+        "MountSource".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A layer that no command makes, or an image.",
+            "anyOf": [generator.subschema_for::<Base>(), generator.subschema_for::<LayerSpec>()],
         })
     }
 }

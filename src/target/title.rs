@@ -18,7 +18,10 @@ impl Base {
                 Some(_) => Reference { digest: None, ..reference.clone() }.to_string(),
                 None => reference.to_string(),
             },
-            Base::OciLayout(layout) => layout.package.join(&layout.path).to_string(),
+            Base::OciLayout(layout) => match &layout.directory {
+                Some(directory) => directory.name.clone(),
+                None => layout.package.join(&layout.path).to_string(),
+            },
             Base::OciArchive(archive) => archive.package.join(&archive.path).to_string(),
             Base::DockerArchive(archive) => archive.package.join(&archive.path).to_string(),
             Base::Target(label) => label.to_string(),

@@ -9,6 +9,7 @@ use crate::diagnostic::Spanned;
 use super::base::Base;
 use super::git::Git;
 use super::layer::LayerSpec;
+use super::mount::Mount;
 use super::select::{Call, Select, Sum};
 use super::source::Fetch;
 
@@ -36,6 +37,7 @@ pub enum Value {
 pub enum Node {
     Base(Base),
     Layer(LayerSpec),
+    Mount(Mount),
     Fetch(Fetch),
     Git(Git),
     /// What another builtin will return once its arguments are chosen.
@@ -61,6 +63,11 @@ impl Node {
             Node::Layer(LayerSpec::Copy(_)) => "copy",
             Node::Layer(LayerSpec::Run(_)) => "run",
             Node::Layer(LayerSpec::Place(_)) => "place",
+            Node::Mount(Mount::Bind(_)) => "bind",
+            Node::Mount(Mount::Cache(_)) => "cache",
+            Node::Mount(Mount::Tmpfs(_)) => "tmpfs",
+            Node::Mount(Mount::Secret(_)) => "secret",
+            Node::Mount(Mount::Ssh(_)) => "ssh",
             Node::Fetch(_) => "fetch",
             Node::Git(_) => "git",
             Node::Call(call) => call.builtin,
@@ -107,6 +114,7 @@ impl Serialize for Node {
         match self {
             Node::Base(base) => base.serialize(serializer),
             Node::Layer(layer) => layer.serialize(serializer),
+            Node::Mount(mount) => mount.serialize(serializer),
             Node::Fetch(fetch) => serializer.collect_map([("fetch", fetch)]),
             Node::Git(git) => serializer.collect_map([("git", git)]),
             Node::Call(call) => serializer.collect_map([(call.builtin, &call.arguments)]),

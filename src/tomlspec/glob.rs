@@ -15,16 +15,36 @@ use super::{decode, source_error};
 /// A glob that is malformed, or matches nothing without `allow_empty`.
 pub fn expand(image: &mut Spanned<Value>, workspace: &Workspace) -> Result<(), Diagnostic> {
     each(field(image, "layers"), &mut |layer| {
-        each(field(layer, "files"), &mut |files| match field(files, "srcs") {
-            // A glob is all of the sources, not one of several; what is selected among several can be one.
-            Some(Spanned { value: Value::List(sources), .. }) => {
-                let selected = sources.iter_mut().filter(|source| matches!(source.value, Value::Select(_)));
-                selected
-                    .into_iter()
-                    .try_for_each(|source| each(Some(source), &mut |value| expand_sources(value, workspace)))
+        expand_layer(layer, workspace)?;
+        each(field(layer, "run"), &mut |run| {
+            each(field(run, "mounts"), &mut |mount| {
+                for kind in ["bind", "cache"] {
+                    each(field(mount, kind), &mut |mount| {
+                        each(field(mount, "src"), &mut |layer| expand_layer(layer, workspace))
+                    })?;
+                }
+                Ok(())
+            })?;
+            match field(run, "inputs") {
+                Some(Spanned { value: Value::Map(inputs), .. }) => inputs
+                    .iter_mut()
+                    .try_for_each(|(_, layer)| each(Some(layer), &mut |layer| expand_layer(layer, workspace))),
+                _ => Ok(()),
             }
-            sources => each(sources, &mut |sources| expand_sources(sources, workspace)),
         })
+    })
+}
+
+fn expand_layer(layer: &mut Spanned<Value>, workspace: &Workspace) -> Result<(), Diagnostic> {
+    each(field(layer, "files"), &mut |files| match field(files, "srcs") {
+        // A glob is all of the sources, not one of several; what is selected among several can be one.
+        Some(Spanned { value: Value::List(sources), .. }) => {
+            let selected = sources.iter_mut().filter(|source| matches!(source.value, Value::Select(_)));
+            selected
+                .into_iter()
+                .try_for_each(|source| each(Some(source), &mut |value| expand_sources(value, workspace)))
+        }
+        sources => each(sources, &mut |sources| expand_sources(sources, workspace)),
     })
 }
 

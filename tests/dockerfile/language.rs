@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ocify::diagnostic::{Diagnostic, SourceText, Spanned};
-use ocify::dockerfile::{self, Bases, Options};
+use ocify::dockerfile::{self, Bases, NamedContexts, Options};
 use ocify::oci::ImageConfig;
 use ocify::platform::Platform;
-use ocify::target::OciReference;
+use ocify::target::Base;
 use proptest::prelude::*;
 
 use super::case::{config, tree, workspace};
@@ -110,7 +110,7 @@ fn pieces() -> impl Strategy<Value = String> {
 struct NoBases;
 
 impl Bases for NoBases {
-    fn config(&mut self, _: &Spanned<OciReference>, _: &Platform) -> Result<ImageConfig, Diagnostic> {
+    fn config(&mut self, _: &Spanned<Base>, _: &Platform) -> Result<ImageConfig, Diagnostic> {
         Err(Diagnostic::failure("there is no network"))
     }
 }
@@ -118,13 +118,15 @@ impl Bases for NoBases {
 fn lower(text: &str) -> Result<usize, Diagnostic> {
     let source = Arc::new(SourceText { name: "Dockerfile".into(), text: text.to_owned() });
     let options = Options {
+        contexts: NamedContexts::default(),
         args: BTreeMap::from([("a".to_owned(), "é".to_owned())]),
         target: None,
-        platform: Platform::default_target(),
+        platforms: vec![Platform::default_target()],
         build_platform: Platform::default_target(),
         labels: Vec::new(),
         tags: Vec::new(),
         ignore: Vec::new(),
+        whole: false,
     };
     let lowered = dockerfile::lower(&dockerfile::parse(&source)?, &options, &mut NoBases)?;
     Ok(lowered.targets.len())

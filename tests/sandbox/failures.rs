@@ -26,13 +26,14 @@ fn an_exit_code_comes_with_the_place_and_the_last_lines() {
         assert!(error.contains("`run step say first ; say last ; exit 3` ended with exit code 3"), "{error}");
         assert!(error.contains("BUILD.star:2") && error.contains("the end of what it wrote:"), "{error}");
         assert!(error.contains("last"), "{error}");
+        assert!(error.contains("to look around where it ran:\n        ocify shell //:x@1\n"), "{error}");
     }
 }
 
 #[test]
 fn a_signal_is_named() {
     for error in fails(&Story::new("die 9")) {
-        assert!(error.contains("was ended by signal 9") && error.contains("it wrote nothing"), "{error}");
+        assert!(error.contains("was ended by signal 9 (SIGKILL)") && error.contains("it wrote nothing"), "{error}");
     }
 }
 

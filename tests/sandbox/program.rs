@@ -49,6 +49,7 @@ pub fn is_allowed() -> bool {
 }
 
 /// An image `//:x`, whose last layer is a step that obeys orders, and `//:base`, on which it stands.
+#[derive(Clone)]
 pub struct Story {
     layers: String,
     orders: String,
@@ -101,10 +102,7 @@ impl Story {
         let runs: Vec<(Who, Run)> = everybody().iter().map(|&who| (who, self.run_as(who))).collect();
         let mut outputs = runs.iter().map(|(who, run)| {
             assert_eq!(run.code, 0, "{who:?}: {}", run.stderr);
-            // What devices make begin anew has written before.
-            let last = run.stderr.rsplit("ocify: begun anew").next().unwrap_or_default();
-            let lines = last.lines().filter(|line| !is_progress(line) && *line != " in the tier single-user");
-            (who, run.stdout.clone(), lines.collect::<Vec<_>>().join("\n"))
+            (who, run.stdout.clone(), spoken(run))
         });
         let Some((_, digest, first)) = outputs.next() else { return String::new() };
         for (who, other, output) in outputs {
@@ -131,12 +129,28 @@ impl Story {
     }
 }
 
-fn is_progress(line: &str) -> bool {
-    line.starts_with('[') && line.contains('/') && line.contains("] ")
+/// What the step wrote.
+pub fn spoken(run: &Run) -> String {
+    let is_progress = |line: &str| line.starts_with('[') && line.contains('/') && line.contains("] ");
+    // What makes devices with subordinate ids begins anew, and has written before.
+    let last = run.stderr.rsplit("ocify: begun anew in the tier single-user\n").next().unwrap_or_default();
+    last.lines().filter(|line| !is_progress(line)).collect::<Vec<_>>().join("\n")
 }
 
 /// Runs `ocify` as somebody.
 pub fn build_as(workspace: &Workspace, who: Who, arguments: &[&str]) -> Run {
+    let mut command = command_as(workspace, who, arguments);
+    loop {
+        match command.output() {
+            // Another thread's child has not closed the copy of the binary yet.
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+            output => return Run::from(output.unwrap()),
+        }
+    }
+}
+
+/// A command line of `ocify` as somebody, not run yet.
+pub fn command_as(workspace: &Workspace, who: Who, arguments: &[&str]) -> Command {
     let mut command = workspace.command(arguments);
     command.env("OCIFY_CANARY", "a secret of the machine").env("HOME", workspace.root());
     let ids = ids_of(who).filter(|_| rustix::process::geteuid().is_root());
@@ -153,13 +167,7 @@ pub fn build_as(workspace: &Workspace, who: Who, arguments: &[&str]) -> Run {
         own.env("OCIFY_CANARY", "a secret of the machine").env("HOME", workspace.root()).uid(uid).gid(gid);
         command = own;
     }
-    loop {
-        match command.output() {
-            // Another thread's child has not closed the copy of the binary yet.
-            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
-            output => return Run::from(output.unwrap()),
-        }
-    }
+    command
 }
 
 /// The user and group of whoever is not the one who runs the tests; `None` also where there is no such user.
@@ -207,7 +215,7 @@ pub fn program() -> &'static Path {
 }
 
 /// The entries of the last layer of the only image in a layout.
-fn last_layer(layout: &Path, tar: &Path) -> Vec<String> {
+pub fn last_layer(layout: &Path, tar: &Path) -> Vec<String> {
     let json = |path: &Path| -> serde_json::Value { serde_json::from_slice(&fs::read(path).unwrap()).unwrap() };
     let blob = |digest: &serde_json::Value| layout.join("blobs").join(digest.as_str().unwrap().replace(':', "/"));
     let manifest = json(&blob(&json(&layout.join("index.json"))["manifests"][0]["digest"]));

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -19,6 +20,7 @@
 #include <sys/un.h>
 #include <sys/utsname.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -42,6 +44,38 @@ static int put(const char *path, const char *text, int flags) {
     return written;
 }
 
+// What is another in each run: the time.
+static int noise(const char *path) {
+    char text[64];
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    snprintf(text, sizeof text, "%ld.%09ld\n", now.tv_sec, now.tv_nsec);
+    return put(path, text, O_TRUNC);
+}
+
+// Bytecode of Python: with time and size of the source, or with its hash.
+static int bytecode(const char *path, const char *source) {
+    struct stat s = {0};
+    unsigned header[4] = {0x0a0d0da7, 1, 0x12345678, 0x9abcdef0};
+    if (strcmp(source, "hash")) {
+        if (stat(source, &s) < 0) return -1;
+        header[1] = 0;
+        header[2] = (unsigned)s.st_mtime;
+        header[3] = (unsigned)s.st_size;
+    }
+    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    if (file < 0) return -1;
+    int written = (int)write(file, header, sizeof header);
+    close(file);
+    return written;
+}
+
+static struct winsize window(void) {
+    struct winsize size = {0};
+    ioctl(0, TIOCGWINSZ, &size);
+    return size;
+}
+
 static int show(const char *path) {
     char buffer[4096];
     int file = open(path, O_RDONLY);
@@ -50,6 +84,21 @@ static int show(const char *path) {
     while ((n = read(file, buffer, sizeof buffer)) > 0) fwrite(buffer, 1, (size_t)n, stdout);
     close(file);
     return n < 0 ? -1 : 0;
+}
+
+// As cp -a: with owner and mode.
+static int copy(const char *from, const char *to) {
+    struct stat s;
+    char buffer[4096];
+    int in = open(from, O_RDONLY), out = open(to, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    if (in < 0 || out < 0 || fstat(in, &s) < 0) return -1;
+    ssize_t n;
+    while ((n = read(in, buffer, sizeof buffer)) > 0)
+        if (write(out, buffer, (size_t)n) != n) return -1;
+    if (fchown(out, s.st_uid, s.st_gid) < 0 || fchmod(out, s.st_mode & 07777) < 0) return -1;
+    close(in);
+    close(out);
+    return 0;
 }
 
 static int compare(const void *a, const void *b) { return strcmp(*(char **)a, *(char **)b); }
@@ -90,6 +139,20 @@ static int reach_abstract(const char *name) {
     memcpy(to.sun_path + 1, name, length);
     int s = socket(AF_UNIX, SOCK_STREAM, 0);
     return connect(s, (struct sockaddr *)&to, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + length));
+}
+
+// Says something to whoever listens on a socket, and shows the answer.
+static int ask(const char *path, const char *text) {
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    char answer[100];
+    strncpy(to.sun_path, path, sizeof to.sun_path - 1);
+    int s = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (connect(s, (struct sockaddr *)&to, sizeof to) < 0 || write(s, text, strlen(text)) < 0) return -1;
+    shutdown(s, SHUT_WR);
+    ssize_t n = read(s, answer, sizeof answer - 1);
+    if (n < 0) return -1;
+    printf("%.*s\n", (int)n, answer);
+    return 0;
 }
 
 // A process of its own session that writes for ever, past whoever started it.
@@ -148,9 +211,20 @@ static void obey(int given, char **a) {
     else if (ORDER("say", 1)) printf("%s\n", path);
     else if (ORDER("write", 2)) said(order, path, put(path, a[2], O_TRUNC));
     else if (ORDER("append", 2)) said(order, path, put(path, a[2], O_APPEND));
+    else if (ORDER("window", 0)) {
+        int terminal = open("/dev/tty", O_RDWR);
+        printf("terminal %d of its own %d, %d rows, %d columns\n", isatty(0), terminal >= 0, window().ws_row, window().ws_col);
+    } else if (ORDER("until", 1)) {
+        while (window().ws_row != number(path)) usleep(1000);
+    } else if (ORDER("tell", 1)) fprintf(stderr, "%s\n", path);
+    else if (ORDER("noise", 1)) said(order, path, noise(path));
+    else if (ORDER("pyc", 2)) said(order, path, bytecode(path, a[2]));
     else if (ORDER("mkdir", 1)) said(order, path, mkdir(path, 0777));
     else if (ORDER("rmdir", 1)) said(order, path, rmdir(path));
     else if (ORDER("rm", 1)) said(order, path, unlink(path));
+    else if (ORDER("cp", 2)) said(order, path, copy(path, a[2]));
+    else if (ORDER("ask", 2)) said(order, path, ask(path, a[2]));
+    else if (ORDER("getenv", 1)) printf("%s=%s\n", path, getenv(path) ? getenv(path) : "(none)");
     else if (ORDER("mv", 2)) said(order, path, rename(path, a[2]));
     else if (ORDER("ln", 2)) said(order, path, link(path, a[2]));
     else if (ORDER("symlink", 2)) said(order, path, symlink(path, a[2]));
@@ -211,13 +285,31 @@ static void obey(int given, char **a) {
     }
 }
 
-int main(int count, char **arguments) {
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    for (int start = 1; start < count;) {
+static void obey_all(int count, char **words) {
+    for (int start = 0; start < count;) {
         int end = start;
-        while (end < count && strcmp(arguments[end], ";")) end++;
-        if (end > start) obey(end - start - 1, arguments + start);
+        while (end < count && strcmp(words[end], ";")) end++;
+        if (end > start) obey(end - start - 1, words + start);
         start = end + 1;
     }
+}
+
+// Orders as a line of a shell.
+static void obey_line(char *line) {
+    char *words[1000];
+    int count = 0;
+    for (char *word = strtok(line, " \n"); word && count < 1000; word = strtok(NULL, " \n")) words[count++] = word;
+    obey_all(count, words);
+}
+
+// As `sh`, orders come from `-c` or from stdin.
+int main(int count, char **arguments) {
+    char line[65536];
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    const char *name = strrchr(arguments[0], '/');
+    int is_shell = name && !strcmp(name, "/sh");
+    if (is_shell && count == 3) obey_line(strncpy(line, arguments[2], sizeof line - 1));
+    else if (is_shell) while (fgets(line, sizeof line, stdin)) obey_line(line);
+    else obey_all(count - 1, arguments + 1);
     return 0;
 }

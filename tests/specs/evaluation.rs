@@ -117,7 +117,7 @@ fn a_platform_has_parts_and_a_text() {
 
 #[test]
 fn nodes_are_compared_by_value_and_shown_by_name() {
-    assert_eq!(value("dir('/a') == dir('/a', mode = 0o755)"), "True");
+    assert_eq!(value("dir('/a', mode = '0755') == dir('/a', mode = 0o755)"), "True");
     assert_eq!(value("dir('/a') == dir('/b')"), "False");
     assert_eq!(value("[scratch(), dir('/a')]"), "[<scratch>, <dir>]");
 }

@@ -30,5 +30,5 @@ pub use decompress::{Decompressed, Format, decompress};
 pub use error::{EntryName, Fault, ReadError};
 pub use limits::Limits;
 pub use spool::{Region, Spool, spool_regions};
-pub use tar::{TarContents, read_tar};
+pub use tar::{TarContents, is_tar, read_tar};
 pub use zip::{is_zip, read_zip};

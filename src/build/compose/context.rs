@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::diagnostic::Diagnostic;
 use crate::entry::{Entry, Kind, Metadata};
 use crate::path::{ImagePath, WorkspacePath};
-use crate::source::{Choice, IgnorePatterns, PathKind, SourceError, SourceFile, SourceKind};
+use crate::source::{Choice, IgnorePatterns, PathKind, SourceError, SourceFile, SourceKind, Workspace};
 use crate::tree::{Changeset, Tree};
 
 use super::pattern::SourcePattern;
@@ -14,21 +14,22 @@ use super::{Composition, insert};
 /// As many links may lead to each other; path_resolution(7).
 const MOST_LINKS: usize = 40;
 
-/// What the patterns find in the workspace, without what is ignored, and what links among it lead to.
+/// What the patterns find in `workspace`, without what is ignored, and what links among it lead to.
 ///
 /// # Errors
 /// A file that cannot be read, or cannot be in a layer.
 pub(super) fn tree(
     patterns: &[SourcePattern],
     ignore: &IgnorePatterns,
+    workspace: &Workspace,
     composition: &Composition,
 ) -> Result<Tree, Diagnostic> {
-    let mut context = Context { composition, ignore, files: BTreeMap::new(), followed: BTreeSet::new() };
+    let mut context = Context { workspace, ignore, files: BTreeMap::new(), followed: BTreeSet::new() };
     for pattern in patterns {
         context.collect(pattern)?;
     }
     let files: Vec<SourceFile> = context.files.into_values().collect();
-    let kinds = composition.workspace.hash_all(&files, composition.digests)?;
+    let kinds = workspace.hash_all(&files, composition.digests)?;
     let mut changes = Changeset::new();
     for (file, kind) in files.into_iter().zip(kinds) {
         let mode = match (&file.kind, &kind) {
@@ -45,7 +46,7 @@ pub(super) fn tree(
 }
 
 struct Context<'a> {
-    composition: &'a Composition<'a>,
+    workspace: &'a Workspace,
     ignore: &'a IgnorePatterns,
     files: BTreeMap<ImagePath, SourceFile>,
     /// Links whose targets were collected.
@@ -55,7 +56,7 @@ struct Context<'a> {
 impl Context<'_> {
     fn collect(&mut self, pattern: &SourcePattern) -> Result<(), Diagnostic> {
         let top = workspace_path(&pattern.top())?;
-        match self.composition.workspace.kind(&top)? {
+        match self.workspace.kind(&top)? {
             None => return Ok(()),
             Some(PathKind::Symlink) => return self.follow_top(&top, pattern),
             Some(_) => {}
@@ -68,7 +69,7 @@ impl Context<'_> {
                 _ => Choice::Leave,
             }
         };
-        let found = match self.composition.workspace.collect_chosen(&top, &choose) {
+        let found = match self.workspace.collect_chosen(&top, &choose) {
             // It was removed in between, or a file stands where a directory should.
             Err(SourceError::NotFound { .. } | SourceError::NotADirectory { .. }) => return Ok(()),
             found => found?,
@@ -90,7 +91,7 @@ impl Context<'_> {
 
     /// The top of a pattern is a link: what it leads to, and the link itself.
     fn follow_top(&mut self, top: &WorkspacePath, pattern: &SourcePattern) -> Result<(), Diagnostic> {
-        let found = self.composition.workspace.collect(top)?;
+        let found = self.workspace.collect(top)?;
         for file in found {
             if self.ignore.is_ignored(file.path.as_bytes()) {
                 continue;

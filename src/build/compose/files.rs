@@ -1,5 +1,7 @@
 //! `files`: files, links and directories of the workspace.
 
+use std::collections::BTreeSet;
+
 use crate::diagnostic::{At, Diagnostic, Span, Spanned};
 use crate::entry::{Content, Entry, Kind, Metadata};
 use crate::path::{ImagePath, WorkspacePath};
@@ -16,7 +18,7 @@ pub(super) fn compose(files: &Files, composition: &Composition) -> Result<Change
     let placement = Placement { dest: &files.dest, strip_prefix: &strip_prefix };
     let look = Look::new(files, composition)?;
     let mut fetched = composition.fetched.iter();
-    let (mut places, mut found) = (Vec::new(), Vec::new());
+    let (mut places, mut found, mut ways) = (Vec::new(), Vec::new(), BTreeSet::new());
     let mut changes = Changeset::new();
 
     let mut take = |destination: Option<&str>, source: &Spanned<FileSource>| -> Result<(), Diagnostic> {
@@ -31,6 +33,10 @@ pub(super) fn compose(files: &Files, composition: &Composition) -> Result<Change
                 let collected = composition.workspace.collect(&top).map_err(Diagnostic::from);
                 let collected = collected.at(narrow(source.span.as_ref(), path.as_str()).as_ref())?;
                 let top = image_path(&top)?;
+                if destination.is_none() {
+                    let is_below = |above: &ImagePath| *above != files.dest && above.starts_with(&files.dest);
+                    ways.extend(place.ancestors().filter(is_below));
+                }
                 for file in collected {
                     let below = file.path.strip_prefix(&top).expect("collecting stays below where it began");
                     places.push(join(&place, &below)?);
@@ -65,8 +71,15 @@ pub(super) fn compose(files: &Files, composition: &Composition) -> Result<Change
             (_, Kind::Directory) => look.directory(path),
             (_, kind) => look.entry(path, 0o777, kind),
         };
+        ways.remove(&entry.path);
         if !entry.path.is_root() {
             insert(&mut changes, entry)?;
+        }
+    }
+    // A directory that is only on the way to a listed file comes from the sources as well, unless it is there already.
+    if files.owner.is_some() || files.dir_mode.is_some() {
+        for path in ways.into_iter().filter(|path| composition.below.tree.resolve(path).is_err()) {
+            insert(&mut changes, look.directory(path))?;
         }
     }
     Ok(changes)

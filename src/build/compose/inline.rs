@@ -15,7 +15,24 @@ pub(super) fn write(write: &Write, composition: &Composition) -> Result<Changese
 }
 
 pub(super) fn dir(dir: &Dir, composition: &Composition) -> Result<Changeset, Diagnostic> {
-    single(&dir.path, dir.mode.0, dir.owner.as_ref(), Kind::Directory, composition)
+    let below = &composition.below.tree;
+    let mut metadata = Metadata::root_owned(0o755, composition.epoch);
+    let mut path = dir.path.clone();
+    if let Ok(found) = below.resolve(&path)
+        && let Some(node) = below.get(&found).filter(|node| node.kind.is_directory())
+    {
+        metadata = Metadata { mtime: composition.epoch, ..node.metadata.clone() };
+        path = found;
+    }
+    if let Some(mode) = dir.mode {
+        metadata.mode = mode.0;
+    }
+    if let Some(owner) = &dir.owner {
+        (metadata.uid, metadata.gid) = Owners::of(composition).resolve(owner)?;
+    }
+    let mut changes = Changeset::new();
+    insert(&mut changes, Entry { path, metadata, kind: Kind::Directory })?;
+    Ok(changes)
 }
 
 pub(super) fn symlink(link: &Symlink, composition: &Composition) -> Result<Changeset, Diagnostic> {
@@ -33,7 +50,7 @@ fn single(
     kind: Kind,
     composition: &Composition,
 ) -> Result<Changeset, Diagnostic> {
-    if path.is_root() && !kind.is_directory() {
+    if path.is_root() {
         return Err(Diagnostic::spec(format!("the image's root cannot be a {}", kind.name())));
     }
     let mut metadata = Metadata::root_owned(mode, composition.epoch);

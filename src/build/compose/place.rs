@@ -7,13 +7,13 @@
 //! - Of several sources that come to one path, the last is there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufReader, Read};
+use std::io::BufReader;
 
-use crate::archive::read::{Limits, decompress};
+use crate::archive::read::is_tar;
 use crate::diagnostic::{At, Diagnostic, Spanned};
 use crate::entry::{Content, Entry, Kind, Metadata};
 use crate::path::ImagePath;
-use crate::source::{IgnorePatterns, PatternError};
+use crate::source::{IgnorePatterns, PatternError, Workspace};
 use crate::target::Place;
 use crate::tree::{Changeset, Tree};
 
@@ -34,7 +34,10 @@ pub(super) fn compose(place: &Place, composition: &Composition) -> Result<Change
         .collect::<Result<_, _>>()?;
     let sources = match place.from {
         Some(_) => Tree::clone(&composition.from.tree),
-        None => context::tree(&patterns, &ignore, composition)?,
+        None => {
+            let directory = place.directory.as_ref().map(|directory| Workspace::at(&directory.root)).transpose()?;
+            context::tree(&patterns, &ignore, directory.as_ref().unwrap_or(composition.workspace), composition)?
+        }
     };
     let mut trees = Trees { list: vec![sources, contents(place, composition)?], archives: BTreeSet::new() };
     let mut placing = Placing::new(place, &exclude, composition)?;
@@ -132,13 +135,16 @@ impl<'a> Placing<'a> {
         match &self.place.from {
             Some(_) => Diagnostic::spec(format!("`{path}` is not in the image that is copied from")),
             None => {
-                let error = Diagnostic::spec(format!("`{}` is not in the build context", source.value));
+                let named = self.place.directory.as_ref().map(|directory| format!(" `{}`", directory.name));
+                let named = named.unwrap_or_default();
+                let error = Diagnostic::spec(format!("`{}` is not in the build context{named}", source.value));
                 let ignored = (1..=path.as_bytes().len()).any(|end| ignore.is_ignored(&path.as_bytes()[..end]));
                 error.help(match ignored {
                     true => "the .dockerignore leaves it out",
-                    false => {
+                    false if named.is_empty() => {
                         "sources are relative to the context, the directory behind the options of `ocify build -f`"
                     }
+                    false => "sources are relative to the directory that `--build-context` names",
                 })
             }
         }
@@ -348,20 +354,9 @@ fn contents(place: &Place, composition: &Composition) -> Result<Tree, Diagnostic
     Tree::of([&changes]).map_err(|error| Diagnostic::spec("the contents contradict each other").caused_by(error))
 }
 
-/// True for a tar file, compressed or not: the first block is the header of an entry. Names are not asked.
+/// True for a tar file, compressed or not.
 fn is_archive(content: &Content) -> bool {
-    let Ok(file) = content.open() else { return false };
-    let Ok(mut stream) = decompress(BufReader::new(file), &Limits::default()) else { return false };
-    let mut block = [0; 512];
-    if stream.read_exact(&mut block).is_err() {
-        return false;
-    }
-    // The sum over the header with blanks in place of the sum itself (POSIX ustar, "chksum").
-    let sum: u32 =
-        block.iter().enumerate().map(|(at, &b)| u32::from(if (148..156).contains(&at) { b' ' } else { b })).sum();
-    let stated = String::from_utf8_lossy(&block[148..156]);
-    let stated = u32::from_str_radix(stated.trim_matches(|c: char| c == ' ' || c == '\0'), 8);
-    stated.is_ok_and(|stated| stated == sum)
+    content.open().is_ok_and(|file| is_tar(BufReader::new(file)))
 }
 
 fn unpacked(content: &Content, composition: &Composition) -> Result<Tree, Diagnostic> {

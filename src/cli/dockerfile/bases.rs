@@ -6,24 +6,33 @@ use crate::image;
 use crate::oci::{ImageConfig, Reference};
 use crate::platform::Platform;
 use crate::source::Lock;
-use crate::target::OciReference;
+use crate::target::{Base, OciLayout, OciReference};
 
 use super::super::locked::Locked;
 use super::super::resolver::Resolver;
 use super::super::unpinned::image_line;
 
 /// Images of registries as the lock has them; what it lacks is looked up.
-pub(super) struct Pinned<'a> {
-    pub(super) resolver: Resolver<'a>,
-    pub(super) lock: Lock,
-    pub(super) locked: &'a Locked,
+pub(in crate::cli) struct Pinned<'a> {
+    pub(in crate::cli) resolver: Resolver<'a>,
+    pub(in crate::cli) lock: Lock,
+    pub(in crate::cli) locked: &'a Locked,
     /// A line for each name that was looked up.
-    pub(super) added: Vec<String>,
+    pub(in crate::cli) added: Vec<String>,
 }
 
 impl Bases for Pinned<'_> {
-    fn config(&mut self, image: &Spanned<OciReference>, platform: &Platform) -> Result<ImageConfig, Diagnostic> {
-        let reference = &image.value.reference;
+    fn config(&mut self, image: &Spanned<Base>, platform: &Platform) -> Result<ImageConfig, Diagnostic> {
+        let reference = match &image.value {
+            Base::Oci(OciReference { reference }) => reference,
+            Base::OciLayout(OciLayout { directory: Some(directory), digest, .. }) => {
+                let layout = image::import_layout(&directory.root, digest, platform, self.resolver.store);
+                let unreadable = || Diagnostic::failure(format!("the image `{}` cannot be read", directory.name));
+                let layout = layout.map_err(|error| unreadable().caused_by(error)).at(image.span.as_ref())?;
+                return Ok(layout.config().clone());
+            }
+            other => unreachable!("no Dockerfile names {other:?}"),
+        };
         let span = image.span.as_ref();
         let digest = match reference.digest {
             Some(digest) => digest,

@@ -1,12 +1,13 @@
 //! Commands with `-f`: a Dockerfile instead of targets.
 
 mod bases;
+mod named_context;
 mod text;
 
 use std::path::{Path, PathBuf};
 
 use crate::diagnostic::Diagnostic;
-use crate::dockerfile::{self, Lowered, Options};
+use crate::dockerfile::{self, Lowered, NamedContexts, Options};
 use crate::plan::{Names, TargetGraph};
 use crate::source::{Lock, Workspace};
 use crate::tomlspec;
@@ -18,9 +19,10 @@ use super::resolver::Resolver;
 use super::selection::{Selected, Selection, key_value};
 use super::unpinned::Unpinned;
 
-use bases::Pinned;
+use named_context::named_contexts;
 
-pub(super) use text::home;
+pub(super) use bases::Pinned;
+pub(super) use text::{home, ignore, read};
 
 /// Arguments for a Dockerfile.
 #[derive(clap::Args)]
@@ -34,6 +36,9 @@ pub(super) struct Dockerfile {
     /// Label of the image of a Dockerfile; it wins over one of LABEL
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = key_value, requires = "file")]
     labels: Vec<(String, String)>,
+    /// What a stage or image of this name is: a directory, oci-layout://DIR[:TAG|@DIGEST] or docker-image://NAME
+    #[arg(long = "build-context", value_name = "NAME=PLACE", value_parser = key_value, requires = "file")]
+    contexts: Vec<(String, String)>,
 }
 
 /// With what a Dockerfile is read.
@@ -69,6 +74,16 @@ impl Dockerfile {
         self.file.is_some()
     }
 
+    /// The Dockerfile, as it was named.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// The named contexts, as they were given.
+    pub(super) fn contexts(&self) -> impl Iterator<Item = String> {
+        self.contexts.iter().map(|(name, place)| format!("{name}={place}"))
+    }
+
     /// Reads the Dockerfile. Names in it that nothing pins are pinned, in the lock beside it.
     pub(super) fn load(&self, reading: &Reading) -> Result<Loaded, Diagnostic> {
         let Reading { selection, locked, environment, offline, tags } = *reading;
@@ -85,22 +100,21 @@ impl Dockerfile {
         let file = self.file.as_deref().unwrap_or(Path::new("Dockerfile"));
         let (source, home) = text::read(file, &workspace)?;
         let (settings, _) = tomlspec::load(&workspace)?;
-        let platform = match selection.platforms.as_slice() {
-            [] => settings.platform.clone(),
-            [one] => one.clone(),
-            several => {
-                let error = Diagnostic::spec(format!("a Dockerfile is built for one platform, not {}", several.len()));
-                return Err(error.help("build it once for each, and list the images with `ocify index`"));
-            }
+        let platforms = match selection.distinct_platforms() {
+            none if none.is_empty() && settings.platforms.is_empty() => vec![settings.platform.clone()],
+            none if none.is_empty() => settings.platforms.iter().map(|platform| platform.value.clone()).collect(),
+            some => some,
         };
         let options = Options {
             args: selection.args.iter().cloned().collect(),
             target: self.target.clone(),
             build_platform: settings.platform.clone(),
-            platform: platform.clone(),
+            platforms,
             labels: self.labels.clone(),
             tags: tags.to_vec(),
+            contexts: NamedContexts::default(),
             ignore: text::ignore(file, &workspace)?,
+            whole: false,
         };
         let settings = match options.args.get("SOURCE_DATE_EPOCH") {
             None => settings,
@@ -114,15 +128,16 @@ impl Dockerfile {
         };
 
         let Supplied { registry, store, .. } = supplied(environment, &settings, offline)?;
+        let options = Options { contexts: named_contexts(&self.contexts, &store)?, ..options };
         let client = environment::fetcher(offline);
         let resolver = Resolver { registry: &*registry, client: &client, workspace: &workspace, store: &store };
         let mut bases = Pinned { resolver, lock: Lock::load(&home)?, locked, added: Vec::new() };
         let parsed = dockerfile::parse(&source)?;
-        let Lowered { targets, root, unused } = dockerfile::lower(&parsed, &options, &mut bases)?;
+        let Lowered { targets, root, unused, .. } = dockerfile::lower(&parsed, &options, &mut bases)?;
         for name in unused.iter().filter(|name| *name != "SOURCE_DATE_EPOCH") {
             eprintln!("warning: the Dockerfile has no ARG `{name}`");
         }
-        let targets = TargetGraph::of(&workspace, settings, targets, &root, &platform)?;
+        let targets = TargetGraph::of(&workspace, settings, targets, &root)?;
         let Pinned { resolver, mut lock, added: mut pinned, .. } = bases;
         let names = Names::of(&targets, std::slice::from_ref(&root));
         let unpinned = Unpinned::of(&names, &lock);

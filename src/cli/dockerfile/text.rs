@@ -10,7 +10,7 @@ use crate::path::WorkspacePath;
 use crate::source::{IgnorePatterns, SourceError, Workspace};
 
 /// The Dockerfile's text, and the directory in which its lock lies: its own, or the context's.
-pub(super) fn read(file: &Path, context: &Workspace) -> Result<(Arc<SourceText>, Workspace), Diagnostic> {
+pub(in crate::cli) fn read(file: &Path, context: &Workspace) -> Result<(Arc<SourceText>, Workspace), Diagnostic> {
     let unreadable = |error: io::Error| {
         let missing = error.kind() == io::ErrorKind::NotFound;
         let diagnostic = Diagnostic::spec(format!("`{}` cannot be read", file.display())).caused_by(error);
@@ -51,24 +51,28 @@ fn is_stdin(file: &Path) -> bool {
 }
 
 /// The patterns of `<Dockerfile>.dockerignore`, else of `.dockerignore` in the context.
-pub(super) fn ignore(file: &Path, context: &Workspace) -> Result<Vec<String>, Diagnostic> {
+pub(in crate::cli) fn ignore(file: &Path, context: &Workspace) -> Result<Vec<String>, Diagnostic> {
     let mut own = file.as_os_str().to_owned();
     own.push(".dockerignore");
-    let text = match std::fs::read_to_string(&own) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let path = WorkspacePath::parse(".dockerignore").map_err(|error| Diagnostic::spec(error.to_string()))?;
-            match context.read_spec(&path) {
-                Ok(source) => source.text.clone(),
-                Err(SourceError::NotFound { .. }) => return Ok(Vec::new()),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(error) => {
-            return Err(Diagnostic::spec(format!("`{}` cannot be read", own.display())).caused_by(error));
-        }
-    };
-    let patterns = IgnorePatterns::lines(&text);
+    match std::fs::read_to_string(&own) {
+        Ok(text) => patterns(&text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => ignore_of(context),
+        Err(error) => Err(Diagnostic::spec(format!("`{}` cannot be read", own.display())).caused_by(error)),
+    }
+}
+
+/// The patterns of `.dockerignore` in a context.
+pub(super) fn ignore_of(context: &Workspace) -> Result<Vec<String>, Diagnostic> {
+    let path = WorkspacePath::parse(".dockerignore").map_err(|error| Diagnostic::spec(error.to_string()))?;
+    match context.read_spec(&path) {
+        Ok(source) => patterns(&source.text),
+        Err(SourceError::NotFound { .. }) => Ok(Vec::new()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn patterns(text: &str) -> Result<Vec<String>, Diagnostic> {
+    let patterns = IgnorePatterns::lines(text);
     IgnorePatterns::new(&patterns).map_err(|error| {
         Diagnostic::spec(format!("in the .dockerignore, {error}")).help("`!` needs a pattern behind it, `[` a `]`")
     })?;

@@ -1,39 +1,45 @@
 //! The first process of the sandbox: it starts the step, answers what the filter asks, buries the dead, and ends all.
 
-use std::io::{self, IoSliceMut, Read};
-use std::mem::MaybeUninit;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use rustix::process::{DumpableBehavior, Pid, WaitOptions, WaitStatus, set_dumpable_behavior, wait};
 
 use super::super::Tier;
 use super::super::error::Stage;
 use super::super::kernel;
+use super::super::passing::take;
 use super::super::request::{Command, Ending, Message, Request};
 use super::recorder::{Journal, Recorder};
 use super::step::{self, STAGES, become_program};
-use super::{Channel, Failure, In, die_with_parent, mounts, rights, snapshot};
+use super::streams::Streams;
+use super::{Channel, Failure, In, die_with_parent, mounts, rights, snapshot, visit};
 
-/// Runs the step and reports what it changed.
+/// Runs the step and reports what it changed, or lets a visitor in.
 pub(super) fn run(request: &Request, channel: &mut Channel) -> Result<(), Failure> {
     die_with_parent().during(Stage::Watch)?;
-    let upper = mounts::change_root(request.cpus.len())?;
-    let journal = Journal::new(request.tier, upper, &request.facts).during(Stage::Watch)?;
+    let (upper, mounted) = mounts::change_root(request)?;
+    let journal = Journal::new(request.tier, upper, &request.facts, &mounted).during(Stage::Watch)?;
+    drop(mounted);
     // What this process holds and is, no process of the step may look at.
     set_dumpable_behavior(DumpableBehavior::NotDumpable).during(Stage::Watch)?;
     match &request.command {
         Some(command) => {
-            let (ending, journal) = watch(request, command, journal)?;
-            channel.send(&Message::Ended(ending)).during(Stage::Changes)?;
+            let limit = Duration::from_millis(request.timeout);
+            let (ending, journal) =
+                watch(request, command, Streams::of_step().during(Stage::Devices)?, limit, journal)?;
             if ending == Ending::Exited(0) {
+                channel.send(&Message::Ended(ending)).during(Stage::Changes)?;
                 snapshot::send(&journal, channel).during(Stage::Changes)?;
+            } else {
+                visit::after_failure(request, ending, journal, channel)?;
             }
         }
+        None if request.desk => visit::admit(request, journal, channel)?,
         None => {
             // What follows only writes to the channel, about which no filter asks.
             step::restrict(request).during(Stage::Filter)?;
@@ -42,21 +48,28 @@ pub(super) fn run(request: &Request, channel: &mut Channel) -> Result<(), Failur
     channel.send(&Message::Complete).during(Stage::Changes)
 }
 
-/// Starts the step and waits until it, and then everything else that it started, has ended.
-fn watch(request: &Request, command: &Command, journal: Journal) -> Result<(Ending, Journal), Failure> {
+/// Starts a program and waits until it, and then everything else that it started, has ended.
+pub(super) fn watch(
+    request: &Request,
+    command: &Command,
+    streams: Streams,
+    limit: Duration,
+    journal: Journal,
+) -> Result<(Ending, Journal), Failure> {
     let begun = Instant::now();
+    // Else it is a visitor's.
+    let is_step = request.command.as_ref().is_some_and(|own| std::ptr::eq(own, command));
     // This process too: to answer on the same processor is faster.
     rights::stay_on(&request.cpus).during(Stage::Limits)?;
     let signals = kernel::child_signals().during(Stage::Watch)?;
     let (status, theirs) = UnixStream::pair().during(Stage::Watch)?;
-    let Some(step) = kernel::fork().during(Stage::Watch)? else { become_program(request, command, theirs) };
-    drop(theirs);
+    let Some(step) = kernel::fork().during(Stage::Watch)? else { become_program(request, command, streams, theirs) };
+    drop((theirs, streams));
     let listener = started(status)?;
     if listener.is_none() && request.tier != Tier::Root {
         return Err(Failure { stage: Stage::Filter, error: Errno::NOTCONN.into() });
     }
     let mut recorder = Recorder::new(listener, journal, &command.user);
-    let limit = Duration::from_millis(request.timeout);
     let ending = loop {
         let Some(left) = limit.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) else {
             break Ending::TimedOut;
@@ -65,11 +78,11 @@ fn watch(request: &Request, command: &Command, journal: Journal) -> Result<(Endi
             break ending;
         }
         if attend(&signals, &mut recorder, left).during(Stage::Watch)? {
-            if request.tier == Tier::SubordinateIds {
-                // Only what cannot be done with them asks.
+            // Only what cannot be done with subordinate ids asks.
+            if request.tier == Tier::SubordinateIds && is_step {
                 return Err(Failure { stage: Stage::Recorder, error: Errno::NOSYS.into() });
             }
-            recorder.answer_next().during(Stage::Watch)?;
+            recorder.answer_next(request.tier).during(Stage::Watch)?;
         }
     };
     kernel::kill_all();
@@ -83,18 +96,11 @@ fn watch(request: &Request, command: &Command, journal: Journal) -> Result<(Endi
 
 /// Waits until the program runs, and returns the listener of its filter.
 fn started(mut status: UnixStream) -> Result<Option<OwnedFd>, Failure> {
-    let mut listener = None;
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let mut first = [0];
-    let received = recvmsg(&status, &mut [IoSliceMut::new(&mut first)], &mut control, RecvFlags::CMSG_CLOEXEC)
-        .during(Stage::Watch)?;
-    for message in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(mut descriptors) = message {
-            listener = descriptors.next();
-        }
+    let (mut listener, mut failure) = (None, Vec::new());
+    if let Some((byte, descriptors)) = take(&status).during(Stage::Watch)? {
+        listener = descriptors.into_iter().next();
+        failure.extend(listener.is_none().then_some(byte));
     }
-    let mut failure = if listener.is_none() { first[..received.bytes].to_vec() } else { Vec::new() };
     status.read_to_end(&mut failure).during(Stage::Watch)?;
     match failure.split_first() {
         None => Ok(listener),

@@ -4,6 +4,7 @@
 //! ocify ── helper (user namespace) ── first process (pid 1: recorder, reaper) ── the step
 //! ```
 
+mod bind;
 mod files;
 mod filter;
 mod init;
@@ -13,6 +14,8 @@ mod recorder;
 mod rights;
 mod snapshot;
 mod step;
+mod streams;
+mod visit;
 
 use std::io::{self, BufWriter, Read, Write};
 use std::os::fd::AsFd;
@@ -52,11 +55,15 @@ impl Channel {
         self.0.write_all(b"\n")
     }
 
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+
     fn fail(&mut self, failure: &Failure) {
         let errno = failure.error.raw_os_error().unwrap_or(libc::EIO);
         // Whoever asked is gone if this fails, and needs no answer.
         let _ = self.send(&Message::Failed { stage: failure.stage, errno });
-        let _ = self.0.flush();
+        let _ = self.flush();
     }
 }
 
@@ -104,6 +111,8 @@ fn run(request: &Request, channel: &mut Channel) -> Result<(), Failure> {
     match kernel::fork().during(Stage::Namespaces)? {
         None => init::run(request, channel),
         Some(first) => {
+            // It ends with the processes of the step.
+            streams::release_output().during(Stage::Devices)?;
             while let Err(rustix::io::Errno::INTR) = rustix::process::waitpid(Some(first), WaitOptions::empty()) {}
             Ok(())
         }

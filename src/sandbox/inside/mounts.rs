@@ -17,7 +17,8 @@ use rustix::mount::{
 use rustix::process::pivot_root;
 
 use super::super::error::Stage;
-use super::super::request::{LOWER, ROOT, STUBS, UPPER, WORK};
+use super::super::request::{LOWER, ROOT, Request, STUBS, UPPER, WORK};
+use super::bind::{self, Mounted};
 use super::{Failure, In, rights};
 
 /// Devices of the host that every program may use.
@@ -40,8 +41,8 @@ const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
 const QUIET: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
 
 /// Makes the step's root the root of this process, in whose working directory the parts of it are; returns its upper directory. `cpus` is
-/// how many processors /sys shows.
-pub(super) fn change_root(cpus: usize) -> Result<OwnedFd, Failure> {
+/// how many processors /sys shows. Also returns what was mounted of what the step asks for.
+pub(super) fn change_root(request: &Request) -> Result<(OwnedFd, Vec<Mounted<'_>>), Failure> {
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change("/", private).during(Stage::Root)?;
     let upper = open_beneath(CWD, UPPER, OFlags::DIRECTORY).during(Stage::Overlay)?;
@@ -49,7 +50,8 @@ pub(super) fn change_root(cpus: usize) -> Result<OwnedFd, Failure> {
     mount_devices(&root).during(Stage::Devices)?;
     let proc = filesystem("proc", &[], QUIET | MountAttrFlags::MOUNT_ATTR_NODEV).during(Stage::Proc)?;
     attach(&proc, &root, "proc").during(Stage::Proc)?;
-    mount_sys(&root, cpus).during(Stage::Sys)?;
+    mount_sys(&root, request.cpus.len()).during(Stage::Sys)?;
+    let mounted = bind::mount_all(&request.mounts, request.tier, &root).during(Stage::Mounts)?;
     rustix::process::fchdir(&root).during(Stage::Root)?;
     // The old root comes to lie on the new one, and goes.
     pivot_root(".", ".").during(Stage::Root)?;
@@ -58,7 +60,7 @@ pub(super) fn change_root(cpus: usize) -> Result<OwnedFd, Failure> {
     // Before it can no longer be written.
     rights::limit_processes().during(Stage::Limits)?;
     protect_proc().during(Stage::Proc)?;
-    Ok(upper)
+    Ok((upper, mounted))
 }
 
 fn overlay() -> io::Result<OwnedFd> {
@@ -150,7 +152,7 @@ fn protect_proc() -> io::Result<()> {
 }
 
 /// A new instance of a file system, not mounted anywhere yet.
-fn filesystem(kind: &str, options: &[(&str, &str)], attributes: MountAttrFlags) -> io::Result<OwnedFd> {
+pub(super) fn filesystem(kind: &str, options: &[(&str, &str)], attributes: MountAttrFlags) -> io::Result<OwnedFd> {
     let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
     for (key, value) in options {
         fsconfig_set_string(&context, *key, *value)?;
@@ -160,7 +162,7 @@ fn filesystem(kind: &str, options: &[(&str, &str)], attributes: MountAttrFlags) 
 }
 
 /// Mounts on a directory, which is no link.
-fn attach(mount: &OwnedFd, directory: impl AsFd, name: &str) -> io::Result<()> {
+pub(super) fn attach(mount: &OwnedFd, directory: impl AsFd, name: &str) -> io::Result<()> {
     attach_to(mount, &open_beneath(directory.as_fd(), name, OFlags::DIRECTORY)?)
 }
 
@@ -169,7 +171,7 @@ fn attach_file(mount: &OwnedFd, directory: &OwnedFd, name: &str) -> io::Result<(
     attach_to(mount, &open_beneath(directory.as_fd(), name, OFlags::empty())?)
 }
 
-fn attach_to(mount: &OwnedFd, place: &OwnedFd) -> io::Result<()> {
+pub(super) fn attach_to(mount: &OwnedFd, place: &OwnedFd) -> io::Result<()> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     Ok(move_mount(mount, "", place, "", flags)?)
 }

@@ -1,20 +1,20 @@
 //! From a child of the first process to the step's program.
 
 use std::ffi::CString;
-use std::io::{self, IoSlice, Write};
-use std::mem::MaybeUninit;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process;
 
-use rustix::fs::{Mode, OFlags, open};
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::fs::Mode;
 
 use super::super::error::Stage;
 use super::super::kernel;
+use super::super::passing::give;
 use super::super::request::{Command, Request, User};
 use super::super::tier::Tier;
 use super::filter::filter;
+use super::streams::{Streams, control_terminal};
 use super::{Failure, In, rights};
 
 /// Where a program without a slash is looked for if `PATH` is not set.
@@ -29,12 +29,14 @@ pub(super) const STAGES: [Stage; 6] =
 const STATUS: i32 = 3;
 
 /// Becomes the step's program. The listener of the filter goes over `status`, if the tier has a recorder.
-pub(super) fn become_program(request: &Request, command: &Command, status: UnixStream) -> ! {
+pub(super) fn become_program(request: &Request, command: &Command, streams: Streams, status: UnixStream) -> ! {
+    // First, as one of them may have the number that the next call uses.
+    let is_terminal = streams.take();
     // All other descriptors go: nothing of the sandbox is reached through one, also not by the working directory.
     let Ok(status) = kernel::duplicate_to(status.as_fd(), STATUS) else { process::exit(1) };
     kernel::close_from(STATUS + 1);
     let mut status = UnixStream::from(status);
-    let Err(Failure { stage, error }) = try_become(request, command, &status);
+    let Err(Failure { stage, error }) = try_become(request, command, is_terminal, &status);
     let stage = STAGES.iter().position(|known| *known == stage).unwrap_or(0) as u8;
     let mut bytes = vec![stage];
     bytes.extend(error.raw_os_error().unwrap_or(libc::EIO).to_le_bytes());
@@ -42,12 +44,17 @@ pub(super) fn become_program(request: &Request, command: &Command, status: UnixS
     process::exit(1)
 }
 
-fn try_become(request: &Request, command: &Command, status: &UnixStream) -> Result<std::convert::Infallible, Failure> {
+fn try_become(
+    request: &Request,
+    command: &Command,
+    is_terminal: io::Result<bool>,
+    status: &UnixStream,
+) -> Result<std::convert::Infallible, Failure> {
     kernel::reset_signals();
     rustix::process::setsid().during(Stage::Limits)?;
-    let nothing = open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).during(Stage::Devices)?;
-    rustix::stdio::dup2_stdin(&nothing).during(Stage::Devices)?;
-    drop(nothing);
+    if is_terminal.during(Stage::Devices)? {
+        control_terminal().during(Stage::Devices)?;
+    }
     rustix::process::umask(Mode::from_raw_mode(0o022));
     kernel::fix_memory_layout().during(Stage::Limits)?;
     let programs = Programs::new(command).during(Stage::Program)?;
@@ -60,7 +67,7 @@ fn try_become(request: &Request, command: &Command, status: &UnixStream) -> Resu
     }
     let listener = install_filter(request.tier).during(Stage::Filter)?;
     if let Some(listener) = listener {
-        send(status, &listener).during(Stage::Filter)?;
+        give(status, b'L', &[listener.as_fd()]).during(Stage::Filter)?;
     }
     Err(programs.execute()).during(Stage::Program)
 }
@@ -81,15 +88,6 @@ fn enter(workdir: &str) -> io::Result<()> {
     rustix::process::chdir(workdir)?;
     let path = rustix::process::getcwd(Vec::new())?;
     if path.as_bytes().starts_with(b"/") { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ENOENT)) }
-}
-
-fn send(status: &UnixStream, listener: &OwnedFd) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    let descriptors = [listener.as_fd()];
-    control.push(SendAncillaryMessage::ScmRights(&descriptors));
-    sendmsg(status, &[IoSlice::new(b"L")], &mut control, SendFlags::empty())?;
-    Ok(())
 }
 
 /// The program under every name that it may have, with its arguments.

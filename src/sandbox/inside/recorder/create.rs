@@ -46,7 +46,7 @@ pub(super) fn make(
 ) -> io::Result<Answer> {
     let Ok((parent, name)) = tracee.open_parent(directory, address) else { return Ok(Answer::Continue) };
     let is_there = !matches!(statat(&parent, &name[..], AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT));
-    if is_there || !journal.is_of_root(&parent)? {
+    if is_there || !journal.is_of_step(&parent)? {
         return Ok(Answer::Continue);
     }
     let (stat, owner) = (kernel::stat(parent.as_fd())?, journal.of(&parent)?.unwrap_or_default());

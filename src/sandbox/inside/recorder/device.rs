@@ -23,7 +23,7 @@ pub(super) fn make(
     call.check()?;
     // To overlayfs, 0:0 says that a name is gone; it refuses to make one for root too.
     let is_whiteout = mode & libc::S_IFMT == libc::S_IFCHR && number == 0;
-    if is_whiteout || !journal.is_of_root(&parent)? {
+    if is_whiteout || !journal.is_of_step(&parent)? {
         return Ok(Answer::Error(libc::EPERM));
     }
     let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;

@@ -25,7 +25,7 @@ pub(super) fn change(
 ) -> io::Result<Answer> {
     let file = tracee.open(which)?;
     call.check()?;
-    if !journal.is_of_root(&file)? {
+    if !journal.is_of_step(&file)? {
         return Ok(Answer::Continue);
     }
     let mut known = journal.of(&file)?.unwrap_or_default();

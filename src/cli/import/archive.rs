@@ -1,34 +1,27 @@
-//! `ocify import`: a root file system as an image.
+//! `ocify import` of an archive: a root file system as an image.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::Path;
 
 use crate::build::import_rootfs;
 use crate::diagnostic::Diagnostic;
 use crate::platform::Platform;
 use crate::target::ImageSpec;
 
-use super::selection::key_value;
-use super::{environment, load, name, tag};
+use super::super::selection::key_value;
+use super::super::{environment, load, name, tag};
 
-/// Make an image with one layer of the files in an archive.
+/// Arguments for an archive.
 #[derive(clap::Args)]
-#[command(after_help = "The archive is a tar, also compressed, or a zip. Paths, modes, owners and times are kept; the
-layer is written in ocify's own encoding, so the same files give the same digest.
-
-Examples:
-  ocify import rootfs.tar example.com/base:1
-  podman export CONTAINER | ocify import - example.com/base:1 --cmd /bin/sh")]
+#[group(id = "archive")]
+#[command(next_help_heading = "Options for an archive")]
 pub(super) struct Arguments {
-    /// The archive, or `-` for stdin
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-    /// The image's name; without one it is found by its digest
+    /// The name of an archive's image; without one it is found by its digest
     #[arg(value_name = "NAME")]
     name: Option<String>,
-    /// What the image is for
-    #[arg(long, default_value = "linux/amd64")]
-    platform: Platform,
+    /// What the image is for [default: linux/amd64]
+    #[arg(long)]
+    platform: Option<Platform>,
     /// The program to start, or one of its fixed arguments; may be repeated
     #[arg(long, value_name = "ARGUMENT", allow_hyphen_values = true)]
     entrypoint: Vec<String>,
@@ -52,14 +45,13 @@ pub(super) struct Arguments {
     created: Option<String>,
 }
 
-pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -> Result<(), Diagnostic> {
+pub(super) fn run(path: &Path, arguments: &Arguments, environment: &environment::Arguments) -> Result<(), Diagnostic> {
     let reference = arguments.name.as_deref().map(tag::target).transpose()?;
     let store = environment.store()?;
-    let file = match arguments.file.to_str() {
+    let file = match path.to_str() {
         Some("-") => load::stdin(&store)?,
-        _ => File::open(&arguments.file).map_err(|error| {
-            Diagnostic::failure(format!("{} cannot be read", arguments.file.display())).caused_by(error)
-        })?,
+        _ => File::open(path)
+            .map_err(|error| Diagnostic::failure(format!("{} cannot be read", path.display())).caused_by(error))?,
     };
     let (image, warnings) = import_rootfs(file, &arguments.spec(), &store)?;
     warnings.iter().for_each(|text| eprintln!("warning: {text}"));
@@ -67,10 +59,26 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
 }
 
 impl Arguments {
+    /// An option that only an archive has.
+    pub(super) fn given(&self) -> Option<&'static str> {
+        let given = [
+            ("NAME", self.name.is_some()),
+            ("--entrypoint", !self.entrypoint.is_empty()),
+            ("--cmd", !self.cmd.is_empty()),
+            ("--env", !self.env.is_empty()),
+            ("--label", !self.label.is_empty()),
+            ("--user", self.user.is_some()),
+            ("--workdir", self.workdir.is_some()),
+            ("--created", self.created.is_some()),
+            ("--platform", self.platform.is_some()),
+        ];
+        given.into_iter().find(|(_, is_given)| *is_given).map(|(option, _)| option)
+    }
+
     fn spec(&self) -> ImageSpec {
         let filled = |arguments: &Vec<String>| (!arguments.is_empty()).then(|| arguments.clone());
         ImageSpec {
-            platform: Some(self.platform.clone()),
+            platform: Some(self.platform.clone().unwrap_or_else(|| Platform::new("linux", "amd64", None))),
             entrypoint: filled(&self.entrypoint),
             cmd: filled(&self.cmd),
             env: self.env.clone(),

@@ -1,0 +1,97 @@
+//! COPY of files of another stage or image.
+
+use super::code::{Call, Code};
+use super::known::{Known, clean, name, parent};
+use super::place::{Layer, Placing, octal};
+
+/// Where a pattern's files are gathered.
+const GATHERED: &str = "/ocify";
+
+/// What files are copied from.
+pub(super) struct Origin<'a> {
+    /// The image in the spec.
+    pub(super) image: Code,
+    pub(super) known: &'a Known,
+}
+
+impl Placing<'_> {
+    /// The layers of an instruction that copies from `origin`; `gather` makes an image on it that runs a command, and
+    /// returns it.
+    pub(super) fn from_image(&mut self, origin: &Origin, gather: &mut dyn FnMut(String) -> Code) -> Vec<Layer> {
+        let (mut pairs, mut layers, mut remarks) = (Vec::new(), Vec::new(), Vec::new());
+        let mut is_directory = false;
+        for source in &self.place.srcs {
+            let plain = self.variables.plain(&source.value);
+            if plain.contains(['*', '?', '[']) {
+                layers.extend(self.gathered(&plain, gather));
+                continue;
+            }
+            let from = clean(&source.value.replace("/./", "/"));
+            if self.place.parents {
+                let pivot = source.value.split_once("/./").map_or("", |(above, _)| above);
+                let kept = from.strip_prefix(&clean(pivot)).unwrap_or(&from).trim_start_matches('/').to_owned();
+                pairs.push((format!("{}/{kept}", clean(&self.place.dest).trim_end_matches('/')), from));
+                continue;
+            }
+            let (is_tree, is_sure) = origin.known.guess(&plain);
+            let to = if is_tree { clean(&self.place.dest) } else { self.destination(&from) };
+            if !is_sure && self.is_into() && name(&to) != name(&clean(&self.place.dest)) {
+                remarks
+                    .push(format!("`{plain}` is taken for a file; what is in a directory goes to `{}`.", self.dest()));
+            }
+            let there = self.variables.plain(&to);
+            if is_tree {
+                is_directory = true;
+            } else if is_sure {
+                self.known.directory(parent(&there));
+            }
+            pairs.push((to, from));
+        }
+        if pairs.is_empty() {
+            return layers;
+        }
+        let mut above = self.made(is_directory);
+        for (to, from) in &pairs {
+            let plain = self.variables.plain(to);
+            match origin.known.guess(&self.variables.plain(from)) {
+                (true, _) => self.known.directory(&plain),
+                (false, true) => self.known.file(&plain),
+                (false, false) => {}
+            }
+        }
+        let mut layer = Layer::new(self.copy(origin.image.clone(), &pairs));
+        for remark in remarks {
+            layer = layer.remarked(remark);
+        }
+        above.append(&mut layers);
+        above.push(layer);
+        above
+    }
+
+    /// Files that a pattern names: found by the image's own shell.
+    fn gathered(&mut self, pattern: &str, gather: &mut dyn FnMut(String) -> Code) -> Vec<Layer> {
+        let pattern = clean(pattern);
+        let into = self.is_into();
+        let place = if into { format!("{GATHERED}/") } else { format!("{GATHERED}/{}", name(&self.dest())) };
+        let image = gather(format!("mkdir {GATHERED} && cp -a {pattern} {place}"));
+        let from = if into { GATHERED.to_owned() } else { place };
+        let mut layers = self.made(into);
+        let dest = clean(&self.place.dest);
+        if !into {
+            self.known.file(&self.variables.plain(&dest));
+        }
+        layers.push(Layer::new(self.copy(image, &[(dest, from)])));
+        layers
+    }
+
+    fn copy(&self, image: Code, pairs: &[(String, String)]) -> Call {
+        let text = |path: &String| self.variables.text(path);
+        let srcs = match pairs.iter().all(|(to, from)| to == from) {
+            true => Code::list(pairs.iter().map(|(_, from)| text(from))),
+            false => Code::Dict(pairs.iter().map(|(to, from)| (text(to), text(from))).collect()),
+        };
+        // The mode of a file that somebody executes: what is copied out of a build mostly is.
+        let mode = self.modes()[1].or(self.modes()[0]);
+        Call::new("copy").with(image).with(srcs).optional("mode", mode.map(octal)).optional("owner", self.owner())
+    }
+}
