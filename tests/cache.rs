@@ -540,6 +540,53 @@ fn each_input_of_a_step_is_a_miss_that_names_it() {
     }
 }
 
+/// As [`STEP`], with all that a step can see beside its root.
+const MOUNTED: &str = "image(name = 'x', layers = [
+    files(srcs = ['step'], dest = '/bin'),
+    run(['step', 'must', ';', 'write', '/made', 'x'], outputs = ['/made'], inputs = {'/in': write('/f', 'f')}, mounts = [
+        bind(files(srcs = ['src']), '/b'), cache('/c', uid = 1), tmpfs('/t', size = 4096),
+        secret('s', version = '1', required = False), ssh(required = False)]),
+])";
+
+#[test]
+fn each_input_of_a_mount_is_a_miss_that_names_it() {
+    if !crate::sandbox::is_allowed() {
+        return;
+    }
+    let title = "run step must ; write /made x";
+    let workspace = with_step();
+    let spec = |from: &str, to: &str| {
+        assert!(MOUNTED.contains(from), "{from}");
+        workspace.write("BUILD.star", MOUNTED);
+        said(&workspace, title);
+        workspace.write("BUILD.star", MOUNTED.replace(from, to));
+        said(&workspace, title)
+    };
+    for (from, to, reason) in [
+        ("'/f', 'f'", "'/f', 'f', mode = '0600'", "(mounts./in.files changed)"),
+        ("'/b'", "'/b', writable = True", "(mounts./b.writable changed from false to true)"),
+        ("'/b'", "'/d'", "(mounts./b.files is gone, and 5 more)"),
+        ("uid = 1", "uid = 2", "(mounts./c.uid changed from 1 to 2)"),
+        ("uid = 1", "uid = 1, id = 'c'", "(mounts./c.id changed from /c to c)"),
+        ("uid = 1", "uid = 1, readonly = True", "(mounts./c.readonly changed from false to true)"),
+        ("uid = 1", "uid = 1, src = write('/f', 'f')", "(mounts./c.files is new)"),
+        ("4096", "8192", "(mounts./t.size changed from 4096 to 8192)"),
+        ("version = '1'", "version = '2'", "(mounts./run/secrets/s.version changed from 1 to 2)"),
+        ("version = '1'", "version = '1', mode = '0440'", "(mounts./run/secrets/s.mode changed from 256 to 288)"),
+        ("ssh(", "ssh(uid = 3, ", "(mounts./run/buildkit/ssh_agent.0.uid changed from 0 to 3)"),
+        ("['/made']", "['/made', '/bin']", "(outputs changed from"),
+        ("tmpfs('/t', size = 4096),", "", "(mounts./t.mount is gone, and 1 more)"),
+        // Who shares a cache decides nothing.
+        ("uid = 1", "uid = 1, sharing = 'locked'", "(cached)"),
+    ] {
+        let why = spec(from, to);
+        assert!(why.contains(reason), "{from} to {to}: {why}, not {reason}");
+    }
+    workspace.write("BUILD.star", MOUNTED);
+    workspace.write("src/a", "A");
+    assert_eq!(said(&workspace, title), "(mounts./b.files changed)");
+}
+
 #[test]
 fn a_step_runs_again_only_if_its_root_or_its_command_changed() {
     if !crate::sandbox::is_allowed() {

@@ -7,6 +7,8 @@ mod copy;
 mod explain;
 mod failures;
 mod language;
+mod mounts;
+mod network;
 mod no_cache;
 mod platforms;
 mod stories;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-const COMMANDS: [&str; 30] = [
+const COMMANDS: [&str; 31] = [
     "build",
     "lock",
     "update",
@@ -15,6 +15,7 @@ const COMMANDS: [&str; 30] = [
     "images",
     "inspect",
     "history",
+    "diff",
     "tag",
     "rmi",
     "pull",

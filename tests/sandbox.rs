@@ -4,10 +4,11 @@ mod changes;
 mod failures;
 mod isolation;
 mod mounts;
+mod network;
 mod program;
 mod roots;
 mod scrub;
 mod shell;
 mod users;
 
-pub use program::{is_allowed, program};
+pub use program::{is_allowed, program, spoken};

@@ -61,6 +61,20 @@ impl ActionGraph {
         self.actions.iter().enumerate().map(|(index, action)| (ActionId(index), action))
     }
 
+    /// True if neither the action nor any that it depends on is a command that has the network.
+    pub fn is_hermetic(&self, id: ActionId) -> bool {
+        let (mut seen, mut left) = (vec![false; self.len()], vec![id]);
+        while let Some(id) = left.pop() {
+            if !std::mem::replace(&mut seen[id.0], true) {
+                if !self.get(id).is_hermetic() {
+                    return false;
+                }
+                left.extend(self.get(id).inputs());
+            }
+        }
+        true
+    }
+
     /// For each action, those that take its result.
     pub fn consumers(&self) -> Vec<Vec<ActionId>> {
         let mut consumers = vec![Vec::new(); self.len()];

@@ -20,6 +20,7 @@
 //! | | of each entry of the root: as of a layer | `root` |
 //! | | the command, its environment and working directory; the number of processors | `argv`, `env`, `workdir`, `cpus` |
 //! | | as whom it runs, as written: what a name stands for is in the root | `user` |
+//! | | whether it has the machine's network; further lines of /etc/hosts | `network`, `hosts` |
 //! | | which noise is kept out of the entries, and the version of what finds it | `scrub`, `scrubbers` |
 //! | | of each mount and input: its target, and which kind it is | `mounts` |
 //! | | of a bind: as of a layer, of each entry of its files; whether it can be written | `mounts` |
@@ -30,7 +31,7 @@
 //! | | which paths are kept | `outputs` |
 //! | | the workspace's epoch, and the platform | `epoch`, `platform` |
 //! | image | the spec's fields but for `base`, `layers`, `tags` and `compression` | `spec` |
-//! | | digest of the base's manifest, its name if it is of a registry; digest and title of each layer | `base`, `base_name`, `layers` |
+//! | | digest of the base's manifest, its name if it is of a registry; digest and title of each layer, and whether it is hermetic | `base`, `base_name`, `layers` |
 //! | | the workspace's epoch, media types and platform | `epoch`, `media_types`, `platform` |
 //! | index | the spec's annotations and media types; digests of the images | `spec`, `images`, `media_types` |
 //!
@@ -43,6 +44,7 @@
 //! | the layers below | what a layer takes over from them, parents and owners, is in its entries |
 //! | content of an image that is asked for by digest | the digest says what it is |
 //! | URLs of a fetch; repository, ref and commit of a tar; registry, repository and tag of an image | the digest says what they must hold |
+//! | what a command gets from the network; the proxies by which it does | nothing pins it: it is what it was when the step ran |
 //! | the time that a command may take | it fails, or its result does not depend on it |
 //! | what is in a cache of steps, and who shares it | it makes a command faster, and decides nothing that it gives |
 //! | the values of secrets, and the keys of ssh agents | nothing keeps them; `version` says that one is another |
@@ -63,7 +65,7 @@ use crate::format::{Compression, MediaTypes};
 use crate::oci::canonical_json;
 use crate::path::ImagePath;
 use crate::platform::Platform;
-use crate::target::{Base, ImageSpec, IndexSpec, Run, Scrub, Settings};
+use crate::target::{Base, ImageSpec, IndexSpec, Network, Run, Scrub, Settings};
 
 /// The version of the table above. Another version is another key.
 const VERSION: u32 = 2;
@@ -112,6 +114,11 @@ pub enum Inputs {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         user: Option<String>,
         cpus: u16,
+        #[serde(default, skip_serializing_if = "Network::is_hermetic")]
+        network: Network,
+        /// `NAME=ADDRESS`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        hosts: Vec<String>,
         scrub: Scrub,
         /// [`Scrub::VERSION`].
         scrubbers: u32,
@@ -194,6 +201,9 @@ pub struct LayerInput {
     pub digest: Digest,
     /// It is in the image's history.
     pub title: String,
+    /// Also in its history, if not.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub hermetic: bool,
 }
 
 impl Preimage {
@@ -217,25 +227,25 @@ impl Preimage {
         platform: &Platform,
         sandbox: u32,
     ) -> Self {
-        let Run { command, env, workdir, user, mounts: _, inputs: _, mut outputs, cpus, scrub, timeout: _ } =
-            run.clone();
+        let Run { command, env, workdir, mounts: _, inputs: _, mut outputs, user, cpus, .. } = run.clone();
+        let Run { network, hosts, proxies: _, scrub, timeout: _, .. } = run.clone();
         outputs.sort();
-        let (root, argv, platform) = (digest_of(root), command.argv(), platform.clone());
-        let (user, cpus, scrubbers) = (user.map(|user| user.value.to_string()), cpus.get(), Scrub::VERSION);
         Preimage::of(Inputs::Run {
             sandbox,
-            root,
-            argv,
+            root: digest_of(root),
+            argv: command.argv(),
             env,
             workdir,
-            user,
-            cpus,
+            user: user.map(|user| user.value.to_string()),
+            cpus: cpus.get(),
+            network,
+            hosts: hosts.into_iter().map(|(name, address)| format!("{name}={address}")).collect(),
             scrub,
-            scrubbers,
+            scrubbers: Scrub::VERSION,
             mounts,
             outputs,
             epoch,
-            platform,
+            platform: platform.clone(),
         })
     }
 
@@ -283,6 +293,10 @@ impl Preimage {
     pub fn key(&self) -> CacheKey {
         CacheKey(Digest::of(&canonical_json(self)))
     }
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// The spec's fields but for these.

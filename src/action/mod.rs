@@ -145,13 +145,21 @@ impl Action {
             Action::Git { target, git, .. } => (target, Part::Fetch { title: git.value.title() }),
             Action::List { target, archive, .. } => (target, Part::Archive { title: archive.value.src.value.title() }),
             Action::Encode { target, number, title, .. } | Action::Run { target, number, title, .. } => {
-                (target, Part::Layer { number: *number, title: title.clone() })
+                (target, Part::Layer { number: *number, title: title.clone(), hermetic: self.is_hermetic() })
             }
             Action::Image { target, .. } => (target, Part::Image),
             Action::Index { target, .. } => (target, Part::Index),
             Action::Tree { .. } | Action::Merge { .. } | Action::Compose { .. } => return None,
         };
         Some(Step { target: target.clone(), part })
+    }
+
+    /// False for a command that has the network.
+    pub fn is_hermetic(&self) -> bool {
+        match self {
+            Action::Run { run, .. } => run.value.network.is_hermetic(),
+            _ => true,
+        }
     }
 
     /// Where the user's file asks for the step; `None` where that is not known.

@@ -43,6 +43,9 @@ pub enum Part {
         number: usize,
         /// The layer in a few words ([`LayerSpec::title`](crate::target::LayerSpec::title)).
         title: String,
+        /// False if the command that makes it has the network.
+        #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+        hermetic: bool,
     },
     /// Config and manifest are written.
     Image,
@@ -82,9 +85,14 @@ impl fmt::Display for Part {
             Part::Base { title, platform } => write!(f, "import {title} for {platform}"),
             Part::Fetch { title } => write!(f, "fetch {title}"),
             Part::Archive { title } => write!(f, "read {title}"),
-            Part::Layer { number, title } => write!(f, "{number} {title}"),
+            Part::Layer { number, title, hermetic: true } => write!(f, "{number} {title}"),
+            Part::Layer { number, title, hermetic: false } => write!(f, "{number} {title} [not hermetic]"),
             Part::Image => f.write_str("image"),
             Part::Index => f.write_str("index"),
         }
     }
+}
+
+fn yes() -> bool {
+    true
 }

@@ -32,14 +32,11 @@ impl Executor<'_> {
         let settings = &Settings { platform: platform.clone(), ..self.context.settings.clone() };
         let store = self.context.store;
         let base = base.map(|id| results.image(id));
-        let added: Vec<(Layer, String)> =
-            layers.iter().map(|&id| (results.layer(id).clone(), title(results.get(id)))).collect();
-        let input =
-            |(layer, title): &(Layer, String)| LayerInput { digest: layer.descriptor.digest, title: title.clone() };
-        let inputs = added.iter().map(input).collect();
+        let inputs: Vec<LayerInput> =
+            layers.iter().map(|&id| layer_input(results.layer(id), results.get(id))).collect();
+        let added =
+            layers.iter().zip(&inputs).map(|(&id, input)| (results.layer(id).clone(), history(input))).collect();
         let preimage = Preimage::image(spec, base.map(Image::digest), inputs, settings);
-        let entry = |title| History { created_by: Some(format!("ocify: {title}")), ..History::default() };
-        let added = added.into_iter().map(|(layer, title)| (layer, entry(title))).collect();
         let assemble = || {
             image::assemble(base, spec, added, settings)
                 .map_err(|error| Diagnostic::spec(format!("image `{target}`: {error}")).at(span.cloned()))
@@ -99,10 +96,17 @@ fn in_store(error: StoreError) -> Diagnostic {
     unwritable().caused_by(error)
 }
 
-/// The title under which a layer was reported.
-fn title(layer: &Done) -> String {
-    match layer.report.as_ref().map(|report| &report.step.part) {
-        Some(Part::Layer { title, .. }) => title.clone(),
+/// What an image has of a layer, which was reported as one.
+fn layer_input(layer: &Layer, done: &Done) -> LayerInput {
+    match done.report.as_ref().map(|report| &report.step.part) {
+        Some(Part::Layer { title, hermetic, .. }) => {
+            LayerInput { digest: layer.descriptor.digest, title: title.clone(), hermetic: *hermetic }
+        }
         _ => unreachable!("a layer is reported as one"),
     }
+}
+
+fn history(LayerInput { title, hermetic, .. }: &LayerInput) -> History {
+    let comment = (!hermetic).then(|| "not hermetic: the command had the network".to_owned());
+    History { created_by: Some(format!("ocify: {title}")), comment, ..History::default() }
 }

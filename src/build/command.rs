@@ -175,6 +175,8 @@ impl Executor<'_> {
             mounts: held.mounts(),
             workdir: run.workdir.to_string(),
             user: account.user,
+            network: !run.network.is_hermetic(),
+            hosts: run.hosts.clone(),
             cpus: run.cpus.get().into(),
             timeout: Duration::from_secs(run.timeout.into()),
             epoch,
@@ -201,7 +203,7 @@ pub(super) fn can_run(platform: &Platform) -> Result<(), Diagnostic> {
 fn environment(run: &Run, home: &str, epoch: i64) -> BTreeMap<String, String> {
     let epoch = epoch.to_string();
     let fixed = ENVIRONMENT.into_iter().chain([("HOME", home), ("SOURCE_DATE_EPOCH", epoch.as_str())]);
-    let own = run.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let own = run.proxies.iter().chain(&run.env).map(|(name, value)| (name.as_str(), value.as_str()));
     fixed.chain(own).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 

@@ -288,7 +288,7 @@ impl HeldMounts<'_> {
                 },
                 Mount::Tmpfs(tmpfs) => MountKind::Memory { size: tmpfs.size },
                 Mount::Secret(secret) => match self.secrets.values.get(&secret.id) {
-                    Some(bytes) => MountKind::Secret { bytes, mode: secret.mode.0, owner: (secret.uid, secret.gid) },
+                    Some(bytes) => MountKind::File { bytes, mode: secret.mode.0, owner: (secret.uid, secret.gid) },
                     None => continue,
                 },
                 Mount::Ssh(ssh) => match agent {

@@ -23,8 +23,8 @@ pub trait Progress: Sync {
     /// Something is odd, but no reason to stop.
     fn warned(&self, text: &str);
 
-    /// An action with a title is done.
-    fn finished(&self, title: &str, how: &How);
+    /// An action with a title is done. One that is not hermetic had the network when it was done first.
+    fn finished(&self, title: &str, how: &How, is_hermetic: bool);
 }
 
 /// How an action came to its result.
@@ -167,7 +167,7 @@ where
             title.iter().for_each(|title| self.progress.started(title));
             let result = (self.run)(action, &self.results);
             if let (Ok((_, how)), Some(title)) = (&result, &title) {
-                self.progress.finished(title, how);
+                self.progress.finished(title, how, action.is_hermetic());
             }
             running.done(result.map(|(result, _)| result));
         }
@@ -256,7 +256,7 @@ mod tests {
         fn waiting(&self, _: &str) {}
         fn wrote(&self, _: &str, _: &str) {}
         fn warned(&self, _: &str) {}
-        fn finished(&self, _: &str, _: &How) {}
+        fn finished(&self, _: &str, _: &How, _: bool) {}
     }
 
     fn import_for(platform: &str, graph: &mut ActionGraph) -> ActionId {

@@ -53,6 +53,9 @@ pub(super) struct Arguments {
     /// Do not use the network: what the store lacks is not to be had
     #[arg(long)]
     offline: bool,
+    /// Refuse steps that have the network; RUN of a Dockerfile has none then
+    #[arg(long)]
+    hermetic: bool,
     /// Run commands and write layers again, also those that the store has; one that gives something else than before is warned of
     #[arg(long)]
     no_cache: bool,
@@ -83,11 +86,8 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         made.map_err(|error| Diagnostic::failure("the threads cannot be started").caused_by(error))?;
     }
     let secrets = arguments.lent.secrets()?;
-    let print_lines = |built: &[(Label, ImageOrIndex)]| {
-        print(&built.iter().map(|(label, built)| arguments.line(label, built)).collect::<String>())
-    };
-    let Arguments { selection, locked, offline, tags, .. } = arguments;
-    let reading = Reading { selection, locked, environment, offline: *offline, tags };
+    let Arguments { selection, locked, offline, hermetic, tags, .. } = arguments;
+    let reading = Reading { selection, locked, environment, offline: *offline, hermetic: *hermetic, tags };
     let Selected { workspace, lock, targets, roots, is_whole } = arguments.dockerfile.or_specs(&reading)?;
     arguments.delivery.check(&targets, &roots)?;
     let Supplied { registry, client, store } = supplied(environment, &targets.settings, arguments.offline)?;
@@ -96,6 +96,9 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     if is_whole {
         arguments.locked.allow(&locked::stale(&lock, &Names::of(&targets, &roots)), "ocify lock")?;
     }
+    let print_lines = |built: &[(Label, ImageOrIndex)]| {
+        print(&built.iter().map(|(label, built)| arguments.line(label, built, &plan)).collect::<String>())
+    };
     let steps = plan.graph.iter().filter(|(_, action)| action.title().is_some()).count();
     let progress = Reporter::new(steps, arguments.quiet);
     let begun = Instant::now();
@@ -182,7 +185,7 @@ impl Arguments {
         Ok(if anew.is_empty() { Anew::Nothing } else { Anew::Targets(anew) })
     }
 
-    fn line(&self, label: &Label, built: &ImageOrIndex) -> String {
+    fn line(&self, label: &Label, built: &ImageOrIndex, plan: &Plan) -> String {
         if !self.json {
             return match self.quiet && self.dockerfile.is_given() {
                 true => format!("{}\n", built.digest()),
@@ -195,6 +198,7 @@ impl Arguments {
             "digest": descriptor.digest,
             "mediaType": descriptor.media_type,
             "size": descriptor.size,
+            "hermetic": plan.is_hermetic(label),
         });
         format!("{object}\n")
     }

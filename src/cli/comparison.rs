@@ -29,6 +29,9 @@ pub(super) struct Comparison {
     /// Do not use the network: what the store lacks is not to be had
     #[arg(long)]
     offline: bool,
+    /// As of a build with `--hermetic`
+    #[arg(long)]
+    hermetic: bool,
 }
 
 impl Comparison {
@@ -39,8 +42,8 @@ impl Comparison {
 
     /// The steps that the next build would do, each with what it was.
     pub(super) fn steps(&self, environment: &environment::Arguments) -> Result<Vec<StepNode>, Diagnostic> {
-        let (locked, offline) = (&Locked::always(), self.offline);
-        let reading = Reading { selection: &self.selection, locked, environment, offline, tags: &[] };
+        let (locked, offline, hermetic) = (&Locked::always(), self.offline, self.hermetic);
+        let reading = Reading { selection: &self.selection, locked, environment, offline, hermetic, tags: &[] };
         let Selected { workspace, lock, targets, roots, .. } = self.dockerfile.or_specs(&reading)?;
         let Supplied { registry, store, .. } = supplied(environment, &targets.settings, self.offline)?;
         let against = self.against.as_ref().map(|text| record::find(text, &roots, &store)).transpose()?;

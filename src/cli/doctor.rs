@@ -51,6 +51,11 @@ pub(super) fn run(_: &Arguments, environment: &environment::Arguments) -> Result
     for (name, value) in SETTINGS.iter().filter_map(|name| Some((name, setting(name)?))) {
         text.push_str(&format!("{:16} {name} = {value}\n", "setting"));
     }
+    let sockets = match sandbox::keeps_abstract_sockets() {
+        true => "kept from steps that have the network",
+        false => "within reach of steps that have the network; Linux 6.12 with Landlock keeps them from those",
+    };
+    text.push_str(&format!("{:16} abstract sockets of this machine are {sockets}\n", "network"));
     text.push_str(&format!("{:16} {}\n", "emulation", emulators()));
     print(&text)?;
     match failure {

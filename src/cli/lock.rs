@@ -37,7 +37,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -> Result<(), Diagnostic> {
     let Arguments { selection, dockerfile, locked, offline } = arguments;
     if dockerfile.is_given() {
-        let reading = Reading { selection, locked, environment, offline: *offline, tags: &[] };
+        let reading = Reading { selection, locked, environment, offline: *offline, hermetic: false, tags: &[] };
         return print_lines(&dockerfile.load(&reading)?.pinned);
     }
     let Selected { workspace, lock: before, targets, roots, is_whole } = selection.load()?;

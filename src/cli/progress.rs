@@ -89,15 +89,17 @@ impl Progress for Reporter {
         let _ = writeln!(io::stderr(), "warning: {text}");
     }
 
-    fn finished(&self, title: &str, how: &How) {
+    fn finished(&self, title: &str, how: &How, is_hermetic: bool) {
         self.change(|state| {
             state.done += 1;
             state.writing.remove(title);
             if let Some(at) = state.running.iter().position(|running| running == title) {
                 state.running.remove(at);
             }
+            let mark = if is_hermetic { "" } else { " [not hermetic]" };
+            let title = format!("{title}{mark}");
             Some(match how {
-                How::Done => title.to_owned(),
+                How::Done => title,
                 How::Hit => format!("{title} (cached)"),
                 How::Miss(reason) => format!("{title} ({reason})"),
             })

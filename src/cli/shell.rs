@@ -48,6 +48,9 @@ pub(super) struct Arguments {
     /// Do not use the network: what the store lacks is not to be had
     #[arg(long)]
     offline: bool,
+    /// As of a build with `--hermetic`
+    #[arg(long)]
+    hermetic: bool,
     /// Say nothing on stderr but errors
     #[arg(short, long)]
     quiet: bool,
@@ -57,7 +60,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -> Result<ExitCode, Diagnostic> {
-    let Arguments { selection, dockerfile, lent, locked, sandbox, offline, quiet, command } = arguments;
+    let Arguments { selection, dockerfile, lent, locked, sandbox, offline, hermetic, quiet, command } = arguments;
     let guest = Guest::new(command).map_err(|error| Diagnostic::failure("stdin cannot be read").caused_by(error))?;
     let Some(mut guest) = guest else {
         let error = Diagnostic::spec("there is no terminal, and nothing to read on stdin");
@@ -69,14 +72,15 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         _ => return Err(Diagnostic::spec("a shell runs in one image").help("name one target")),
     };
     let selection = Selection { targets: vec![place.to_owned()], ..selection.clone() };
-    let reading = Reading { selection: &selection, locked, environment, offline: *offline, tags: &[] };
+    let (offline, hermetic) = (*offline, *hermetic);
+    let reading = Reading { selection: &selection, locked, environment, offline, hermetic, tags: &[] };
     let Selected { workspace, lock, targets, roots, .. } = dockerfile.or_specs(&reading)?;
     let [root] = roots.as_slice() else {
         let names: Vec<String> = roots.iter().map(ToString::to_string).collect();
         let error = Diagnostic::spec(format!("a shell runs in one image, not in {}", names.len()));
         return Err(error.help(format!("name one of {}", names.join(", "))));
     };
-    let Supplied { registry, store, .. } = supplied(environment, &targets.settings, *offline)?;
+    let Supplied { registry, store, .. } = supplied(environment, &targets.settings, offline)?;
 
     let plan = ShellPlan::new(&targets, root, step, &lock)?;
     if !quiet {
@@ -91,7 +95,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         settings: &targets.settings,
         store: &store,
         registry: &*registry,
-        client: &environment::fetcher(*offline),
+        client: &environment::fetcher(offline),
         progress: &Reporter::new(steps, *quiet),
         secrets: &lent.secrets()?,
         clock: &|| begun.elapsed(),

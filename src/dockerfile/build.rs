@@ -7,12 +7,14 @@ use crate::diagnostic::{At, Diagnostic, SourceText, Spanned};
 use crate::oci::ImageConfig;
 use crate::path::ImagePath;
 use crate::platform::Platform;
-use crate::target::{self, Base, Chmod, ImageSpec, Label, LayerSpec, Owner, Place, Run};
+use crate::target::{self, Base, Chmod, ImageSpec, Label, LayerSpec, Mount, Owner, Place, Run};
 
 use super::config::{healthcheck, ports, truth, value};
 use super::instruction::{Body, Command, Copy, Instruction};
 use super::lower::{Argument, Bases, Options, image};
+use super::mount;
 use super::named_context::NamedContext;
+use super::network;
 use super::scope::Scope;
 use super::stage::{From, Stage, from};
 use super::word::Word;
@@ -30,22 +32,22 @@ pub(super) struct StageBuild<'a> {
     pub(super) triggers: Vec<String>,
     /// What its own ARGs say.
     pub(super) arguments: Vec<Argument>,
-    at: usize,
+    pub(super) at: usize,
     platform: Platform,
-    options: &'a Options,
+    pub(super) options: &'a Options,
     global: Scope,
-    scope: Scope,
+    pub(super) scope: Scope,
     /// The whole environment, also the base's.
     env: BTreeMap<String, String>,
     /// Declared ARGs with a value, for commands.
     args: BTreeMap<String, String>,
-    workdir: String,
+    pub(super) workdir: String,
     user: Word,
     shell: Vec<String>,
 }
 
 /// The stages before this one.
-type Builds<'a> = [Option<StageBuild<'a>>];
+pub(super) type Builds<'a> = [Option<StageBuild<'a>>];
 
 impl<'a> StageBuild<'a> {
     /// A stage on an image of a registry, or on nothing.
@@ -158,8 +160,13 @@ impl<'a> StageBuild<'a> {
             }
             Body::Label(pairs) => self.spec.labels.extend(self.pairs(pairs)?),
             Body::Run { command, heredocs } => {
-                let command = self.run_command(instruction, command, heredocs)?;
-                self.run(instruction, command)?;
+                let (command, script) = self.run_command(instruction, command, heredocs)?;
+                let mut mounts = Vec::new();
+                for flag in instruction.flags.iter().filter(|flag| flag.name.value == "mount") {
+                    mounts.push(self.mount(flag, builds, stages, bases)?);
+                }
+                mounts.extend(script);
+                self.run(instruction, command, mounts)?;
             }
             Body::Copy(copy) => self.copy(instruction, copy, builds, stages, bases)?,
             Body::Cmd(command) => self.spec.cmd = Some(self.argv(command)),
@@ -334,7 +341,7 @@ impl<'a> StageBuild<'a> {
     }
 
     /// What a `--from` that is no directory names.
-    fn base_of(
+    pub(super) fn base_of(
         &self,
         found: From,
         word: &Word,
@@ -364,16 +371,16 @@ impl<'a> StageBuild<'a> {
         Ok(base)
     }
 
-    /// What RUN runs.
+    /// What RUN runs, and the script that it is, if that has to be a file.
     fn run_command(
         &self,
         instruction: &Instruction,
         command: &Command,
         heredocs: &[super::Heredoc],
-    ) -> Result<target::Command, Diagnostic> {
+    ) -> Result<(target::Command, Option<Spanned<Mount>>), Diagnostic> {
         let text = match command {
             Command::Exec(words) if words.first().is_some_and(|program| !program.is_empty()) => {
-                return Ok(target::Command::Argv(words.clone()));
+                return Ok((target::Command::Argv(words.clone()), None));
             }
             Command::Exec(_) => {
                 let error = Diagnostic::spec("RUN needs a program").at(instruction.span.clone());
@@ -384,18 +391,24 @@ impl<'a> StageBuild<'a> {
         let alone = super::heredoc::opening(&text.value).is_some();
         let script = match heredocs {
             [only] if alone && only.content.starts_with("#!") => {
-                let error = Diagnostic::spec("a heredoc with a `#!` line cannot be run yet").at(text.span.clone());
-                return Err(error.help("give it to the program itself, as in RUN python3 <<EOF"));
+                let (script, path) = mount::script(only, &text.span)?;
+                return Ok((target::Command::Argv(vec![path]), Some(script)));
             }
             [only] if alone => only.content.clone(),
             some => some
                 .iter()
                 .fold(text.value.clone(), |text, heredoc| format!("{text}\n{}{}", heredoc.content, heredoc.name)),
         };
-        Ok(target::Command::Argv(self.shell.iter().cloned().chain([script]).collect()))
+        Ok((target::Command::Argv(self.shell.iter().cloned().chain([script]).collect()), None))
     }
 
-    fn run(&mut self, instruction: &Instruction, command: target::Command) -> Result<(), Diagnostic> {
+    fn run(
+        &mut self,
+        instruction: &Instruction,
+        command: target::Command,
+        mounts: Vec<Spanned<Mount>>,
+    ) -> Result<(), Diagnostic> {
+        let mut network = network::default(self.options);
         for flag in &instruction.flags {
             let name = &flag.name;
             let refuse = |help: &str| {
@@ -404,12 +417,9 @@ impl<'a> StageBuild<'a> {
                     .help(help))
             };
             match (name.value.as_str(), flag.value.as_ref().map(|value| value.value.as_str())) {
-                ("network", Some("none")) | ("security", Some("sandbox")) => {}
-                ("network", _) => {
-                    return refuse("commands run without network; take the flag away, or write `--network=none`");
-                }
+                ("mount", _) | ("security", Some("sandbox")) => {}
+                ("network", _) => network = network::asked(value(flag)?, self.options)?,
                 ("security", _) => return refuse("commands run in a sandbox"),
-                ("mount", _) => return refuse("COPY what the command needs, and remove it again in the same RUN"),
                 _ => return refuse("commands see no devices of the machine"),
             }
         }
@@ -425,7 +435,9 @@ impl<'a> StageBuild<'a> {
             ImagePath::parse(absolute("/", &self.workdir)).map_err(|error| Diagnostic::spec(error.to_string()))?;
         let mut env = self.env.clone();
         env.extend(self.args.clone());
-        let run = Run { env, workdir, user, timeout: TIMEOUT, ..Run::new(command) };
+        let (hosts, proxies) = (self.options.hosts.clone(), network::proxies(network, self.options));
+        let given = Run { env, workdir, mounts, user, network, hosts, proxies, ..Run::new(command) };
+        let run = Run { timeout: TIMEOUT, ..given };
         self.spec.layers.push(Spanned { value: LayerSpec::Run(run), span: Some(instruction.span.clone()) });
         Ok(())
     }
@@ -450,7 +462,7 @@ fn set(env: &mut Vec<(String, String)>, name: &str, value: &str) {
 }
 
 /// `path` from the directory `from`: absolute, without `.` and `..`.
-fn absolute(from: &str, path: &str) -> String {
+pub(super) fn absolute(from: &str, path: &str) -> String {
     let above = if path.starts_with('/') { "" } else { from };
     let mut names: Vec<&str> = Vec::new();
     for name in above.split('/').chain(path.split('/')) {

@@ -1,6 +1,7 @@
 //! Stages to targets.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use crate::diagnostic::{Diagnostic, Span, Spanned};
 use crate::oci::ImageConfig;
@@ -11,7 +12,7 @@ use crate::target::{Base, ImageSpec, IndexSpec, Label, LayerSpec, OciReference, 
 use super::build::StageBuild;
 use super::config::value;
 use super::instruction::{Body, Instruction};
-use super::scope::{PROXIES, Scope, of_platform};
+use super::scope::{Scope, is_proxy, of_platform};
 use super::stage::{Stage, needed, stages, wanted};
 use super::{Dockerfile, NamedContext, NamedContexts, Word};
 
@@ -33,6 +34,10 @@ pub struct Options {
     pub contexts: NamedContexts,
     /// Patterns of what COPY and ADD do not see ([`IgnorePatterns`](crate::source::IgnorePatterns)).
     pub ignore: Vec<String>,
+    /// What commands find in /etc/hosts.
+    pub hosts: Vec<(String, IpAddr)>,
+    /// Commands have no network, also where they say nothing about it.
+    pub hermetic: bool,
     /// Every stage is wanted, not only those that `target` needs.
     pub whole: bool,
 }
@@ -82,7 +87,7 @@ pub fn lower(dockerfile: &Dockerfile, options: &Options, bases: &mut dyn Bases) 
         platforms => lowering.index(platforms, bases)?,
     };
     let Lowering { used, targets, arguments, .. } = lowering;
-    let is_known = |name: &String| used.contains(name) || PROXIES.contains(&name.to_ascii_lowercase().as_str());
+    let is_known = |name: &String| used.contains(name) || is_proxy(name);
     let unused = options.args.keys().filter(|name| !is_known(name)).cloned().collect();
     Ok(Lowered { targets, root, unused, arguments })
 }

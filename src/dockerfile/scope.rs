@@ -71,5 +71,10 @@ pub(super) fn of_platform(prefix: &str, platform: &Platform) -> [(String, String
     parts.map(|(part, value)| (format!("{prefix}{part}"), value))
 }
 
-/// Arguments that need no ARG, in either case. Commands have no network for which they would be needed.
-pub(super) const PROXIES: [&str; 5] = ["all_proxy", "ftp_proxy", "http_proxy", "https_proxy", "no_proxy"];
+/// Arguments that need no ARG, in either case.
+const PROXIES: [&str; 5] = ["all_proxy", "ftp_proxy", "http_proxy", "https_proxy", "no_proxy"];
+
+/// True for an argument that needs no ARG: commands that have the network find it in their environment.
+pub(super) fn is_proxy(name: &str) -> bool {
+    PROXIES.contains(&name.to_ascii_lowercase().as_str())
+}

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::diagnostic::{Diagnostic, Span, nearest};
 
 use super::instruction::{Body, Flag, Instruction};
+use super::mount;
 use super::named_context::{NamedContext, NamedContexts};
 use super::scope::Scope;
 use super::word::Word;
@@ -123,8 +124,8 @@ pub(super) fn from<'a>(
     let wrong = |message: String, help: &str| Err(Diagnostic::spec(message).at(word.span.clone()).help(help));
     if word.value.contains('$') {
         return wrong(
-            "`--from` takes no variables".into(),
-            "name a stage with FROM $variable AS name, and copy from that",
+            "`from` takes no variables".into(),
+            "name a stage with FROM $variable AS name, and take the files from that",
         );
     }
     if let Ok(index) = word.value.parse::<usize>() {
@@ -158,6 +159,11 @@ pub(super) fn needed(stages: &[Stage], wanted: usize, contexts: &NamedContexts) 
             if let Some(word) = instruction.flag("from").and_then(|flag| flag.value.as_ref())
                 && let From::Stage(index) = from(stages, at, word, contexts)?
             {
+                left.push(index);
+            }
+        }
+        for word in stages[at].instructions.iter().flat_map(mount::sources) {
+            if let From::Stage(index) = from(stages, at, &word, contexts)? {
                 left.push(index);
             }
         }

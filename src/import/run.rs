@@ -105,7 +105,9 @@ pub(super) fn new_variable(
 
 /// The call.
 pub(super) fn call(run: &Run, written: Option<&Span>, environments: &Environments, variables: &Variables) -> Call {
-    let Run { command, env, workdir, user, cpus: _, timeout: _, scrub: _, mounts: _, inputs: _, outputs: _ } = run;
+    let Run { command, env, workdir, user, .. } = run;
+    // Most commands of a Dockerfile need no network, though all have it: those that do not say by what they are that they do.
+    let network = (!run.network.is_hermetic() && remark(run).is_some()).then(|| Code::text("host"));
     let command = match command {
         Command::Argv(argv) => match argv.as_slice() {
             [shell, option, script] if shell == "/bin/sh" && option == "-c" => self::script(script, written),
@@ -129,7 +131,12 @@ pub(super) fn call(run: &Run, written: Option<&Span>, environments: &Environment
     let path = workdir.to_string();
     let workdir = (!workdir.is_root()).then(|| variables.text(&path));
     let user = user.as_ref().map(|user| variables.text(&user.value.to_string()));
-    Call::new("run").with(command).optional("env", env).optional("workdir", workdir).optional("user", user)
+    Call::new("run")
+        .with(command)
+        .optional("env", env)
+        .optional("workdir", workdir)
+        .optional("user", user)
+        .optional("network", network)
 }
 
 /// A map of names to strings.

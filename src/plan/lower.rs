@@ -34,6 +34,11 @@ impl Plan {
         let roots = roots.iter().filter_map(result).collect();
         Ok(Plan { graph: lowering.graph, roots })
     }
+
+    /// True if no step on which this root depends has the network.
+    pub fn is_hermetic(&self, root: &Label) -> bool {
+        self.roots.iter().filter(|(label, _)| label == root).all(|(_, id)| self.graph.is_hermetic(*id))
+    }
 }
 
 impl Names {
@@ -164,6 +169,9 @@ impl<'a> Lowering<'a> {
             let (target, number, title) = (asking.target.clone(), index + 1, layer.value.title());
             let layer = match &layer.value {
                 LayerSpec::Run(run) => {
+                    if self.targets.settings.hermetic && !run.network.is_hermetic() {
+                        self.refuse(not_hermetic(&title).at(layer.span.clone()));
+                    }
                     let run = Spanned { value: run.clone(), span: layer.span.clone() };
                     if let Err(error) = run.value.mounted() {
                         self.refuse(error.at(run.span.clone()));
@@ -329,4 +337,10 @@ impl<'a> Lowering<'a> {
         self.lowered.get_mut(id)?.files = Files::Tree(tree);
         tree
     }
+}
+
+/// A command that has the network, in a build that is to be hermetic.
+fn not_hermetic(title: &str) -> Diagnostic {
+    Diagnostic::spec(format!("`{title}` has the network, and the build is to be hermetic"))
+        .help("fetch what it needs with `fetch(...)`, or build without `--hermetic` and `hermetic` in ocify.toml")
 }

@@ -120,6 +120,34 @@ pub(super) fn raise_loopback() -> io::Result<()> {
     }
 }
 
+/// The version of Landlock's interface; 0 if the kernel has none (landlock(7)).
+fn landlock_version() -> c_long {
+    const VERSION: c_long = 1;
+    // SAFETY: asked in this way, the kernel reads and writes no memory.
+    unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, ptr::null::<c_void>(), 0, VERSION) }.max(0)
+}
+
+/// True if the kernel can keep a process from sockets with abstract names that others made, since Linux 6.12.
+pub(super) fn can_scope_abstract_sockets() -> bool {
+    landlock_version() >= 6
+}
+
+/// Keeps this process and its children from sockets with abstract names that others made, where the kernel can do so.
+pub(super) fn scope_abstract_sockets() -> io::Result<()> {
+    const ABSTRACT_UNIX_SOCKETS: u64 = 1;
+    if !can_scope_abstract_sockets() {
+        return Ok(());
+    }
+    // What is handled of files and of ports, and what is scoped.
+    let rules: [u64; 3] = [0, 0, ABSTRACT_UNIX_SOCKETS];
+    // SAFETY: the kernel reads as many bytes as it is told; the descriptor is new.
+    unsafe {
+        let rules = libc::syscall(libc::SYS_landlock_create_ruleset, &rules, size_of_val(&rules), 0);
+        let rules = OwnedFd::from_raw_fd(checked(rules)? as RawFd);
+        checked(libc::syscall(libc::SYS_landlock_restrict_self, rules.as_raw_fd(), 0)).map(drop)
+    }
+}
+
 /// Applies a seccomp filter to this process and its children. With `listen`, a descriptor is returned on which the filter's
 /// notifications arrive.
 pub(super) fn install_filter(program: &[libc::sock_filter], listen: bool) -> io::Result<Option<OwnedFd>> {

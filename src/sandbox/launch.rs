@@ -38,9 +38,9 @@ pub fn check(tier: Tier, place: &Path) -> Result<(), SandboxError> {
     }
     prepare(place)?;
     let mapping = if tier == Tier::SubordinateIds { Some(Mapping::of_user()?) } else { None };
-    let (facts, mounts) = (Vec::new(), Vec::new());
+    let (cpus, facts, mounts) = (choose_cpus(1), Vec::new(), Vec::new());
     let request =
-        Request { tier, mapping, command: None, cpus: choose_cpus(1), timeout: 0, facts, mounts, desk: false };
+        Request { tier, mapping, command: None, network: false, cpus, timeout: 0, facts, mounts, desk: false };
     let (env, workdir, user) = (BTreeMap::new(), String::new(), User::default());
     let nothing = Command { argv: Vec::new(), env, workdir, user };
     launch(request, place, &mut |_| (), (&nothing, Guests::Nobody)).map(drop)

@@ -1,7 +1,7 @@
 //! Runs one process in a sandbox, and finds out what it changed.
 //!
 //! The process sees the image as its root, a minimal /dev, /proc and /sys, and nothing of the machine: it has namespaces of
-//! its own, with no network but a loopback interface, no descriptor but its output, a fixed environment, and one
+//! its own, with no network but a loopback interface unless it shares the machine's, no descriptor but its output, a fixed environment, and one
 //! processor unless it asks for more. What it changes is kept apart by overlayfs and becomes a layer.
 //!
 //! There are three tiers: root; an ordinary user to whom subordinate ids are assigned; and any other, for whom a *recorder*
@@ -15,6 +15,7 @@ mod inside;
 mod kernel;
 mod launch;
 mod mount;
+mod names;
 mod passing;
 mod request;
 mod root;
@@ -42,6 +43,11 @@ pub const VERSION: u32 = 1;
 
 /// The argument that makes this program the helper.
 const HELPER: &str = "--sandbox-helper";
+
+/// True if a step that has the machine's network is kept from the machine's sockets with abstract names.
+pub fn keeps_abstract_sockets() -> bool {
+    kernel::can_scope_abstract_sockets()
+}
 
 /// Does the work of the helper if this process was started as one. Call it before anything starts a thread.
 pub fn helper(mut arguments: impl Iterator<Item = OsString>) -> Option<ExitCode> {

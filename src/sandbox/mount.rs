@@ -32,8 +32,8 @@ pub enum MountKind<'a> {
     Directory { path: &'a Path, writable: bool, owner: (u32, u32) },
     /// An empty directory in memory, of at most so many bytes.
     Memory { size: Option<u64> },
-    /// A file that is only in memory.
-    Secret { bytes: &'a [u8], mode: u32, owner: (u32, u32) },
+    /// A file that is only in memory and cannot be written.
+    File { bytes: &'a [u8], mode: u32, owner: (u32, u32) },
     /// A socket of this machine; an absolute path.
     Socket { path: &'a Path, owner: (u32, u32) },
 }
@@ -50,14 +50,14 @@ pub(super) struct Prepared {
 /// # Errors
 /// Something cannot be mounted where it should; a tree cannot be extracted.
 pub(super) fn prepare(
-    mounts: &[Mount],
+    mounts: &[&Mount],
     below: &Tree,
     tier: Tier,
     place: &Path,
     epoch: i64,
 ) -> Result<Prepared, SandboxError> {
     let mut sorted: BTreeMap<ImagePath, &Mount> = BTreeMap::new();
-    for mount in mounts {
+    for &mount in mounts {
         let misplaced = |error: TreeError| mount.misplaced(error.to_string());
         let found = below.follow(&mount.target).map_err(misplaced)?;
         if found.is_root() || is_own(&found) {
@@ -99,7 +99,7 @@ impl Mount<'_> {
         match &self.kind {
             MountKind::Files { file, .. } => file.is_none(),
             MountKind::Directory { .. } | MountKind::Memory { .. } => true,
-            MountKind::Secret { .. } | MountKind::Socket { .. } => false,
+            MountKind::File { .. } | MountKind::Socket { .. } => false,
         }
     }
 
@@ -129,7 +129,7 @@ impl Mount<'_> {
             }
             MountKind::Directory { path, writable, owner } => (bind(path, true), *writable, *owner),
             MountKind::Memory { size } => (What::Memory { size: *size }, true, (0, 0)),
-            MountKind::Secret { bytes, mode, owner } => {
+            MountKind::File { bytes, mode, owner } => {
                 (What::File { bytes: bytes.to_vec(), mode: *mode }, false, *owner)
             }
             MountKind::Socket { path, owner } => (bind(path, false), true, *owner),

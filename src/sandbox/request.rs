@@ -63,6 +63,8 @@ pub(super) struct Request {
     pub mapping: Option<Mapping>,
     /// `None` if only a visitor comes, or to find out whether there can be a sandbox.
     pub command: Option<Command>,
+    /// It has the machine's network.
+    pub network: bool,
     /// The processors on which it runs.
     pub cpus: Vec<usize>,
     /// Milliseconds after which everything is killed.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, File, Permissions};
+use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::time::Duration;
@@ -13,7 +14,8 @@ use crate::tree::{Changeset, Tree};
 use super::changes::{Below, changes};
 use super::error::SandboxError;
 use super::launch::{choose_cpus, launch, prepare};
-use super::mount::{self, Mount};
+use super::mount::{self, Mount, MountKind};
+use super::names;
 use super::request::{Command, Fact, LOWER, Request, UPPER, User};
 use super::root::{Hidden, Root};
 use super::subordinate::Mapping;
@@ -30,6 +32,10 @@ pub struct Step<'a> {
     /// An absolute path of the image.
     pub workdir: String,
     pub user: User,
+    /// It has the machine's network instead of one of its own, in which there is nothing.
+    pub network: bool,
+    /// What it finds in /etc/hosts.
+    pub hosts: Vec<(String, IpAddr)>,
     /// How many processors it may use; at least 1.
     pub cpus: usize,
     /// After this time it is killed with all that it started.
@@ -82,13 +88,21 @@ fn set_up<'a>(step: &'a Step, root: &Root<'a>, place: &Path, runs: bool) -> Resu
     symlink(path, place.join(LOWER)).map_err(SandboxError::Place)?;
     prepare(place)?;
     make_upper(step.below, tier, &place.join(UPPER))?;
-    let mounts = mount::prepare(&step.mounts, step.below, tier, place, step.epoch)?;
+    let names = names::files(step.network, &step.hosts).map_err(SandboxError::Place)?;
+    let own = names.iter().map(|(target, bytes)| Mount {
+        target: target.clone(),
+        kind: MountKind::File { bytes, mode: 0o644, owner: (0, 0) },
+    });
+    // The step's own files win.
+    let own: Vec<Mount> = own.filter(|own| step.mounts.iter().all(|mount| mount.target != own.target)).collect();
+    let mounts: Vec<&Mount> = step.mounts.iter().chain(&own).collect();
+    let mounts = mount::prepare(&mounts, step.below, tier, place, step.epoch)?;
     let stubs = mounts.stubs;
     let facts = facts(step.below, tier, hidden);
     let below = Below { tree: step.below, facts: facts.iter().map(|fact| fact.path.clone()).collect(), hidden, stubs };
     let timeout = u64::try_from(step.timeout.as_millis()).unwrap_or(u64::MAX);
-    let (command, cpus, mounts) = (runs.then(|| command(step)), choose_cpus(step.cpus), mounts.requests);
-    Ok((Request { tier, mapping, command, cpus, timeout, facts, mounts, desk: false }, below))
+    let (command, network, cpus) = (runs.then(|| command(step)), step.network, choose_cpus(step.cpus));
+    Ok((Request { tier, mapping, command, network, cpus, timeout, facts, mounts: mounts.requests, desk: false }, below))
 }
 
 fn command(step: &Step) -> Command {

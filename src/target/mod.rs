@@ -16,6 +16,7 @@ mod image;
 mod label;
 mod layer;
 mod mount;
+mod network;
 mod place;
 mod reference;
 mod rule;
@@ -38,7 +39,10 @@ pub use git::Git;
 pub use image::{Healthcheck, HistoryEntry, ImageSpec, IndexSpec};
 pub use label::{Label, LabelError, Pattern};
 pub use layer::{Accounts, Archive, Copy, Dir, Files, Group, LayerSpec, Symlink, User, Write};
-pub use mount::{BindMount, CacheMount, Mount, MountSource, PlacedMount, SecretMount, Sharing, SshMount, TmpfsMount};
+pub use mount::{
+    BindMount, CacheMount, Mount, MountSource, PlacedMount, SecretMount, Sharing, SshMount, TmpfsMount, mount_target,
+};
+pub use network::Network;
 pub use place::Place;
 pub use reference::reference;
 pub use rule::{Rule, SelectedImage, Target, distinct};

@@ -282,11 +282,23 @@ impl Run {
     }
 }
 
+/// A place where something can be mounted.
+///
+/// # Errors
+/// The root, what the sandbox mounts itself, or what is no path.
+pub fn mount_target(text: &str) -> Result<ImagePath, Diagnostic> {
+    let path = ImagePath::parse(text).map_err(|error| Diagnostic::spec(error.to_string()))?;
+    check_target(&path).map(|()| path).map_err(|message| match message.split_once(HELP) {
+        Some((message, help)) => Diagnostic::spec(message).help(help),
+        None => Diagnostic::spec(message),
+    })
+}
+
 /// Where something can be mounted.
 ///
 /// # Errors
 /// The root, or what the sandbox mounts itself.
-pub(super) fn check_target(path: &ImagePath) -> Result<(), String> {
+fn check_target(path: &ImagePath) -> Result<(), String> {
     let own = ["dev", "proc", "sys"].into_iter().find(|own| path.components().next() == Some(own.as_bytes()));
     match own {
         _ if path.is_root() => Err(format!("nothing can be mounted on the root{HELP}name a directory in it")),

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::num::NonZeroU16;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -15,9 +16,10 @@ use crate::path::ImagePath;
 use super::decode;
 use super::field::Owner;
 use super::mount::{self, Mount, MountSource};
+use super::network::Network;
 use super::scrub::Scrub;
 
-/// A command that runs in the image below, in a sandbox without network; the files that it changes are the layer. It
+/// A command that runs in the image below, in a sandbox, by default without network; the files that it changes are the layer. It
 /// runs as root of that image, sees one processor, and has `PATH`, `HOME`, `LANG=C.UTF-8`, `TZ=UTC` and
 /// `SOURCE_DATE_EPOCH` (the workspace's epoch) in its environment; nothing of the machine reaches it. What it makes gets the
 /// epoch as its time.
@@ -57,6 +59,16 @@ pub struct Run {
     /// as many.
     #[serde(default = "one")]
     pub cpus: NonZeroU16,
+    /// `"none"`, or `"host"`: that of the machine. What a command gets from there nothing pins, so the step is marked as not
+    /// hermetic wherever it is shown, and `--hermetic` refuses it.
+    #[serde(default)]
+    pub network: Network,
+    /// What the command finds in /etc/hosts. From a Dockerfile's command line only.
+    #[serde(skip)]
+    pub hosts: Vec<(String, IpAddr)>,
+    /// Environment variables that say by which way the network is reached, of a command that has it: no input of it.
+    #[serde(skip)]
+    pub proxies: BTreeMap<String, String>,
     /// Seconds after which the command is ended and the build fails.
     #[serde(default = "hour")]
     pub timeout: u32,
@@ -71,7 +83,9 @@ impl Run {
     pub fn new(command: Command) -> Self {
         let (env, workdir, user, scrub) = (BTreeMap::new(), ImagePath::root(), None, Scrub::default());
         let (mounts, inputs, outputs) = (Vec::new(), BTreeMap::new(), Vec::new());
-        Run { command, env, workdir, user, mounts, inputs, outputs, cpus: one(), timeout: hour(), scrub }
+        let (cpus, timeout, network) = (one(), hour(), Network::default());
+        let (hosts, proxies) = (Vec::new(), BTreeMap::new());
+        Run { command, env, workdir, user, mounts, inputs, outputs, cpus, network, hosts, proxies, timeout, scrub }
     }
 }
 

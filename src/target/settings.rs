@@ -29,6 +29,8 @@ pub struct Settings {
     pub media_types: MediaTypes,
     /// Compression of layers where the image names none.
     pub compression: Compression,
+    /// Whether steps that have the network are refused, as with `--hermetic`.
+    pub hermetic: bool,
     /// Settings of registries by `host` or `host:port`, as `[registry."HOST"]`. The user's own, in
     /// `~/.config/ocify/config.toml`, go before them, key by key.
     pub registry: BTreeMap<String, RegistrySettings>,
@@ -58,6 +60,7 @@ impl Default for Settings {
             platforms: Vec::new(),
             media_types: MediaTypes::default(),
             compression: Compression::default(),
+            hermetic: false,
             registry: BTreeMap::new(),
         }
     }

@@ -126,6 +126,8 @@ fn lower(text: &str) -> Result<usize, Diagnostic> {
         labels: Vec::new(),
         tags: Vec::new(),
         ignore: Vec::new(),
+        hosts: Vec::new(),
+        hermetic: false,
         whole: false,
     };
     let lowered = dockerfile::lower(&dockerfile::parse(&source)?, &options, &mut NoBases)?;

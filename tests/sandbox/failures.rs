@@ -106,7 +106,8 @@ fn a_command_must_be_one() {
         ("run([])", "a command needs a program"),
         ("run(5)", "expected a command"),
         ("run('x', cpus = 0)", "a number from 1 to 65535"),
-        ("run('x', network = 'host')", "unknown key `network`"),
+        ("run('x', network = 'lan')", "unknown value `lan`"),
+        ("run('x', hosts = {'a': '1.2.3.4'})", "unknown key `hosts`"),
         ("run()", "`command` is missing"),
         ("run('x', env = {'A=B': 'c'})", "`A=B` cannot be an environment variable"),
     ] {

@@ -1,9 +1,11 @@
 //! Commands with `-f`: a Dockerfile instead of targets.
 
 mod bases;
+mod host;
 mod named_context;
 mod text;
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use crate::diagnostic::Diagnostic;
@@ -36,6 +38,9 @@ pub(super) struct Dockerfile {
     /// Label of the image of a Dockerfile; it wins over one of LABEL
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = key_value, requires = "file")]
     labels: Vec<(String, String)>,
+    /// For RUN of a Dockerfile, a line of /etc/hosts: NAME:ADDRESS or NAME=ADDRESS
+    #[arg(long = "add-host", value_name = "NAME:ADDRESS", value_parser = host::host, requires = "file")]
+    hosts: Vec<(String, IpAddr)>,
     /// What a stage or image of this name is: a directory, oci-layout://DIR[:TAG|@DIGEST] or docker-image://NAME
     #[arg(long = "build-context", value_name = "NAME=PLACE", value_parser = key_value, requires = "file")]
     contexts: Vec<(String, String)>,
@@ -48,6 +53,8 @@ pub(super) struct Reading<'a> {
     pub(super) locked: &'a Locked,
     pub(super) environment: &'a environment::Arguments,
     pub(super) offline: bool,
+    /// No step may have the network.
+    pub(super) hermetic: bool,
     /// Names of the image.
     pub(super) tags: &'a [String],
 }
@@ -63,10 +70,12 @@ pub(super) struct Loaded {
 impl Dockerfile {
     /// The targets of the Dockerfile, if there is one; else those of the specs.
     pub(super) fn or_specs(&self, reading: &Reading) -> Result<Selected, Diagnostic> {
-        match self.is_given() {
-            true => Ok(self.load(reading)?.selected),
-            false => reading.selection.load(),
+        if self.is_given() {
+            return Ok(self.load(reading)?.selected);
         }
+        let mut selected = reading.selection.load()?;
+        selected.targets.settings.hermetic |= reading.hermetic;
+        Ok(selected)
     }
 
     /// A Dockerfile is meant.
@@ -86,7 +95,7 @@ impl Dockerfile {
 
     /// Reads the Dockerfile. Names in it that nothing pins are pinned, in the lock beside it.
     pub(super) fn load(&self, reading: &Reading) -> Result<Loaded, Diagnostic> {
-        let Reading { selection, locked, environment, offline, tags } = *reading;
+        let Reading { selection, locked, environment, offline, hermetic, tags } = *reading;
         let context = match selection.targets.as_slice() {
             [none] if none == ":all" || none == "//..." => PathBuf::from("."),
             [one] => PathBuf::from(one),
@@ -114,6 +123,8 @@ impl Dockerfile {
             tags: tags.to_vec(),
             contexts: NamedContexts::default(),
             ignore: text::ignore(file, &workspace)?,
+            hosts: self.hosts.clone(),
+            hermetic: hermetic || settings.hermetic,
             whole: false,
         };
         let settings = match options.args.get("SOURCE_DATE_EPOCH") {

@@ -75,6 +75,7 @@ impl Arguments {
             ("--force", self.force),
             ("--locked", self.locked.is_some()),
             ("--offline", self.offline),
+            ("--secret or --ssh", self.lent.words().next().is_some()),
         ];
         given.into_iter().find(|(_, is_given)| *is_given).map(|(option, _)| option)
     }
@@ -139,6 +140,8 @@ pub(super) fn run(file: &Path, arguments: &Arguments, environment: &environment:
             labels: Vec::new(),
             tags: Vec::new(),
             ignore: ignore(file, &context)?,
+            hosts: Vec::new(),
+            hermetic: settings.hermetic,
             whole: false,
         },
         name: name.to_owned(),

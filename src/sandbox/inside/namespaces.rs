@@ -14,7 +14,7 @@ use super::super::subordinate::{Map, Mapping};
 use super::super::tier::Tier;
 use super::{Failure, In};
 
-/// Enters new namespaces, but for the pid namespace, in which only the next child will be.
+/// Enters new namespaces, of networks too unless the machine's is shared, but for the pid namespace, in which only the next child will be.
 pub(super) fn enter(request: &Request) -> Result<(), Failure> {
     match (request.tier, &request.mapping) {
         (Tier::Root, _) => {}
@@ -30,12 +30,14 @@ pub(super) fn enter(request: &Request) -> Result<(), Failure> {
     }
     let flags = UnshareFlags::NEWNS
         | UnshareFlags::NEWPID
-        | UnshareFlags::NEWNET
         | UnshareFlags::NEWIPC
         | UnshareFlags::NEWUTS
         | UnshareFlags::NEWCGROUP;
     kernel::unshare(flags).during(Stage::Namespaces)?;
-    kernel::raise_loopback().during(Stage::Network)?;
+    if !request.network {
+        kernel::unshare(UnshareFlags::NEWNET).during(Stage::Namespaces)?;
+        kernel::raise_loopback().during(Stage::Network)?;
+    }
     rustix::system::sethostname(b"ocify").during(Stage::Namespaces)
 }
 

@@ -65,6 +65,10 @@ fn try_become(
     if request.tier != Tier::SingleUser {
         rights::become_user(&command.user).during(Stage::User)?;
     }
+    if request.network {
+        // Namespaces of networks keep sockets with abstract names apart; this step has none of its own.
+        kernel::scope_abstract_sockets().during(Stage::Limits)?;
+    }
     let listener = install_filter(request.tier).during(Stage::Filter)?;
     if let Some(listener) = listener {
         give(status, b'L', &[listener.as_fd()]).during(Stage::Filter)?;
