@@ -29,7 +29,7 @@ use super::mounts::Mounts;
 use super::output::{Done, Output};
 use super::outputs::kept;
 use super::schedule::How;
-use super::scrub::scrub;
+use super::scrub::{self, scrub};
 
 /// What the environment of a command has unless its spec says otherwise.
 const ENVIRONMENT: [(&str, &str); 3] =
@@ -133,8 +133,13 @@ impl Executor<'_> {
         let ran = self.run_in_some_tier(action, (run, mounts), below);
         let (changes, place) = ran.map_err(|unrun| self.told(action, mounts, platform, unrun)).at(span.as_ref())?;
         let changes = kept(tree, changes, &value.outputs).at(span.as_ref())?;
+        // The files of the image below are in its layers, and most of them are needed on disk only.
+        let store = self.context.store;
+        let is_read = changes.entries(epoch).iter().any(|entry| scrub::reads(&entry.path));
+        let spooled = is_read.then(|| below.readable(store, scrub::reads)).transpose().at(span.as_ref())?;
         let noisy = |error| Diagnostic::failure("what the step changed cannot be scrubbed").caused_by(error);
-        let mut changes = scrub(changes, tree, &value.scrub, epoch).map_err(noisy).at(span.as_ref())?;
+        let mut changes =
+            scrub(changes, spooled.as_ref().unwrap_or(tree), &value.scrub, epoch).map_err(noisy).at(span.as_ref())?;
         let misfit = |error| Diagnostic::failure("what the step changed cannot be in a layer").caused_by(error);
         changes.add_parents(tree, epoch).map_err(misfit).at(span.as_ref())?;
         Ok((changes.entries(epoch), place))

@@ -4,6 +4,7 @@ use crate::action::key::digest_of;
 use crate::diagnostic::Diagnostic;
 use crate::digest::{CacheKey, Digest};
 use crate::entry::Entry;
+use crate::path::ImagePath;
 use crate::sandbox::{self, Hidden, SandboxError, Tier};
 use crate::store::{Store, StoreError, StoredRoot, TREE};
 use crate::tree::{Changeset, Tree};
@@ -38,7 +39,7 @@ impl FileSystem {
         if let Some(root) = store.root_tree(&name).map_err(unreadable)? {
             return Ok(Ok(root));
         }
-        let tree = self.readable(store, entries)?;
+        let tree = self.readable(store, |_| true)?;
         let place = store.workplace().map_err(unwritable)?;
         match sandbox::extract(&tree, tier, &place.path().join(TREE)) {
             Ok(hidden) => store.keep_root_tree(&name, place, hidden).map(Ok).map_err(unwritable),
@@ -46,9 +47,11 @@ impl FileSystem {
         }
     }
 
-    /// The tree with contents that can be read.
-    fn readable(&self, store: &Store, mut entries: Vec<Entry>) -> Result<Tree, Diagnostic> {
-        self.layers.make_readable(store, &mut entries.iter_mut().filter_map(content).collect::<Vec<_>>())?;
+    /// The tree, in which the contents of the files that are wanted can be read.
+    pub(super) fn readable(&self, store: &Store, wanted: impl Fn(&ImagePath) -> bool) -> Result<Tree, Diagnostic> {
+        let mut entries: Vec<Entry> = self.tree.entries().collect();
+        let files = entries.iter_mut().filter(|entry| wanted(&entry.path));
+        self.layers.make_readable(store, &mut files.filter_map(content).collect::<Vec<_>>())?;
         let mut files = Changeset::new();
         entries.into_iter().try_for_each(|entry| files.insert(entry)).map_err(|error| unfit().caused_by(error))?;
         Tree::of([&files]).map_err(|error| unfit().caused_by(error))
