@@ -14,6 +14,10 @@ mod distribution;
 mod dockerfiles;
 mod images;
 mod journey;
+mod packages;
+#[path = "../sandbox/program.rs"]
+#[allow(dead_code, reason = "the stories here use a part of it")]
+mod program;
 mod registries;
 #[path = "../registry/server/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the stories here use the faults and the token server")]
