@@ -1,4 +1,4 @@
-//! `cargo bench --bench peers [-- [--quick] [--markdown FILE | --bounds] [W1 ... W5, D2, R1]]`: how long builds take, as ratios to what people
+//! `cargo bench --bench peers [-- [--quick] [--markdown FILE | --bounds] [W1 ... W5, D2, R1, S1, S2]]`: how long builds take, as ratios to what people
 //! use today, on seeded workloads in a temporary directory. The contenders of a row take turns, so what else the machine does
 //! falls on all of them; a row gives the median of its rounds' ratios and their range. A peer that isn't installed is named as
 //! missing. Of workloads that are not run, the page keeps what it has. What is not met is marked, and is no failure, as
@@ -18,6 +18,7 @@ mod page;
 mod random;
 mod registry;
 mod source_text;
+mod steps;
 mod system_files;
 mod table;
 mod text_files;
@@ -25,6 +26,7 @@ mod tree;
 mod workspace;
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::{env, fs};
 
 use tempfile::TempDir;
@@ -33,7 +35,7 @@ use crate::table::Table;
 
 type Measure = fn(&Path, usize, &mut Table);
 
-const WORKLOADS: [(&str, Measure); 7] = [
+const WORKLOADS: [(&str, Measure); 9] = [
     ("W1", text_files::measure),
     ("W2", mixed_files::measure),
     ("W3", file_on_base::measure),
@@ -41,15 +43,21 @@ const WORKLOADS: [(&str, Measure); 7] = [
     ("W5", many_targets::measure),
     ("D2", dockerfile::measure),
     ("R1", registry::measure),
+    ("S1", steps::starts),
+    ("S2", steps::package),
 ];
 
-fn main() {
+fn main() -> ExitCode {
+    // The sandbox starts its own program once more.
+    if let Some(code) = ocify::sandbox::helper(env::args_os()) {
+        return code;
+    }
     let arguments = Arguments::parse(env::args().skip(1));
     if arguments.bounds {
         for (name, _) in WORKLOADS.iter().filter(|(name, _)| arguments.selects(name)) {
             bounds::measure(name, TempDir::new().unwrap().path(), arguments.rounds);
         }
-        return;
+        return ExitCode::SUCCESS;
     }
     let mut table = Table::default();
     table.print_header();
@@ -66,6 +74,7 @@ fn main() {
             fs::write(file, page::page(&table, arguments.rounds)).unwrap();
         }
     }
+    ExitCode::SUCCESS
 }
 
 struct Arguments {
@@ -87,7 +96,7 @@ impl Arguments {
                 // cargo adds it.
                 "--bench" => {}
                 name if WORKLOADS.iter().any(|(known, _)| *known == name) => arguments.workloads.push(word),
-                _ => panic!("{word}: expected --quick, --markdown FILE, --bounds, W1 to W5, D2 or R1"),
+                _ => panic!("{word}: expected --quick, --markdown FILE, --bounds, W1 to W5, D2, R1, S1 or S2"),
             }
         }
         arguments

@@ -8,6 +8,7 @@ mod limits;
 mod mounts;
 mod network;
 mod program;
+mod roots;
 mod scrub;
 mod shell;
 mod users;

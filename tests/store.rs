@@ -410,6 +410,9 @@ fn a_read_only_store_serves_what_it_has() {
             "unflushed",
             "chunks",
             "sources",
+            "caches",
+            "roots",
+            "roots",
         ]
         .map(|name| store.root().join(name));
         for path in inner.iter().map(PathBuf::as_path).chain([directory.path()]) {

@@ -311,7 +311,8 @@ fn without(spec: &impl Serialize, fields: &[&str]) -> Value {
     value
 }
 
-fn digest_of(entries: &[Entry]) -> Digest {
+/// SHA-256 over the entries of a tree in their order, in the form that [`Preimage::layer`] states.
+pub fn digest_of(entries: &[Entry]) -> Digest {
     let mut hasher = Hasher::new();
     let mut bytes = Vec::new();
     for entry in entries {

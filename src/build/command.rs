@@ -14,22 +14,23 @@ use crate::entry::Entry;
 use crate::format::Compression;
 use crate::image::Layer;
 use crate::platform::Platform;
-use crate::sandbox::{self, Ending, LetIn, OnFailure, SandboxError, Step};
+use crate::sandbox::{self, Ending, SandboxError, Step, Tier};
+use crate::store::Workplace;
 use crate::target::Run;
-use crate::tree::{Changeset, Tree};
+use crate::tree::Changeset;
 
 use super::account::Account;
 use super::cache::unreadable;
 use super::encode::layer;
 use super::execute::{Context, Executor, step, unwritable};
 use super::filesystem::{FileSystem, Layers};
+use super::in_tier::Unrun;
 use super::layer::write_layer;
-use super::listing::content;
 use super::mounts::Mounts;
 use super::output::{Done, Output};
 use super::outputs::kept;
 use super::schedule::How;
-use super::scrub::scrub;
+use super::scrub::{self, scrub};
 
 /// What the environment of a command has unless its spec says otherwise.
 const ENVIRONMENT: [(&str, &str); 3] =
@@ -83,8 +84,8 @@ impl Executor<'_> {
         }
         let make = || {
             let encode = || {
-                let (entries, _place) = self.execute(action, (run, mounts), root.clone(), below, platform)?;
-                write_layer(entries, &Layers::default(), compression, self.context.store)
+                let (entries, _place) = self.execute(action, (run, mounts), below, platform)?;
+                write_layer(entries, &below.layers, compression, self.context.store)
             };
             let (encoded, micros) = self.cache.timed(encode)?;
             self.keep(&preimage, &encoded, compression, micros)?;
@@ -131,54 +132,35 @@ impl Executor<'_> {
         &self,
         action: &Action,
         (run, mounts): (&Spanned<Run>, &Mounts),
-        root: Vec<Entry>,
         below: &FileSystem,
         platform: &Platform,
-    ) -> Result<(Vec<Entry>, crate::store::Workplace), Diagnostic> {
-        let Spanned { value: run, span } = run;
-        let tree = self.readable(root, below, platform).at(span.as_ref())?;
+    ) -> Result<(Vec<Entry>, Workplace), Diagnostic> {
+        let Spanned { value, span } = run;
+        let tree = &*below.tree(self.context.store)?;
+        can_run(platform).at(span.as_ref())?;
         let epoch = i64::from(self.context.settings.epoch);
-        let place = self.context.store.workplace().map_err(|error| unwritable().caused_by(error))?;
-        let title = action.title().unwrap_or_default();
-        let shown = |text: &str| self.context.secrets.hidden(mounts.secrets(), text);
-        let mut lines = Lines(Vec::new());
-        let mut wrote = |bytes: &[u8]| lines.take(bytes, |line| self.context.progress.wrote(&title, &shown(line)));
-        let shell = Some(self.context.shell);
-        let mut visitors = self.context.visitors.map(|visitors| {
-            move |ending: Ending, output: &str, let_in: LetIn| {
-                visitors(&ended(action, ending, &shown(output), shell).at(span.clone()), let_in);
-            }
-        });
-        let on_failure = visitors.as_mut().map(|visitors| visitors as OnFailure);
-        let step = |step: &Step| sandbox::run(step, place.path(), &mut wrote, on_failure);
-        let ran = self.with_step((action, run, mounts), (&tree, below), place.path(), step).at(span.as_ref())?;
-        lines.end(|line| self.context.progress.wrote(&title, &shown(line)));
-        let changes = ran.map_err(|error| failed(action, platform, error.shown(shown), shell)).at(span.as_ref())?;
-        let changes = kept(&tree, changes, &run.outputs).at(span.as_ref())?;
+        let ran = self.run_in_some_tier(action, (run, mounts), below);
+        let (changes, place) = ran.map_err(|unrun| self.told(action, mounts, platform, unrun)).at(span.as_ref())?;
+        let changes = kept(tree, changes, &value.outputs).at(span.as_ref())?;
+        // The files of the image below are in its layers, and most of them are needed on disk only.
+        let store = self.context.store;
+        let is_read = changes.entries(epoch).iter().any(|entry| scrub::reads(&entry.path));
+        let spooled = is_read.then(|| below.readable(store, scrub::reads)).transpose().at(span.as_ref())?;
         let noisy = |error| Diagnostic::failure("what the step changed cannot be scrubbed").caused_by(error);
-        let mut changes = scrub(changes, &tree, &run.scrub, epoch).map_err(noisy).at(span.as_ref())?;
+        let mut changes =
+            scrub(changes, spooled.as_ref().unwrap_or(tree), &value.scrub, epoch).map_err(noisy).at(span.as_ref())?;
         let misfit = |error| Diagnostic::failure("what the step changed cannot be in a layer").caused_by(error);
-        changes.add_parents(&tree, epoch).map_err(misfit).at(span.as_ref())?;
+        changes.add_parents(tree, epoch).map_err(misfit).at(span.as_ref())?;
         Ok((changes.entries(epoch), place))
     }
 
-    /// The tree in which a command runs, with contents that can be read.
-    pub(super) fn readable(
-        &self,
-        mut root: Vec<Entry>,
-        below: &FileSystem,
-        platform: &Platform,
-    ) -> Result<Tree, Diagnostic> {
-        let store = self.context.store;
-        if platform.os != "linux" {
-            let error = Diagnostic::spec(format!("a command cannot run in an image for {platform}"));
-            return Err(error.help("only images for linux can have `run`"));
+    /// What a person is told of a step that gave nothing.
+    fn told(&self, action: &Action, mounts: &Mounts, platform: &Platform, unrun: Unrun) -> Diagnostic {
+        let shown = |text: &str| self.context.secrets.hidden(mounts.secrets(), text);
+        match unrun {
+            Unrun::Sandbox(error) => failed(action, platform, error.shown(shown), Some(self.context.shell)),
+            Unrun::Build(error) => error,
         }
-        below.layers.make_readable(store, &mut root.iter_mut().filter_map(content).collect::<Vec<_>>())?;
-        let unfit = |error| Diagnostic::failure("the image below the step cannot be put on disk").caused_by(error);
-        let mut files = Changeset::new();
-        root.into_iter().try_for_each(|entry| files.insert(entry)).map_err(unfit)?;
-        Tree::of([&files]).map_err(unfit)
     }
 
     /// Puts a command together as the sandbox runs it in the tree, and does something with it; all that it needs is there
@@ -186,7 +168,7 @@ impl Executor<'_> {
     pub(super) fn with_step<T>(
         &self,
         (action, run, mounts): (&Action, &Run, &Mounts),
-        (tree, below): (&Tree, &FileSystem),
+        (below, tier): (&FileSystem, Tier),
         place: &Path,
         work: impl FnOnce(&Step) -> T,
     ) -> Result<T, Diagnostic> {
@@ -197,11 +179,12 @@ impl Executor<'_> {
         };
         let epoch = i64::from(settings.epoch);
         let title = action.title().unwrap_or_default();
-        let held = mounts.held(store, secrets, place, &|| progress.waiting(&title))?;
+        let held = mounts.held(store, secrets, (place, tier), &|| progress.waiting(&title))?;
         let mut env = environment(run, &account.home, epoch);
         env.extend(held.variables()?);
+        let tree = below.tree(store)?;
         Ok(work(&Step {
-            below: tree,
+            below: &tree,
             argv: run.command.argv(),
             env,
             mounts: held.mounts(),
@@ -222,6 +205,15 @@ impl Ran {
         let layers = Layers::of(self.layer.clone());
         Output::Ran(self.changes.into(), layers, self.layer.into())
     }
+}
+
+/// Commands run in images for Linux.
+pub(super) fn can_run(platform: &Platform) -> Result<(), Diagnostic> {
+    if platform.os == "linux" {
+        return Ok(());
+    }
+    let error = Diagnostic::spec(format!("a command cannot run in an image for {platform}"));
+    Err(error.help("only images for linux can have `run`"))
 }
 
 fn environment(run: &Run, home: &str, epoch: i64) -> BTreeMap<String, String> {
@@ -258,7 +250,7 @@ pub(super) fn failed(
 }
 
 /// What a person is told of a step that failed; with `shell`, also how to look around there.
-fn ended(action: &Action, ending: Ending, output: &str, shell: Option<ShellLine>) -> Diagnostic {
+pub(super) fn ended(action: &Action, ending: Ending, output: &str, shell: Option<ShellLine>) -> Diagnostic {
     let error = Diagnostic::failure(format!("`{}` {ending}", action.title().unwrap_or_default()));
     let lines: Vec<String> = output.lines().map(plain).collect();
     let memory = match (ending, action) {
@@ -284,10 +276,14 @@ fn ended(action: &Action, ending: Ending, output: &str, shell: Option<ShellLine>
 }
 
 /// What a step writes, cut into lines.
-struct Lines(Vec<u8>);
+pub(super) struct Lines(Vec<u8>);
 
 impl Lines {
-    fn take(&mut self, bytes: &[u8], mut each: impl FnMut(&str)) {
+    pub(super) fn new() -> Self {
+        Lines(Vec::new())
+    }
+
+    pub(super) fn take(&mut self, bytes: &[u8], mut each: impl FnMut(&str)) {
         self.0.extend_from_slice(bytes);
         while let Some(len) = self.next() {
             let mut rest = self.0.split_off(len);
@@ -305,7 +301,7 @@ impl Lines {
         end.or_else(|| (self.0.len() > LONGEST_LINE).then_some(LONGEST_LINE))
     }
 
-    fn end(self, mut each: impl FnMut(&str)) {
+    pub(super) fn end(self, mut each: impl FnMut(&str)) {
         if !self.0.is_empty() {
             each(&plain(&String::from_utf8_lossy(&self.0)));
         }

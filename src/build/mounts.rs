@@ -10,10 +10,10 @@ use crate::action::key::MountInput;
 use crate::diagnostic::{At, Diagnostic};
 use crate::entry::{Entry, Kind};
 use crate::path::ImagePath;
-use crate::sandbox::{self, MountKind};
+use crate::sandbox::{self, MountKind, Tier};
 use crate::store::{CacheUse, StepCache, Store};
 use crate::target::{CacheMount, Mount, PlacedMount, Run, Sharing};
-use crate::tree::{Changeset, Tree, extract_for_step};
+use crate::tree::{Changeset, Tree};
 
 use super::execute::unwritable;
 use super::filesystem::{FileSystem, Layers};
@@ -114,7 +114,7 @@ impl Mounts {
         &'a self,
         store: &Store,
         secrets: &'a Secrets,
-        place: &Path,
+        (place, tier): (&Path, Tier),
         waiting: &dyn Fn(),
     ) -> Result<HeldMounts<'a>, Diagnostic> {
         self.check_given(secrets)?;
@@ -122,7 +122,7 @@ impl Mounts {
         for (_, part) in &self.list {
             trees.push(part.as_ref().map(|part| part.tree(store)).transpose()?);
         }
-        let caches = self.caches(store, &trees, waiting)?;
+        let caches = self.caches(store, &trees, tier, waiting)?;
         let mut agents = Vec::new();
         for (number, (placed, _)) in self.list.iter().enumerate() {
             let given = match &placed.mount {
@@ -162,13 +162,14 @@ impl Mounts {
         &self,
         store: &Store,
         trees: &[Option<Tree>],
+        tier: Tier,
         waiting: &dyn Fn(),
     ) -> Result<BTreeMap<String, StepCache>, Diagnostic> {
         let mut wanted: BTreeMap<_, (&CacheMount, Sharing, Option<&Tree>)> = BTreeMap::new();
         for ((placed, _), tree) in self.list.iter().zip(trees) {
             if let Mount::Cache(cache) = &placed.mount {
                 let one =
-                    wanted.entry(StepCache::order(&cache.name())).or_insert((cache, cache.sharing, tree.as_ref()));
+                    wanted.entry(StepCache::order(&id(cache, tier))).or_insert((cache, cache.sharing, tree.as_ref()));
                 one.1 = one.1.max(cache.sharing);
                 one.2 = one.2.or(tree.as_ref());
             }
@@ -180,16 +181,24 @@ impl Mounts {
                 Sharing::Private => CacheUse::Private,
                 Sharing::Locked => CacheUse::Locked,
             };
-            let made = store.step_cache(&cache.name(), wanted, waiting, |path| make_cache(path, cache, tree));
+            let made = store.step_cache(&id(cache, tier), wanted, waiting, |path| make_cache(path, cache, tree, tier));
             caches.insert(cache.name(), made.map_err(|error| unwritable().caused_by(error))?);
         }
         Ok(caches)
     }
 }
 
-fn make_cache(path: &Path, cache: &CacheMount, tree: Option<&Tree>) -> io::Result<()> {
+/// What a cache is called in the store. With subordinate ids it is one of its own, as only they can enter all of it.
+fn id(cache: &CacheMount, tier: Tier) -> String {
+    match tier {
+        Tier::SubordinateIds => format!("{} ({tier})", cache.name()),
+        Tier::Root | Tier::SingleUser => cache.name(),
+    }
+}
+
+fn make_cache(path: &Path, cache: &CacheMount, tree: Option<&Tree>, tier: Tier) -> io::Result<()> {
     match tree {
-        Some(tree) => drop(extract_for_step(tree, path).map_err(io::Error::other)?),
+        Some(tree) => drop(sandbox::extract(tree, tier, path).map_err(io::Error::other)?),
         None => DirBuilder::new().mode(0o700).create(path)?,
     }
     if rustix::process::geteuid().is_root() {

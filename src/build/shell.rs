@@ -5,12 +5,12 @@ use crate::diagnostic::{At, Diagnostic, Spanned};
 use crate::image::Image;
 use crate::path::ImagePath;
 use crate::plan::ShellPlan;
-use crate::sandbox::{self, Step, Visitor};
+use crate::sandbox::{self, Root, Step, Tier, Visitor};
 use crate::target::{Command, Run};
 use crate::tree::Tree;
 
 use super::anew::Anew;
-use super::command::failed;
+use super::command::{can_run, failed};
 use super::execute::{Context, Executor, unwritable};
 use super::filesystem::FileSystem;
 use super::mounts::Mounts;
@@ -35,16 +35,25 @@ pub fn shell(plan: &ShellPlan, context: &Context, visitor: &mut dyn Visitor) -> 
     };
     let files = |id: &Option<ActionId>| id.map_or_else(FileSystem::default, |id| results.files(id).clone());
     let (below, sources) = (files(below), sources.iter().map(files).collect::<Vec<_>>());
-    let tree = executor.readable(below.tree(context.store)?.entries().collect(), &below, platform).at(span.as_ref())?;
+    can_run(platform).at(span.as_ref())?;
+    let tree = below.tree(context.store)?;
     let run = match plan.image {
         Some(image) => as_container(results.image(image), &tree),
         None => run.clone(),
     };
     let mounts = Mounts::new(&run, &sources, context.store).at(span.as_ref())?;
     let place = context.store.workplace().map_err(|error| unwritable().caused_by(error))?;
-    let visit = |step: &Step| sandbox::visit(step, place.path(), visitor);
-    let visited = executor.with_step((&plan.step, &run, &mounts), (&tree, &below), place.path(), visit);
-    visited.at(span.as_ref())?.map_err(|error| failed(&plan.step, platform, error, None)).at(span.as_ref())
+    let told = |error| failed(&plan.step, platform, error, None);
+    // Subordinate ids make no devices, and nobody wants to begin anew.
+    let tier = match executor.tier(&below).at(span.as_ref())? {
+        Tier::SubordinateIds => Tier::SingleUser,
+        tier => tier,
+    };
+    let root = below.on_disk(context.store, tier).at(span.as_ref())?.map_err(told).at(span.as_ref())?;
+    let root = Root { tier, path: &root.path, hidden: &root.note };
+    let visit = |step: &Step| sandbox::visit(step, &root, place.path(), visitor);
+    let visited = executor.with_step((&plan.step, &run, &mounts), (&below, tier), place.path(), visit);
+    visited.at(span.as_ref())?.map_err(told).at(span.as_ref())
 }
 
 /// A command with environment, directory and user of a container of the image.

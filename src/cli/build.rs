@@ -19,6 +19,7 @@ use super::lent::Lent;
 use super::locked::{self, Locked};
 use super::progress::Reporter;
 use super::registries::{Supplied, supplied};
+use super::sandbox::Sandbox;
 use super::selection::{Selected, Selection};
 use super::{environment, print, record, report, shell};
 
@@ -47,6 +48,8 @@ pub(super) struct Arguments {
     jobs: Option<u16>,
     #[command(flatten)]
     locked: Locked,
+    #[command(flatten)]
+    sandbox: Sandbox,
     /// Do not use the network: what the store lacks is not to be had
     #[arg(long)]
     offline: bool,
@@ -116,6 +119,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         progress: &progress,
         secrets: &secrets,
         clock: &|| begun.elapsed(),
+        tier: arguments.sandbox.tier()?,
         shell: &|target, number| {
             shell::line((&arguments.dockerfile, selection, &arguments.lent, *hermetic), target, number)
         },

@@ -58,6 +58,7 @@ impl Comparison {
             progress: &Reporter::new(0, true),
             secrets: &self.lent.secrets()?,
             clock: &|| begun.elapsed(),
+            tier: None,
             shell: &|target, number| {
                 shell::line((&self.dockerfile, &self.selection, &self.lent, self.hermetic), target, number)
             },

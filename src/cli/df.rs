@@ -40,6 +40,7 @@ fn title(kind: Kind) -> &'static str {
         Kind::ActionRecord => "action records",
         Kind::ChunkTable => "chunk tables",
         Kind::Sources => "blob sources",
+        Kind::Root => "roots of steps",
         Kind::FileDigests => "file digests",
         Kind::Quarantined => "quarantine",
     }

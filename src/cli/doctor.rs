@@ -19,18 +19,24 @@ pub(super) struct Arguments {}
 
 pub(super) fn run(_: &Arguments, environment: &environment::Arguments) -> Result<(), Diagnostic> {
     let store = environment.store_to_look_at()?;
-    let used = Tier::of_process();
+    let mut used = Tier::of_process();
     let mut text = String::new();
     let system = rustix::system::uname();
     let (release, machine) = (system.release().to_string_lossy(), system.machine().to_string_lossy());
-    text.push_str(&format!("kernel       Linux {release}, {machine}\n"));
+    text.push_str(&format!("kernel           Linux {release}, {machine}\n"));
     let mut failure = None;
-    for tier in [Tier::Root, Tier::SingleUser] {
+    for tier in Tier::ALL {
         let use_ = if tier == used { ", used by builds" } else { "" };
         let said = match (tier, used) {
-            (Tier::Root, Tier::SingleUser) => "needs root with CAP_SYS_ADMIN".to_owned(),
+            (Tier::Root, Tier::SubordinateIds | Tier::SingleUser) => "needs root with CAP_SYS_ADMIN".to_owned(),
             _ => match check(tier, &store)? {
                 None => format!("works{use_}"),
+                Some(SandboxError::NoIds(error)) => format!("not there: {error}"),
+                Some(error) if tier == Tier::SubordinateIds => {
+                    // Builds go on without them.
+                    used = if used == tier { Tier::SingleUser } else { used };
+                    format!("refused: {}", chain(&error))
+                }
                 Some(error) => {
                     let said = chain(&error);
                     if tier == used {
@@ -40,17 +46,17 @@ pub(super) fn run(_: &Arguments, environment: &environment::Arguments) -> Result
                 }
             },
         };
-        text.push_str(&format!("{:12} {said}\n", title(tier)));
+        text.push_str(&format!("{:16} {said}\n", title(tier)));
     }
     for (name, value) in SETTINGS.iter().filter_map(|name| Some((name, setting(name)?))) {
-        text.push_str(&format!("{:12} {name} = {value}\n", "setting"));
+        text.push_str(&format!("{:16} {name} = {value}\n", "setting"));
     }
     let sockets = match sandbox::keeps_abstract_sockets() {
         true => "kept from steps that have the network",
         false => "within reach of steps that have the network; Linux 6.12 with Landlock keeps them from those",
     };
-    text.push_str(&format!("{:12} abstract sockets of this machine are {sockets}\n", "network"));
-    text.push_str(&format!("{:12} {}\n", "emulation", emulators()));
+    text.push_str(&format!("{:16} abstract sockets of this machine are {sockets}\n", "network"));
+    text.push_str(&format!("{:16} {}\n", "emulation", emulators()));
     print(&text)?;
     match failure {
         None => Ok(()),
@@ -65,12 +71,17 @@ pub(super) fn run(_: &Arguments, environment: &environment::Arguments) -> Result
 }
 
 /// What decides about user namespaces, where it exists.
-const SETTINGS: [&str; 3] =
-    ["user.max_user_namespaces", "kernel.unprivileged_userns_clone", "kernel.apparmor_restrict_unprivileged_userns"];
+const SETTINGS: [&str; 4] = [
+    "user.max_user_namespaces",
+    "kernel.unprivileged_userns_clone",
+    "kernel.apparmor_restrict_unprivileged_userns",
+    "kernel.apparmor_restrict_unprivileged_unconfined",
+];
 
 fn title(tier: Tier) -> &'static str {
     match tier {
         Tier::Root => "root",
+        Tier::SubordinateIds => "subordinate ids",
         Tier::SingleUser => "single user",
     }
 }

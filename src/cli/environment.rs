@@ -86,6 +86,11 @@ fn directory(name: &str) -> Option<PathBuf> {
     env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
+/// By what right steps are to run.
+pub(super) fn sandbox() -> Option<String> {
+    env::var_os("OCIFY_SANDBOX").filter(|value| !value.is_empty()).map(|value| value.to_string_lossy().into_owned())
+}
+
 /// What brings files and commits from elsewhere; with `offline` only those of the workspace.
 pub(super) fn fetcher(offline: bool) -> fetch::Client {
     let variables = fetch::GIT_VARIABLES.iter().filter_map(|name| Some(((*name).to_owned(), env::var_os(name)?)));

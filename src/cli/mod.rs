@@ -51,6 +51,7 @@ mod registries;
 mod report;
 mod resolver;
 mod rmi;
+mod sandbox;
 mod save;
 mod schema;
 mod selection;
@@ -73,6 +74,7 @@ use clap::{Parser, Subcommand};
 
 use crate::diagnostic::{Class, Diagnostic};
 use crate::eval::Notes;
+use crate::scratch;
 
 /// Turn a spec into an OCI image, bit for bit the same on every machine.
 #[derive(Parser)]
@@ -133,6 +135,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
+    scratch::helped_by(crate::sandbox::remove);
     interrupt::install();
     match cli.run() {
         Ok(code) => code,

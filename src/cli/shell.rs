@@ -17,6 +17,7 @@ use super::lent::Lent;
 use super::locked::Locked;
 use super::progress::Reporter;
 use super::registries::{Supplied, supplied};
+use super::sandbox::Sandbox;
 use super::selection::{Selected, Selection};
 
 /// Run a shell, or COMMAND, in an image as a `run` of it would, and throw away what it changes
@@ -42,6 +43,8 @@ pub(super) struct Arguments {
     lent: Lent,
     #[command(flatten)]
     locked: Locked,
+    #[command(flatten)]
+    sandbox: Sandbox,
     /// Do not use the network: what the store lacks is not to be had
     #[arg(long)]
     offline: bool,
@@ -57,7 +60,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -> Result<ExitCode, Diagnostic> {
-    let Arguments { selection, dockerfile, lent, locked, offline, hermetic, quiet, command } = arguments;
+    let Arguments { selection, dockerfile, lent, locked, sandbox, offline, hermetic, quiet, command } = arguments;
     let guest = Guest::new(command).map_err(|error| Diagnostic::failure("stdin cannot be read").caused_by(error))?;
     let Some(mut guest) = guest else {
         let error = Diagnostic::spec("there is no terminal, and nothing to read on stdin");
@@ -96,6 +99,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         progress: &Reporter::new(steps, *quiet),
         secrets: &lent.secrets()?,
         clock: &|| begun.elapsed(),
+        tier: sandbox.tier()?,
         shell: &|target, number| line((dockerfile, &selection, lent, hermetic), target, number),
         visitors: None,
         against: None,

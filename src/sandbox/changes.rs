@@ -15,9 +15,8 @@ use crate::path::ImagePath;
 use crate::tree::{Changeset, Tree, diff};
 
 use super::error::SandboxError;
-use super::request::Found;
-
-const CAPABILITY: &str = "security.capability";
+use super::request::{CAPABILITY, Found};
+use super::root::Hidden;
 
 /// The image below a step.
 pub(super) struct Below<'a> {
@@ -25,7 +24,7 @@ pub(super) struct Below<'a> {
     /// The entries to which [`Found::fact`] refers.
     pub facts: Vec<ImagePath>,
     /// Extended attributes that are not on disk.
-    pub hidden: BTreeSet<(ImagePath, String)>,
+    pub hidden: &'a Hidden,
     /// Directories that were made below the image, to mount in.
     pub stubs: BTreeSet<ImagePath>,
 }
@@ -141,7 +140,7 @@ fn metadata(found: &Found, kind: &Kind, below: &Below, epoch: i64, during: &Rang
     let original = found.fact.and_then(|fact| below.facts.get(fact));
     if let Some((path, node)) = original.and_then(|path| Some((path, below.tree.get(path)?))) {
         for (name, value) in &node.metadata.xattrs {
-            if below.hidden.contains(&(path.clone(), name.clone())) && (name != CAPABILITY || node.kind == *kind) {
+            if below.hidden.0.contains(&(path.clone(), name.clone())) && (name != CAPABILITY || node.kind == *kind) {
                 xattrs.insert(name.clone(), value.clone());
             }
         }

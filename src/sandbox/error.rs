@@ -10,6 +10,7 @@ use crate::path::ImagePath;
 use crate::tree::{ExtractError, TreeError};
 
 use super::request::{Ending, LARGEST_FILE};
+use super::subordinate::NoIds;
 
 /// Why there are no changes of a step.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +19,8 @@ pub enum SandboxError {
     Refused { stage: Stage, source: io::Error },
     #[error("the directory for the step cannot be prepared")]
     Place(#[source] io::Error),
+    #[error("there are no subordinate ids for the step")]
+    NoIds(#[from] NoIds),
     #[error("the image below the step cannot be put on disk")]
     Extract(#[from] ExtractError),
     #[error("the helper process cannot be started")]
@@ -40,6 +43,17 @@ pub enum SandboxError {
 }
 
 impl SandboxError {
+    /// True if subordinate ids do not do for the step, whatever the machine: it makes a device, or needs more users than
+    /// there are ids. The tier of a single user has everything.
+    pub fn needs_recorder(&self) -> bool {
+        matches!(self, SandboxError::Refused { stage: Stage::Recorder | Stage::Owners | Stage::User, .. })
+    }
+
+    /// True if there are subordinate ids, but they cannot be used here.
+    pub fn refuses_ids(&self) -> bool {
+        matches!(self, SandboxError::Refused { stage: Stage::Mapping, .. })
+    }
+
     /// The error with what the step wrote as it may be shown.
     #[must_use]
     pub fn shown(self, shown: impl Fn(&str) -> String) -> Self {
@@ -56,6 +70,9 @@ impl SandboxError {
 pub enum Stage {
     Request,
     UserNamespace,
+    Mapping,
+    Owners,
+    Recorder,
     Namespaces,
     Network,
     Overlay,
@@ -81,6 +98,10 @@ impl Stage {
                 "let users make user namespaces (sysctl user.max_user_namespaces above 0, and \
                 kernel.unprivileged_userns_clone=1 or kernel.apparmor_restrict_unprivileged_userns=0 where they exist), \
                 or run ocify as root; `ocify doctor` says more"
+            }
+            (Stage::Mapping, _) => {
+                "newuidmap and newgidmap must be setuid root or have capabilities, and the ranges in /etc/subuid and \
+                /etc/subgid must not overlap; `--sandbox single-user` does without them"
             }
             (Stage::Namespaces | Stage::Root | Stage::Proc | Stage::Devices, _) => {
                 "in a container, allow it mounts and namespaces (as `--privileged` does); `ocify doctor` says more"
@@ -117,6 +138,9 @@ impl fmt::Display for Stage {
         f.write_str(match self {
             Stage::Request => "reading the request",
             Stage::UserNamespace => "making a user namespace",
+            Stage::Mapping => "mapping subordinate ids",
+            Stage::Owners => "giving files to their owners",
+            Stage::Recorder => "doing without the recorder",
             Stage::Namespaces => "making namespaces",
             Stage::Network => "setting up the network namespace",
             Stage::Overlay => "mounting an overlay",

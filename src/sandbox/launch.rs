@@ -11,14 +11,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use rustix::thread::{CpuSet, sched_getaffinity};
+use serde::Serialize;
 
 use crate::tree::{Tree, TreeError};
 
+use super::HELPER;
 use super::cgroup::Cgroup;
 use super::error::SandboxError;
-use super::request::{Command, Ending, FILES, Found, LOWER, Message, ROOT, Request, STUBS, UPPER, User, WORK};
+use super::request::{Command, Ending, FILES, Found, Job, LOWER, Message, ROOT, Request, STUBS, UPPER, User, WORK};
+use super::subordinate::Mapping;
+use super::tier::Tier;
 use super::visit::{Guests, receive};
-use super::{HELPER, Tier};
 
 /// This program.
 const PROGRAM: &str = "/proc/self/exe";
@@ -35,9 +38,10 @@ pub fn check(tier: Tier, place: &Path) -> Result<(), SandboxError> {
         std::fs::create_dir(place.join(name)).map_err(SandboxError::Place)?;
     }
     prepare(place)?;
+    let mapping = if tier == Tier::SubordinateIds { Some(Mapping::of_user()?) } else { None };
     let (cpus, facts, mounts) = (choose_cpus(1), Vec::new(), Vec::new());
-    let (command, memory) = (None, None);
-    let request = Request { tier, command, network: false, cpus, timeout: 0, memory, facts, mounts, desk: false };
+    let (command, memory, network) = (None, None, false);
+    let request = Request { tier, mapping, command, network, cpus, timeout: 0, memory, facts, mounts, desk: false };
     let (env, workdir, user) = (BTreeMap::new(), String::new(), User::default());
     let nothing = Command { argv: Vec::new(), env, workdir, user };
     launch(request, place, &mut |_| (), (&nothing, Guests::Nobody)).map(drop)
@@ -95,7 +99,7 @@ pub(super) fn launch(
         let mut tail = Some(scope.spawn(|| forward(pipe, output)));
         // The pipe ends with the last process that could write into it.
         let mut end_of_output = || tail.take().map(|tail| tail.join().unwrap_or_default()).unwrap_or_default();
-        let result = match send(&request, &mut socket) {
+        let result = match send(&Job::Step(&request), &mut socket) {
             Ok(()) => converse(&request, &socket, &desk, (base, &mut guests), &mut end_of_output),
             Err(error) => Err(error),
         };
@@ -106,6 +110,16 @@ pub(super) fn launch(
             Outcome::Visited(error) => Err(error),
         }
     })
+}
+
+/// Has the helper do something that runs no step.
+pub(super) fn helped(job: &Job<Request>, place: &Path) -> Result<(), SandboxError> {
+    let (mut socket, theirs) = UnixStream::pair().map_err(SandboxError::Start)?;
+    let (_pipe, written) = io::pipe().map_err(SandboxError::Start)?;
+    let stdout = written.try_clone().map_err(SandboxError::Start)?.into();
+    let _helper = Helper(spawn(place, theirs.into(), stdout, written.into()).map_err(SandboxError::Start)?);
+    send(job, &mut socket)?;
+    Messages(BufReader::new(&socket).lines()).rest().map(drop)
 }
 
 /// A name that no other step has at the same time: that of its directory, in the store of this process.
@@ -147,8 +161,8 @@ impl Drop for Helper {
     }
 }
 
-fn send(request: &Request, socket: &mut UnixStream) -> Result<(), SandboxError> {
-    let text = serde_json::to_vec(request).map_err(|error| SandboxError::Start(error.into()))?;
+fn send<R: Serialize>(job: &Job<R>, socket: &mut UnixStream) -> Result<(), SandboxError> {
+    let text = serde_json::to_vec(job).map_err(|error| SandboxError::Start(error.into()))?;
     socket.write_all(&text).and_then(|()| socket.shutdown(Shutdown::Write)).map_err(|_| SandboxError::Lost)
 }
 

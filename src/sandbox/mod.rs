@@ -4,8 +4,8 @@
 //! its own, with no network but a loopback interface unless it shares the machine's, no descriptor but its output, a fixed environment, and one
 //! processor unless it asks for more. What it changes is kept apart by overlayfs and becomes a layer.
 //!
-//! There are two tiers: root, and an ordinary user, for whom a *recorder* (`inside::recorder`) writes down the changes of
-//! owners that the kernel refuses. Both give the same layer. docs/design/sandbox.md has the reasons.
+//! There are three tiers: root; an ordinary user to whom subordinate ids are assigned; and any other, for whom a *recorder*
+//! (`inside::recorder`) writes down the changes of owners that the kernel refuses. All give the same layer. docs/design/sandbox.md has the reasons.
 //!
 //! This program is its own helper: [`helper`] is what `main` calls first.
 
@@ -19,21 +19,24 @@ mod mount;
 mod names;
 mod passing;
 mod request;
+mod root;
 mod step;
+mod subordinate;
+mod tier;
 mod visit;
 
 pub use error::{SandboxError, Stage};
 pub use launch::check;
 pub use mount::{Mount, MountKind};
 pub use request::{Ending, User, Window};
+pub use root::{Hidden, Root, extract, remove};
 pub use step::{Step, run, visit};
+pub use subordinate::NoIds;
+pub use tier::Tier;
 pub use visit::{LetIn, Line, OnFailure, Visitor, Wish};
 
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
-
-use rustix::thread::CapabilitySet;
-use serde::{Deserialize, Serialize};
 
 /// The version of all that a step can notice of the sandbox and of how its changes are read. Another version is another
 /// key.
@@ -41,25 +44,6 @@ pub const VERSION: u32 = 1;
 
 /// The argument that makes this program the helper.
 const HELPER: &str = "--sandbox-helper";
-
-/// By what right the sandbox is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Tier {
-    /// By root's.
-    Root,
-    /// By that of a user namespace in which there is a single user.
-    SingleUser,
-}
-
-impl Tier {
-    /// The tier that this process has.
-    pub fn of_process() -> Self {
-        let may_mount =
-            || rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN));
-        if rustix::process::geteuid().is_root() && may_mount() { Tier::Root } else { Tier::SingleUser }
-    }
-}
 
 /// True if a step that has the machine's network is kept from the machine's sockets with abstract names.
 pub fn keeps_abstract_sockets() -> bool {

@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 
 use crate::entry::Kind;
 use crate::path::ImagePath;
-use crate::tree::{SkippedPart, Tree, TreeError, extract_for_step};
+use crate::tree::{SkippedPart, Tree, TreeError};
 
-use super::Tier;
 use super::error::SandboxError;
 use super::request::{self, STUBS, What};
+use super::root::put;
 use super::step::facts;
+use super::tier::Tier;
 
 /// Something that a step sees at `target`.
 pub struct Mount<'a> {
@@ -107,7 +108,7 @@ impl Mount<'_> {
         let (what, writable, owner) = match &self.kind {
             MountKind::Files { tree, file, writable } => {
                 let directory = PathBuf::from(format!("mount-{number}"));
-                let skipped = extract_for_step(tree, &place.join(&directory))?;
+                let (hidden, skipped) = put(tree, tier, &place.join(&directory))?;
                 if let Some(file) = file
                     && skipped
                         .iter()
@@ -115,7 +116,6 @@ impl Mount<'_> {
                 {
                     return Err(self.misplaced("devices and FIFOs cannot be mounted".into()));
                 }
-                let hidden = BTreeSet::new();
                 let mut facts = facts(tree, tier, &hidden);
                 let source = match file {
                     None => directory,

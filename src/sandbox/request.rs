@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::path::ImagePath;
 
-use super::Tier;
 use super::error::Stage;
+use super::subordinate::Mapping;
+use super::tier::Tier;
 
-/// What is in the directory in which the helper starts: the root of the step before it, what it changes, and what
+/// What is in the directory in which the helper starts: a link to the root of the step before it, what it changes, and what
 /// overlayfs needs.
 pub(super) const LOWER: &str = "lower";
 pub(super) const UPPER: &str = "upper";
@@ -25,11 +26,43 @@ pub(super) const FILES: &str = "files";
 
 /// No file that a step writes may be larger, in bytes.
 pub(super) const LARGEST_FILE: u64 = 16 << 30;
+/// An extended attribute that only root can set.
+pub(super) const CAPABILITY: &str = "security.capability";
+
+/// What the helper is to do in its working directory.
+#[derive(Serialize, Deserialize)]
+pub(super) enum Job<R> {
+    Step(R),
+    /// To give files of the tree of this name to users of the namespace.
+    Give {
+        mapping: Mapping,
+        tree: String,
+        files: Vec<Owned>,
+    },
+    /// To remove the directory of this name.
+    Remove {
+        mapping: Mapping,
+        name: PathBuf,
+    },
+}
+
+/// To whom an entry of a tree belongs, and what a change of its owner takes away.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Owned {
+    pub path: ImagePath,
+    pub uid: u32,
+    pub gid: u32,
+    /// That of a file or directory.
+    pub mode: Option<u32>,
+    pub capability: Option<Vec<u8>>,
+}
 
 /// One step.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Request {
     pub tier: Tier,
+    /// For the tier of subordinate ids.
+    pub mapping: Option<Mapping>,
     /// `None` if only a visitor comes, or to find out whether there can be a sandbox.
     pub command: Option<Command>,
     /// It has the machine's network.

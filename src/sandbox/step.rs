@@ -3,26 +3,28 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::net::IpAddr;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::time::Duration;
 
 use crate::entry::{Entry, Metadata};
 use crate::path::ImagePath;
-use crate::tree::{Changeset, SkippedPart, Tree, extract_for_step};
+use crate::tree::{Changeset, Tree};
 
-use super::Tier;
 use super::changes::{Below, changes};
 use super::error::SandboxError;
 use super::launch::{choose_cpus, launch, prepare};
 use super::mount::{self, Mount, MountKind};
 use super::names;
 use super::request::{Command, Fact, LOWER, Request, UPPER, User};
+use super::root::{Hidden, Root};
+use super::subordinate::Mapping;
+use super::tier::Tier;
 use super::visit::{Guests, OnFailure, Visitor};
 
 /// What is run.
 pub struct Step<'a> {
-    /// The image's files, with contents that can be read.
+    /// The image's files.
     pub below: &'a Tree,
     /// The program and its arguments. The program is looked for in the `PATH` of `env` unless it has a slash.
     pub argv: Vec<String>,
@@ -46,7 +48,7 @@ pub struct Step<'a> {
     pub epoch: i64,
 }
 
-/// Runs a step in the empty directory `place`, on whose file system overlayfs must work; what it changed is returned as a
+/// Runs a step on its root, which is `step.below` on disk, in the empty directory `place`, on whose file system overlayfs must work; what it changed is returned as a
 /// layer whose contents lie in there. `output` gets what the step writes, as it comes.
 ///
 /// # Errors
@@ -54,14 +56,19 @@ pub struct Step<'a> {
 /// cannot be in a layer.
 pub fn run(
     step: &Step,
+    root: &Root,
     place: &Path,
     output: &mut (dyn FnMut(&[u8]) + Send),
     on_failure: Option<OnFailure>,
 ) -> Result<Changeset, SandboxError> {
     let guests = on_failure.map_or(Guests::Nobody, Guests::OnFailure);
-    let (request, below) = set_up(step, place, true)?;
+    let (request, below) = set_up(step, root, place, true)?;
     let begun = time_in(place, "begun")?;
-    let found = launch(request, place, output, (&command(step), guests))?;
+    let found = launch(request, place, output, (&command(step), guests)).inspect_err(|error| {
+        if error.refuses_ids() {
+            Tier::refuse_subordinate_ids();
+        }
+    })?;
     let ended = time_in(place, "ended")?;
     changes(found, &below, &place.join(UPPER), step.epoch, begun..=ended)
 }
@@ -71,24 +78,18 @@ pub fn run(
 ///
 /// # Errors
 /// The sandbox is refused. How the visitor's program ends, the visitor is told.
-pub fn visit(step: &Step, place: &Path, visitor: &mut dyn Visitor) -> Result<(), SandboxError> {
-    let (request, _) = set_up(step, place, false)?;
+pub fn visit(step: &Step, root: &Root, place: &Path, visitor: &mut dyn Visitor) -> Result<(), SandboxError> {
+    let (request, _) = set_up(step, root, place, false)?;
     launch(request, place, &mut |_| (), (&command(step), Guests::Now(visitor))).map(drop)
 }
 
 /// Makes the step's root in `place`, and what is asked of the helper: to run the step, or nothing.
-fn set_up<'a>(step: &'a Step, place: &Path, runs: bool) -> Result<(Request, Below<'a>), SandboxError> {
-    let tier = Tier::of_process();
-    let skipped = extract_for_step(step.below, &place.join(LOWER))?;
+fn set_up<'a>(step: &'a Step, root: &Root<'a>, place: &Path, runs: bool) -> Result<(Request, Below<'a>), SandboxError> {
+    let Root { tier, path, hidden } = *root;
+    let mapping = if tier == Tier::SubordinateIds { Some(Mapping::of_user()?) } else { None };
+    symlink(path, place.join(LOWER)).map_err(SandboxError::Place)?;
     prepare(place)?;
     make_upper(step.below, tier, &place.join(UPPER))?;
-    let hidden: BTreeSet<(ImagePath, String)> = skipped
-        .into_iter()
-        .filter_map(|skipped| match skipped.part {
-            SkippedPart::Xattr(name) => Some((skipped.path, name)),
-            _ => None,
-        })
-        .collect();
     let names = names::files(step.network, &step.hosts).map_err(SandboxError::Place)?;
     let own = names.iter().map(|(target, bytes)| Mount {
         target: target.clone(),
@@ -99,12 +100,13 @@ fn set_up<'a>(step: &'a Step, place: &Path, runs: bool) -> Result<(Request, Belo
     let mounts: Vec<&Mount> = step.mounts.iter().chain(&own).collect();
     let mounts = mount::prepare(&mounts, step.below, tier, place, step.epoch)?;
     let stubs = mounts.stubs;
-    let facts = facts(step.below, tier, &hidden);
+    let facts = facts(step.below, tier, hidden);
     let below = Below { tree: step.below, facts: facts.iter().map(|fact| fact.path.clone()).collect(), hidden, stubs };
     let timeout = u64::try_from(step.timeout.as_millis()).unwrap_or(u64::MAX);
     let (command, network, cpus) = (runs.then(|| command(step)), step.network, choose_cpus(step.cpus));
     let (memory, mounts) = (step.memory, mounts.requests);
-    Ok((Request { tier, command, network, cpus, timeout, memory, facts, mounts, desk: false }, below))
+    let request = Request { tier, mapping, command, network, cpus, timeout, memory, facts, mounts, desk: false };
+    Ok((request, below))
 }
 
 fn command(step: &Step) -> Command {
@@ -129,12 +131,13 @@ fn make_upper(below: &Tree, tier: Tier, upper: &Path) -> Result<(), SandboxError
     make().map_err(SandboxError::Place)
 }
 
-/// What of the image below is not on disk. Root puts everything there that can be in a layer.
-pub(super) fn facts(below: &Tree, tier: Tier, hidden: &BTreeSet<(ImagePath, String)>) -> Vec<Fact> {
-    if tier == Tier::Root {
+/// What of the image below is not on disk. Root puts everything there that can be in a layer, and so does who has
+/// subordinate ids.
+pub(super) fn facts(below: &Tree, tier: Tier, hidden: &Hidden) -> Vec<Fact> {
+    if tier != Tier::SingleUser {
         return Vec::new();
     }
-    let with_hidden: BTreeSet<&ImagePath> = hidden.iter().map(|(path, _)| path).collect();
+    let with_hidden: BTreeSet<&ImagePath> = hidden.0.iter().map(|(path, _)| path).collect();
     // What is made in such a directory gets its group, and must be told from what was there.
     let gives_group = |path: &ImagePath| {
         let directory = path.parent().and_then(|parent| below.get(&parent));

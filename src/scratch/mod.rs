@@ -10,13 +10,16 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rustix::fs::{Mode, OFlags, chmod, open};
 
 pub use group::Group;
 
 static LISTED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// See [`helped_by`].
+static HELPER: OnceLock<fn(&Path)> = OnceLock::new();
 
 /// A path on the list, until it is dropped. To remove what is there remains its owner's task.
 #[derive(Debug)]
@@ -58,7 +61,7 @@ pub fn remove_all() {
     std::mem::forget(listed);
 }
 
-/// Removes a directory with all that is in it, as far as this process may. Others may still be writing into it, until the
+/// Removes a directory with all that is in it, as far as this process, or whoever helps it, may. Others may still be writing into it, until the
 /// directories that they write to are gone.
 ///
 /// What is in it may have been made to hurt: closed to its owner, or deeper than any path or stack is long. So each
@@ -69,9 +72,19 @@ pub fn remove_directory(path: &Path) {
         match flatten(path).and_then(|()| fs::remove_dir(path)) {
             Err(error)
                 if matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::NotFound) && path.exists() => {}
-            _ => return,
+            Ok(()) => return,
+            Err(_) => break,
         }
     }
+    if let (Some(helper), true) = (HELPER.get(), path.exists()) {
+        helper(path);
+    }
+}
+
+/// Says who removes directories that hold what this process's user may not remove.
+pub fn helped_by(helper: fn(&Path)) {
+    // Whoever came first said the same.
+    let _ = HELPER.set(helper);
 }
 
 /// Removes what is in a directory.

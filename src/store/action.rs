@@ -97,7 +97,7 @@ impl Store {
     }
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     let (line, checksum) = std::str::from_utf8(bytes).ok()?.split_once('\n')?;
     let whole = Digest::from_hex(checksum.strip_suffix('\n')?).ok()? == Digest::of(line.as_bytes());
     if whole { serde_json::from_str(line).ok() } else { None }

@@ -13,6 +13,7 @@ use crate::digest::Digest;
 
 use super::lease::last_use;
 use super::reachable::Reachable;
+use super::roots::root_size;
 use super::{Store, StoreError, layout};
 
 /// What a file of the store is.
@@ -23,6 +24,7 @@ pub enum Kind {
     ActionRecord,
     ChunkTable,
     Sources,
+    Root,
     FileDigests,
     Quarantined,
 }
@@ -42,12 +44,13 @@ pub struct StoredFile {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 7] = [
+    pub const ALL: [Kind; 8] = [
         Kind::Blob,
         Kind::LayerIndex,
         Kind::ActionRecord,
         Kind::ChunkTable,
         Kind::Sources,
+        Kind::Root,
         Kind::FileDigests,
         Kind::Quarantined,
     ];
@@ -60,6 +63,7 @@ impl Kind {
             Kind::ActionRecord => layout::ACTIONS,
             Kind::ChunkTable => layout::CHUNKS,
             Kind::Sources => layout::SOURCES,
+            Kind::Root => layout::ROOTS,
             Kind::FileDigests => layout::STAT,
             Kind::Quarantined => layout::QUARANTINE,
         }
@@ -81,7 +85,7 @@ impl StoredFile {
                 let itself = (self.kind == Kind::Blob).then_some(&self.name);
                 itself.into_iter().chain(&self.about).any(|digest| reachable.needs_blob(digest))
             }
-            Kind::FileDigests | Kind::Quarantined => false,
+            Kind::Root | Kind::FileDigests | Kind::Quarantined => false,
         }
     }
 
@@ -104,9 +108,14 @@ impl StoredFile {
 /// All files of the store but those that it cannot do without, by kind and name. What has another name than the store
 /// gives is not ours.
 pub(super) fn inventory(store: &Store) -> Result<Vec<StoredFile>, StoreError> {
+    inventory_of(store, &Kind::ALL)
+}
+
+/// As [`inventory`], for some kinds.
+pub(super) fn inventory_of(store: &Store, kinds: &[Kind]) -> Result<Vec<StoredFile>, StoreError> {
     let mut files: BTreeMap<(Kind, Digest), StoredFile> = BTreeMap::new();
     let mut records = Vec::new();
-    for kind in Kind::ALL {
+    for &kind in kinds {
         let directory = store.path(kind.directory());
         let entries = match fs::read_dir(&directory) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -135,6 +144,7 @@ pub(super) fn inventory(store: &Store) -> Result<Vec<StoredFile>, StoreError> {
                         let blob = file.about.first().and_then(|blob| files.get(&(Kind::Blob, *blob)));
                         file.used = blob.map_or(file.used, |blob| file.used.max(blob.used));
                     }
+                    Kind::Root => file.size += root_size(&entry.path()),
                     Kind::Blob | Kind::LayerIndex | Kind::Sources | Kind::FileDigests | Kind::Quarantined => {}
                 }
                 files.insert((kind, name), file);

@@ -27,6 +27,7 @@ pub(super) const INGEST: &str = "ingest";
 pub(super) const LOCKS: &str = "locks";
 pub(super) const INDEX_LOCK: &str = "locks/index.lock";
 pub(super) const QUARANTINE: &str = "quarantine";
+pub(super) const ROOTS: &str = "roots";
 pub(super) const SOURCES: &str = "sources";
 pub(super) const CACHES: &str = "caches";
 pub(super) const STAT: &str = "stat";
@@ -36,8 +37,8 @@ pub(super) const UNFLUSHED: &str = "unflushed";
 pub(super) const UNFLUSHED_LOCK: &str = "locks/unflushed.lock";
 
 /// In the order of their creation. `locks` is first: it tells an unfinished store from somebody else's directory.
-const DIRECTORIES: [&str; 12] =
-    [LOCKS, INGEST, "blobs", BLOBS, LAYERS, ACTIONS, QUARANTINE, STAT, UNFLUSHED, CHUNKS, SOURCES, CACHES];
+const DIRECTORIES: [&str; 13] =
+    [LOCKS, INGEST, "blobs", BLOBS, LAYERS, ACTIONS, QUARANTINE, STAT, UNFLUSHED, CHUNKS, SOURCES, ROOTS, CACHES];
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -10,6 +10,7 @@
 //! ├── actions/HEX           result of the action with this cache key; may be missing, see `action`
 //! ├── chunks/HEX            where the chunks of a layer's blob lie; may be missing, see `chunk_search`
 //! ├── sources/HEX          repositories that have the blob with this SHA-256; may be missing, see `sources`
+//! ├── roots/HEX              what is known about the extracted tree roots/HEX.d/tree; may be missing, see `roots`
 //! ├── stat/HEX              file digests of the workspace whose root has this SHA-256; may be missing, see `stat_file`
 //! ├── caches/HEX-N/         files that steps share from one run to the next; HEX-N.lock beside it, see `step_cache`
 //! ├── unflushed/BOOT        large blobs that may not be on the disk since the boot with this ID, see `unflushed`
@@ -57,9 +58,11 @@ mod prune;
 mod quarantine;
 mod reachable;
 mod reference;
+mod roots;
 mod sources;
 mod stat_file;
 mod step_cache;
+mod survey;
 mod temporary;
 mod unflushed;
 mod usage;
@@ -75,6 +78,7 @@ pub use ingest::{Draft, Ingest};
 pub use inventory::{Kind, StoredFile};
 pub use prune::{PruneOptions, Pruned};
 pub use reachable::Unreadable;
+pub use roots::{StoredRoot, TREE};
 pub use sources::Supplier;
 pub use stat_file::StatFile;
 pub use step_cache::{CacheUse, StepCache, StepCacheUsage};

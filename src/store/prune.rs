@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use crate::oci::Descriptor;
 
-use super::inventory::{StoredFile, inventory};
+use super::inventory::{Kind, StoredFile, inventory, inventory_of};
 use super::lease;
 use super::lock::Lock;
 use super::reachable::Reachable;
@@ -65,6 +65,11 @@ impl Store {
         self.prune_among(files, &PruneOptions::default())
     }
 
+    /// Removes files of one kind that no reference needs and no running process uses.
+    pub(super) fn prune_kind(&self, kind: Kind, options: &PruneOptions) -> Result<Pruned, StoreError> {
+        self.prune_among(inventory_of(self, &[kind])?, options)
+    }
+
     fn prune_among(&self, files: Vec<StoredFile>, options: &PruneOptions) -> Result<Pruned, StoreError> {
         let mut reachable = Reachable::from(self)?;
         reachable.check()?;
@@ -89,8 +94,10 @@ impl Store {
         reachable: &mut Reachable,
         pruned: &mut Pruned,
     ) -> Result<(), StoreError> {
-        // The room of a file that is open is freed when it is closed: after the lock, as that takes long for large ones.
+        // The room of a file that is open is freed when it is closed: after the lock, as that takes long for large ones, and
+        // so for trees.
         let mut removed_files: Vec<File> = Vec::new();
+        let mut removed_roots = Vec::new();
         let lock = if options.dry_run { None } else { Some(Lock::acquire(&self.path(layout::PRUNE_LOCK))?) };
         // Leases first, references second: see `lease`.
         let leased = lease::kept_for_others(self)?;
@@ -109,8 +116,10 @@ impl Store {
             if file.is_needed(reachable) || kept_since.is_some_and(|since| used >= since) {
                 continue;
             }
-            if !options.dry_run {
-                let path = self.root().join(file.path());
+            let path = self.root().join(file.path());
+            if !options.dry_run && file.kind == Kind::Root {
+                removed_roots.extend(self.remove_root(&path)?);
+            } else if !options.dry_run {
                 removed_files.extend(File::open(&path));
                 match fs::remove_file(&path) {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -122,6 +131,7 @@ impl Store {
         }
         drop(lock);
         drop(removed_files);
+        drop(removed_roots);
         Ok(())
     }
 }

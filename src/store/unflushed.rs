@@ -115,7 +115,7 @@ pub(super) fn settle(store: &Store) -> Result<(), StoreError> {
 }
 
 /// The kernel's boot ID, which is another one each time that the machine starts.
-fn boot(store: &Store) -> Option<&str> {
+pub(super) fn boot(store: &Store) -> Option<&str> {
     let read = || {
         let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
         let id = text.trim_end();

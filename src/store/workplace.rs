@@ -40,6 +40,14 @@ impl Store {
 }
 
 impl Workplace {
+    /// Gives the directory another name, under which it stays.
+    ///
+    /// # Errors
+    /// The name is taken, or the store cannot be written.
+    pub(super) fn rename(self, to: &Path) -> Result<(), StoreError> {
+        fs::rename(&self.path, to).map_err(StoreError::write("rename a directory to", to))
+    }
+
     /// An absolute path.
     pub fn path(&self) -> &Path {
         &self.path

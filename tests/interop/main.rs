@@ -15,6 +15,10 @@ mod dockerfiles;
 mod images;
 mod imports;
 mod journey;
+mod packages;
+#[path = "../sandbox/program.rs"]
+#[allow(dead_code, reason = "the stories here use a part of it")]
+mod program;
 #[path = "../dockerfile/real.rs"]
 mod real;
 mod registries;

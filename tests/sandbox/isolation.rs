@@ -104,9 +104,11 @@ fn names_of_the_image_lead_no_mount_astray() {
 
 #[test]
 fn the_doctor_says_by_which_right_steps_run() {
-    for (who, right) in
-        [(Who::Root, "root         works, used by builds"), (Who::User, "single user  works, used by builds")]
-    {
+    for (who, right) in [
+        (Who::Root, "root             works, used by builds"),
+        (Who::WithIds, "subordinate ids  works, used by builds"),
+        (Who::User, "single user      works, used by builds"),
+    ] {
         if everybody().contains(&who) {
             let run = build_as(&Story::new("").workspace(), who, &["doctor"]);
             assert!(run.code == 0 && run.stdout.contains(right), "{}{}", run.stdout, run.stderr);

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,19 +12,26 @@ use crate::workspace::{Run, Workspace};
 
 /// Who an ordinary user is where the tests run as root.
 const USER: u32 = 65_534;
+/// An ordinary user with subordinate ids, whom `useradd` makes; .ci/run does.
+const WITH_IDS: &str = "ocify-test";
 
 /// As whom a build runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {
     Root,
     User,
+    WithIds,
 }
 
 /// Everybody as whom a build can run here.
 pub fn everybody() -> &'static [Who] {
     static EVERYBODY: OnceLock<Vec<Who>> = OnceLock::new();
     EVERYBODY.get_or_init(|| {
-        let mut everybody = if rustix::process::geteuid().is_root() { vec![Who::Root] } else { Vec::new() };
+        let is_root = rustix::process::geteuid().is_root();
+        let mut everybody = if is_root { vec![Who::Root] } else { Vec::new() };
+        if is_root && ids_of(Who::WithIds).is_some() {
+            everybody.push(Who::WithIds);
+        }
         let run = Story::new("must").run_as(Who::User);
         match run.code {
             0 => everybody.push(Who::User),
@@ -125,7 +132,9 @@ impl Story {
 /// What the step wrote.
 pub fn spoken(run: &Run) -> String {
     let is_progress = |line: &str| line.starts_with('[') && line.contains('/') && line.contains("] ");
-    run.stderr.lines().filter(|line| !is_progress(line)).collect::<Vec<_>>().join("\n")
+    // What makes devices with subordinate ids begins anew, and has written before.
+    let last = run.stderr.rsplit("ocify: begun anew in the tier single-user\n").next().unwrap_or_default();
+    last.lines().filter(|line| !is_progress(line)).collect::<Vec<_>>().join("\n")
 }
 
 /// Runs `ocify` as somebody.
@@ -144,26 +153,47 @@ pub fn build_as(workspace: &Workspace, who: Who, arguments: &[&str]) -> Run {
 pub fn command_as(workspace: &Workspace, who: Who, arguments: &[&str]) -> Command {
     let mut command = workspace.command(arguments);
     command.env("OCIFY_CANARY", "a secret of the machine").env("HOME", workspace.root());
-    if who == Who::User && rustix::process::geteuid().is_root() {
+    let ids = ids_of(who).filter(|_| rustix::process::geteuid().is_root());
+    if let Some((uid, gid)) = ids {
         let directory = workspace.root().parent().unwrap().to_owned();
         let binary = directory.join("ocify");
         if !binary.exists() {
             fs::copy(env!("CARGO_BIN_EXE_ocify"), &binary).unwrap();
         }
-        give(&directory);
+        give(&directory, uid, gid);
         let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
         let mut own = Command::new(binary);
         own.args(arguments).current_dir(workspace.root()).env("OCIFY_STORE", workspace.store());
-        own.env("OCIFY_CANARY", "a secret of the machine").env("HOME", workspace.root()).uid(USER).gid(USER);
+        own.env("OCIFY_CANARY", "a secret of the machine").env("HOME", workspace.root()).uid(uid).gid(gid);
         command = own;
     }
     command
 }
 
-fn give(path: &Path) {
-    chown(path, Some(USER), Some(USER)).unwrap();
+/// The user and group of whoever is not the one who runs the tests; `None` also where there is no such user.
+fn ids_of(who: Who) -> Option<(u32, u32)> {
+    match who {
+        Who::Root => None,
+        Who::User => Some((USER, USER)),
+        Who::WithIds => {
+            let users = fs::read_to_string("/etc/passwd").unwrap();
+            let fields = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
+            let user = fields.into_iter().find(|fields| fields[0] == WITH_IDS)?;
+            Some((user[2].parse().unwrap(), user[3].parse().unwrap()))
+        }
+    }
+}
+
+/// Gives what a person has made. Of what is the user's already, or of their subordinate ids, not even the time of change is
+/// touched.
+fn give(path: &Path, uid: u32, gid: u32) {
+    const PERSONS: std::ops::Range<u32> = 0..1 << 16;
+    let owner = fs::symlink_metadata(path).unwrap().uid();
+    if owner != uid && PERSONS.contains(&owner) {
+        lchown(path, Some(uid), Some(gid)).unwrap();
+    }
     if path.is_dir() && !path.is_symlink() {
-        fs::read_dir(path).unwrap().for_each(|entry| give(&entry.unwrap().path()));
+        fs::read_dir(path).unwrap().for_each(|entry| give(&entry.unwrap().path(), uid, gid));
     }
 }
 

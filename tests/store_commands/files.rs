@@ -94,8 +94,11 @@ fn what_is_no_root_file_system_is_refused() {
         workspace.write("x.tar", archive(name));
         workspace.fails(1, &["import", "x.tar", "x"]);
     }
-    workspace.write("x.tar", "not an archive");
+    workspace.write("x.tar", b"\0not an archive");
     workspace.fails(1, &["import", "x.tar", "x"]);
+    // A text is taken for a Dockerfile, which has no name.
+    workspace.write("x.tar", "not an archive");
+    workspace.fails(2, &["import", "x.tar", "x"]);
     workspace.fails(1, &["import", "nowhere.tar", "x"]);
     workspace.write("x.tar", archive("good"));
     assert!(workspace.fails(2, &["import", "x.tar", "x", "--workdir", "relative"]).contains("workdir"));

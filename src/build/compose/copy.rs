@@ -3,7 +3,7 @@
 use crate::diagnostic::{At, Diagnostic, Spanned};
 use crate::path::ImagePath;
 use crate::target::{Copy, Sources};
-use crate::tree::{Changeset, Tree};
+use crate::tree::{Below, Changeset, Tree};
 
 use super::placement::{Placement, join};
 use super::select::Selection;
@@ -24,12 +24,7 @@ pub(super) fn compose(copy: &Copy, composition: &Composition) -> Result<Changese
             selection.take(path, join(&place, &below)?);
         }
         // One directory onto another brings what is in it, as `files` does.
-        let below = &composition.below.tree;
-        let is_directory = |tree: &Tree, path: &ImagePath| {
-            tree.resolve(path)
-                .is_ok_and(|path| path.is_root() || tree.get(&path).is_some_and(|node| node.kind.is_directory()))
-        };
-        if !(is_directory(tree, &found) && is_directory(below, &place)) {
+        if !(is_directory(tree, &found) && is_directory(composition.below, &place)) {
             selection.take(found, place);
         }
         Ok(())
@@ -45,6 +40,11 @@ pub(super) fn compose(copy: &Copy, composition: &Composition) -> Result<Changese
     }
 
     layer_of(selection.entries(copy.owner.as_ref(), copy.mode, composition)?)
+}
+
+/// True for a directory, links followed.
+fn is_directory(tree: &impl Below, path: &ImagePath) -> bool {
+    tree.resolve(path).is_ok_and(|path| path.is_root() || tree.get(&path).is_some_and(|node| node.kind.is_directory()))
 }
 
 /// The path as the spec names it, and where it really is, links among its parents followed.

@@ -46,7 +46,12 @@ struct Images<'a> {
     epoch: i64,
 }
 
-/// `changes` without the noise that `scrub` names. Contents of `below` and of the changes can be read.
+/// True for a file of the image below whose content [`scrub`] reads, if the command changed it or one like it.
+pub(super) fn reads(path: &ImagePath) -> bool {
+    shadow::is_read(path)
+}
+
+/// `changes` without the noise that `scrub` names. Contents of the changes can be read, and of `below` those that [`reads`] names.
 pub(super) fn scrub(changes: Changeset, below: &Tree, scrub: &Scrub, epoch: i64) -> Result<Changeset, ScrubError> {
     let mut above = below.clone();
     above.apply(&changes)?;

@@ -12,6 +12,11 @@ use super::{Images, LARGEST};
 /// `/etc/shadow`, and what its tools keep of the version before.
 const FILES: [&[u8]; 2] = [b"etc/shadow", b"etc/shadow-"];
 
+/// True for a file of which [`scrubbed`] reads what it was below.
+pub(super) fn is_read(path: &ImagePath) -> bool {
+    FILES.contains(&path.as_bytes())
+}
+
 /// The file at `path` with fixed days in the lines that the command made; `None` if nothing is to be changed.
 ///
 /// A day after that of the epoch is that of the epoch, as it is with times. On the first day of 1970 the field is empty, since

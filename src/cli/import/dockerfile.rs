@@ -23,6 +23,7 @@ use super::super::locked::{self, Locked};
 use super::super::progress::Reporter;
 use super::super::registries::{Supplied, supplied};
 use super::super::resolver::Resolver;
+use super::super::sandbox::Sandbox;
 use super::super::{diff, environment, print, shown};
 
 /// The settings of a workspace that has none yet.
@@ -191,6 +192,7 @@ pub(super) fn run(file: &Path, arguments: &Arguments, environment: &environment:
             progress: &progress,
             secrets: &secrets,
             clock: &|| begun.elapsed(),
+            tier: Sandbox::default().tier()?,
             shell,
             visitors: None,
             against: None,

@@ -28,7 +28,7 @@ pub(super) fn run(
     environment: &environment::Arguments,
 ) -> Result<Report, Diagnostic> {
     let directory = context(&arguments.selection.targets, "ocify lint -f Dockerfile DIRECTORY")?;
-    let workspace = Workspace::at(&directory)
+    let workspace = Workspace::at(directory)
         .map_err(|error| Diagnostic::from(error).help("behind the options stands the directory of the context"))?;
     let (source, home) = read(file, &workspace)?;
     let source = Arc::new(SourceText { name: shown(file, &source.name), text: source.text.clone() });

@@ -14,9 +14,9 @@ use rustix::mount::{MountAttrFlags, OpenTreeFlags, open_tree};
 
 use crate::path::ImagePath;
 
-use super::super::Tier;
 use super::super::kernel;
 use super::super::request::{FILES, Fact, Mount, What};
+use super::super::tier::Tier;
 use super::mounts::{attach, attach_to, filesystem};
 
 /// Something that is mounted in the step's root.
@@ -36,7 +36,14 @@ pub(super) fn mount_all<'a>(mounts: &'a [Mount], tier: Tier, root: &OwnedFd) -> 
     let mut files = Files { directory: None, tier };
     for (number, mount) in mounts.iter().enumerate() {
         let (made, is_directory, facts) = match &mount.what {
-            What::Bind { source, is_directory, facts } => (clone(CWD, source)?, *is_directory, facts.as_slice()),
+            What::Bind { source, is_directory, facts } => {
+                let made = clone(CWD, source)?;
+                // The build, which made it, could not give it to its owner.
+                if tier == Tier::SubordinateIds && mount.owner != (0, 0) {
+                    give(&made, mount.owner)?;
+                }
+                (made, *is_directory, facts.as_slice())
+            }
             What::Memory { size } => (memory(*size)?, true, &[][..]),
             What::File { bytes, mode } => (files.make(number, bytes, *mode, mount.owner)?, false, &[][..]),
         };
@@ -58,6 +65,10 @@ fn clone(directory: BorrowedFd, path: &Path) -> io::Result<OwnedFd> {
     Ok(open_tree(directory, path, flags)?)
 }
 
+fn give(file: &impl AsFd, (uid, gid): (u32, u32)) -> io::Result<()> {
+    Ok(chownat(file, "", Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), AtFlags::EMPTY_PATH)?)
+}
+
 fn memory(size: Option<u64>) -> io::Result<OwnedFd> {
     let size = size.map(|size| size.to_string());
     let options = [("mode", "1777")].into_iter().chain(size.as_deref().map(|size| ("size", size)));
@@ -71,7 +82,7 @@ struct Files {
 }
 
 impl Files {
-    fn make(&mut self, number: usize, bytes: &[u8], mode: u32, (uid, gid): (u32, u32)) -> io::Result<OwnedFd> {
+    fn make(&mut self, number: usize, bytes: &[u8], mode: u32, owner: (u32, u32)) -> io::Result<OwnedFd> {
         if self.directory.is_none() {
             let made = filesystem("tmpfs", &[("mode", "0700")], QUIET | MountAttrFlags::MOUNT_ATTR_NOEXEC)?;
             // A part of a mount can be mounted once more only if it is somewhere. It is not where the step is.
@@ -83,8 +94,8 @@ impl Files {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let mut file = File::from(openat(directory, &name, flags, Mode::RUSR | Mode::WUSR)?);
         file.write_all(bytes)?;
-        if self.tier == Tier::Root {
-            chownat(&file, "", Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), AtFlags::EMPTY_PATH)?;
+        if self.tier != Tier::SingleUser {
+            give(&file.as_fd(), owner)?;
         }
         fchmod(&file, Mode::from_raw_mode(mode))?;
         clone(directory.as_fd(), Path::new(&name))

@@ -9,6 +9,9 @@ use std::mem::offset_of;
 
 use libc::{c_long, seccomp_data, sock_filter};
 
+use super::super::subordinate::IDS;
+use super::super::tier::Tier;
+
 /// `open_tree_attr`, which the libc crate does not know: `open_tree` with changes.
 const OPEN_TREE_ATTR: c_long = 467;
 
@@ -151,8 +154,32 @@ const ARCHITECTURE: u32 = 0xc000_00b7;
 /// Numbers from here on are those of x32.
 const X32: u32 = 0x4000_0000;
 
-/// The program for the kernel. With `record`, calls about owners become notifications.
-pub(super) fn filter(record: bool) -> Vec<sock_filter> {
+/// Calls with ids of which there are only [`IDS`] where they are subordinate: the number, and which arguments have them.
+const WITH_IDS: &[(c_long, &[usize])] = &[
+    (libc::SYS_fchown, &[1, 2]),
+    (libc::SYS_fchownat, &[2, 3]),
+    (libc::SYS_setuid, &[0]),
+    (libc::SYS_setgid, &[0]),
+    (libc::SYS_setreuid, &[0, 1]),
+    (libc::SYS_setregid, &[0, 1]),
+    (libc::SYS_setresuid, &[0, 1, 2]),
+    (libc::SYS_setresgid, &[0, 1, 2]),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_chown, &[1, 2]),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_lchown, &[1, 2]),
+];
+
+/// Calls that make devices, which no user namespace may: the number, and which argument has the mode.
+const MAKING_NODES: &[(c_long, usize)] = &[
+    (libc::SYS_mknodat, 2),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_mknod, 1),
+];
+
+/// The program for the kernel. For a single user, calls about owners become notifications; with subordinate ids, those that
+/// these do not do for.
+pub(super) fn filter(tier: Tier) -> Vec<sock_filter> {
     let mut program = vec![
         load(offset_of!(seccomp_data, arch)),
         // A process of another architecture has other numbers.
@@ -162,7 +189,10 @@ pub(super) fn filter(record: bool) -> Vec<sock_filter> {
         skip_if(libc::BPF_JGE, X32, 0, 1),
         error(libc::ENOSYS),
     ];
-    if record {
+    if tier == Tier::SubordinateIds {
+        program.extend(beyond_ids());
+    }
+    if tier == Tier::SingleUser {
         RECORDED.iter().for_each(|&call| program.extend(always(call, answer(libc::SECCOMP_RET_USER_NOTIF))));
         for &(call, flags) in OPENING {
             let creates = skip_if(libc::BPF_JSET, libc::O_CREAT as u32, 0, 1);
@@ -189,6 +219,26 @@ pub(super) fn filter(record: bool) -> Vec<sock_filter> {
     ];
     program.extend(when(libc::SYS_personality, personality));
     program.push(answer(libc::SECCOMP_RET_ALLOW));
+    program
+}
+
+/// Notifications for what cannot be done with subordinate ids.
+fn beyond_ids() -> Vec<sock_filter> {
+    let ask = answer(libc::SECCOMP_RET_USER_NOTIF);
+    let mut program = Vec::new();
+    for &(call, arguments) in WITH_IDS {
+        // All bits set says that an id stays as it is.
+        let check = |&argument: &usize| {
+            [load_argument(argument), skip_if(libc::BPF_JEQ, u32::MAX, 2, 0), skip_if(libc::BPF_JGE, IDS, 0, 1), ask]
+        };
+        program.extend(when(call, arguments.iter().flat_map(check).collect()));
+    }
+    for &(call, mode) in MAKING_NODES {
+        let kind = statement(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, libc::S_IFMT);
+        let device = |kind| [skip_if(libc::BPF_JEQ, kind, 0, 1), ask];
+        let check = [load_argument(mode), kind].into_iter().chain(device(libc::S_IFCHR)).chain(device(libc::S_IFBLK));
+        program.extend(when(call, check.collect()));
+    }
     program
 }
 
@@ -248,6 +298,7 @@ mod tests {
             let jump = |holds: bool| usize::from(if holds { jt } else { jf });
             match u32::from(code) {
                 code if code == libc::BPF_LD | libc::BPF_W | libc::BPF_ABS => value = word(k as usize),
+                code if code == libc::BPF_ALU | libc::BPF_AND | libc::BPF_K => value &= k,
                 code if code == libc::BPF_RET | libc::BPF_K => return k,
                 code if code == libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K => at += jump(value == k),
                 code if code == libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K => at += jump(value >= k),
@@ -262,7 +313,7 @@ mod tests {
 
     #[test]
     fn what_programs_need_is_allowed_and_what_leads_out_is_not() {
-        let program = filter(false);
+        let program = filter(Tier::Root);
         let says = |call, arguments| verdict(&program, call, arguments);
         assert_eq!(says(libc::SYS_openat, [0; 6]), ALLOWED);
         assert_eq!(says(libc::SYS_fchown, [0; 6]), ALLOWED);
@@ -280,8 +331,29 @@ mod tests {
     }
 
     #[test]
+    fn only_what_subordinate_ids_do_not_do_for_is_asked() {
+        let program = filter(Tier::SubordinateIds);
+        let chown = |uid: u32, gid: u32| verdict(&program, libc::SYS_fchown, [3, uid.into(), gid.into(), 0, 0, 0]);
+        for (uid, gid) in [(0, 0), (IDS - 1, u32::MAX), (u32::MAX, IDS - 1)] {
+            assert_eq!(chown(uid, gid), ALLOWED);
+        }
+        for (uid, gid) in [(IDS, 0), (u32::MAX - 1, u32::MAX), (u32::MAX, IDS)] {
+            assert_eq!(chown(uid, gid), libc::SECCOMP_RET_USER_NOTIF);
+        }
+        let make = |mode: u32| verdict(&program, libc::SYS_mknodat, [0, 0, mode.into(), 0, 0, 0]);
+        for kind in [libc::S_IFREG, libc::S_IFIFO, libc::S_IFSOCK, 0] {
+            assert_eq!(make(kind | 0o644), ALLOWED);
+        }
+        for kind in [libc::S_IFCHR, libc::S_IFBLK] {
+            assert_eq!(make(kind | 0o644), libc::SECCOMP_RET_USER_NOTIF);
+        }
+        assert_eq!(verdict(&program, libc::SYS_statx, [0; 6]), ALLOWED);
+        assert_eq!(verdict(&program, libc::SYS_unshare, [0; 6]), REFUSED);
+    }
+
+    #[test]
     fn the_recorder_is_asked_about_owners_and_new_files() {
-        let program = filter(true);
+        let program = filter(Tier::SingleUser);
         let flags = |flags: i32| [0, 0, flags as u64, 0, 0, 0];
         for call in [libc::SYS_fchownat, libc::SYS_mknodat] {
             assert_eq!(verdict(&program, call, [0; 6]), libc::SECCOMP_RET_USER_NOTIF);

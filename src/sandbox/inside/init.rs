@@ -58,6 +58,8 @@ pub(super) fn watch(
     journal: Journal,
 ) -> Result<(Ending, Journal), Failure> {
     let begun = Instant::now();
+    // Else it is a visitor's.
+    let is_step = request.command.as_ref().is_some_and(|own| std::ptr::eq(own, command));
     // This process too: to answer on the same processor is faster.
     rights::stay_on(&request.cpus).during(Stage::Limits)?;
     let signals = kernel::child_signals().during(Stage::Watch)?;
@@ -65,7 +67,7 @@ pub(super) fn watch(
     let Some(step) = kernel::fork().during(Stage::Watch)? else { become_program(request, command, streams, theirs) };
     drop((theirs, streams));
     let listener = started(status)?;
-    if listener.is_none() && request.tier == Tier::SingleUser {
+    if listener.is_none() && request.tier != Tier::Root {
         return Err(Failure { stage: Stage::Filter, error: Errno::NOTCONN.into() });
     }
     let disk = Disk::new(&journal).during(Stage::Watch)?;
@@ -80,7 +82,13 @@ pub(super) fn watch(
         if disk.is_almost_full() {
             break Ending::DiskFull;
         }
-        attend(&signals, &mut recorder, left.min(DISK_INTERVAL)).during(Stage::Watch)?;
+        if attend(&signals, &mut recorder, left.min(DISK_INTERVAL)).during(Stage::Watch)? {
+            // Only what cannot be done with subordinate ids asks.
+            if request.tier == Tier::SubordinateIds && is_step {
+                return Err(Failure { stage: Stage::Recorder, error: Errno::NOSYS.into() });
+            }
+            recorder.answer_next(request.tier).during(Stage::Watch)?;
+        }
     };
     kernel::kill_all();
     loop {
@@ -128,8 +136,8 @@ fn ending(status: WaitStatus) -> Ending {
     }
 }
 
-/// Waits for a child's end or for a notification, and answers that.
-fn attend(signals: &OwnedFd, recorder: &mut Recorder, left: Duration) -> io::Result<()> {
+/// Waits for a child's end or for a notification; true if there is one to answer.
+fn attend(signals: &OwnedFd, recorder: &mut Recorder, left: Duration) -> io::Result<bool> {
     let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
     let mut watched = vec![PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN)];
     watched.extend(recorder.listener().map(|listener| PollFd::from_borrowed_fd(listener.as_fd(), PollFlags::IN)));
@@ -143,10 +151,9 @@ fn attend(signals: &OwnedFd, recorder: &mut Recorder, left: Duration) -> io::Res
         let mut buffer = [0; 128];
         let _ = rustix::io::read(signals, &mut buffer);
     }
-    if call.contains(PollFlags::IN) {
-        recorder.answer_next()?;
-    } else if call.intersects(PollFlags::HUP | PollFlags::ERR) {
+    let is_asked = call.contains(PollFlags::IN);
+    if !is_asked && call.intersects(PollFlags::HUP | PollFlags::ERR) {
         recorder.close();
     }
-    Ok(())
+    Ok(is_asked)
 }

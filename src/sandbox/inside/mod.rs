@@ -6,6 +6,7 @@
 
 mod bind;
 mod disk;
+mod files;
 mod filter;
 mod init;
 mod mounts;
@@ -20,13 +21,14 @@ mod visit;
 use std::io::{self, BufWriter, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::ExitCode;
 
 use rustix::process::{Signal, WaitOptions};
 
 use super::error::Stage;
 use super::kernel;
-use super::request::{Message, Request};
+use super::request::{Job, Message, Request};
 
 /// What went wrong, and in which stage.
 struct Failure {
@@ -86,13 +88,29 @@ fn serve(channel: &mut Channel) -> Result<(), Failure> {
     die_with_parent().during(Stage::Request)?;
     let mut text = Vec::new();
     channel.0.get_mut().read_to_end(&mut text).during(Stage::Request)?;
-    let request: Request = serde_json::from_slice(&text).map_err(io::Error::other).during(Stage::Request)?;
+    let job: Job<Request> = serde_json::from_slice(&text).map_err(io::Error::other).during(Stage::Request)?;
     rustix::process::setsid().during(Stage::Namespaces)?;
-    namespaces::enter(request.tier, request.network)?;
+    match job {
+        Job::Step(request) => run(&request, channel),
+        Job::Give { mapping, tree, files } => {
+            namespaces::enter_mapped(&mapping)?;
+            files::give(Path::new(&tree), &files)?;
+            channel.send(&Message::Complete).during(Stage::Owners)
+        }
+        Job::Remove { mapping, name } => {
+            namespaces::enter_mapped(&mapping)?;
+            files::remove(&name)?;
+            channel.send(&Message::Complete).during(Stage::Owners)
+        }
+    }
+}
+
+fn run(request: &Request, channel: &mut Channel) -> Result<(), Failure> {
+    namespaces::enter(request)?;
     // A change of credentials takes it back.
     die_with_parent().during(Stage::Namespaces)?;
     match kernel::fork().during(Stage::Namespaces)? {
-        None => init::run(&request, channel),
+        None => init::run(request, channel),
         Some(first) => {
             // It ends with the processes of the step.
             streams::release_output().during(Stage::Devices)?;

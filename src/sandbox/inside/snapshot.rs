@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use rustix::fs::{CWD, Dir, Mode, OFlags, ResolveFlags, chmodat, openat2, readlinkat};
+use rustix::fs::{Dir, Mode, OFlags, ResolveFlags, openat2, readlinkat};
 use rustix::io::Errno;
 
 use crate::path::ImagePath;
 
 use super::super::kernel;
 use super::super::request::{Found, Message};
-use super::Channel;
 use super::recorder::{Journal, Known};
+use super::{Channel, files};
 
 /// Says that a directory hides what lies below it.
 const OPAQUE: &str = "user.overlay.opaque";
@@ -20,6 +20,8 @@ const OPAQUE: &str = "user.overlay.opaque";
 /// Tells of every file of the upper directory, each directory before what is in it. Files and directories are then open to
 /// their owner, so that the build can read them.
 pub(super) fn send(journal: &Journal, channel: &mut Channel) -> io::Result<()> {
+    // Not at once: a file may be met once more under another name.
+    let mut closed = Vec::new();
     let by_name = journal.by_name();
     let mut waiting = vec![ImagePath::root()];
     // Of directories that give their group to what is made in them.
@@ -36,9 +38,27 @@ pub(super) fn send(journal: &Journal, channel: &mut Channel) -> io::Result<()> {
                 groups.insert(found.path.clone(), found.gid);
             }
         }
+        if let Some(mode) = open_mode(&file)? {
+            closed.push((found.path.clone(), mode));
+        }
         channel.send(&Message::Found(Box::new(found)))?;
     }
+    for (path, mode) in closed {
+        files::take_back(&open(journal.upper(), &path)?, mode)?;
+    }
     Ok(())
+}
+
+/// The mode with which root may read a file or directory and remove what is in it, unless it has that and belongs to root.
+fn open_mode(file: &OwnedFd) -> io::Result<Option<u32>> {
+    let stat = kernel::stat(file.as_fd())?;
+    let needed = match stat.st_mode & libc::S_IFMT {
+        libc::S_IFDIR => 0o700,
+        libc::S_IFREG => 0o400,
+        _ => return Ok(None),
+    };
+    let is_open = stat.st_mode & needed == needed && (stat.st_uid, stat.st_gid) == (0, 0);
+    Ok((!is_open).then_some(stat.st_mode & 0o7777 | needed))
 }
 
 fn children(upper: &OwnedFd, path: &ImagePath) -> io::Result<Vec<ImagePath>> {
@@ -65,10 +85,6 @@ fn found(file: &OwnedFd, path: ImagePath, known: Option<Known>) -> io::Result<Fo
         xattrs = attributes(&itself)?;
         opaque = xattrs.get(OPAQUE).is_some_and(|value| value == b"y");
         xattrs.retain(|name, _| is_kept(name));
-        let needed = if is_directory { 0o700 } else { 0o400 };
-        if stat.st_mode & needed != needed {
-            chmodat(CWD, itself, Mode::from_raw_mode(stat.st_mode & 0o7777 | needed), rustix::fs::AtFlags::empty())?;
-        }
     }
     let target = match stat.st_mode & libc::S_IFMT {
         libc::S_IFLNK => readlinkat(file, "", Vec::new())?.into_bytes(),

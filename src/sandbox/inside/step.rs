@@ -8,11 +8,11 @@ use std::process;
 
 use rustix::fs::Mode;
 
-use super::super::Tier;
 use super::super::error::Stage;
 use super::super::kernel;
 use super::super::passing::give;
 use super::super::request::{Command, Request, User};
+use super::super::tier::Tier;
 use super::filter::filter;
 use super::streams::{Streams, control_terminal};
 use super::{Failure, In, rights};
@@ -62,7 +62,7 @@ fn try_become(
     rights::drop_capabilities(request.tier, &command.user).during(Stage::Limits)?;
     // With no more rights than a step has; a user may begin in a directory that only root may enter, as in containers.
     enter(&command.workdir).during(Stage::Workdir)?;
-    if request.tier == Tier::Root {
+    if request.tier != Tier::SingleUser {
         rights::become_user(&command.user).during(Stage::User)?;
     }
     if request.network {
@@ -84,8 +84,7 @@ pub(super) fn restrict(request: &Request) -> io::Result<()> {
 }
 
 fn install_filter(tier: Tier) -> io::Result<Option<OwnedFd>> {
-    let records = tier == Tier::SingleUser;
-    kernel::install_filter(&filter(records), records)
+    kernel::install_filter(&filter(tier), tier != Tier::Root)
 }
 
 /// A directory of the step's root. One to which a descriptor leads could lie elsewhere.

@@ -27,6 +27,7 @@ use std::os::fd::OwnedFd;
 
 use super::super::kernel::{self, Answer};
 use super::super::request::User;
+use super::super::tier::Tier;
 use users::Users;
 
 /// Answers the notifications of one step.
@@ -58,10 +59,14 @@ impl Recorder {
         self.journal
     }
 
-    /// Answers one notification.
-    pub(super) fn answer_next(&mut self) -> io::Result<()> {
+    /// Answers one notification. With subordinate ids, it is about what cannot be done.
+    pub(super) fn answer_next(&mut self, tier: Tier) -> io::Result<()> {
         let Some(listener) = &self.listener else { return Ok(()) };
         let Some(notification) = kernel::receive(listener)? else { return Ok(()) };
+        if tier == Tier::SubordinateIds {
+            kernel::respond(listener, notification.id, Answer::Error(libc::EPERM));
+            return Ok(());
+        }
         let call = calls::Call { notification: &notification, listener };
         let answer = call.answer(&mut self.journal, &mut self.users).unwrap_or_else(|error| {
             // A process that was ended meanwhile does not hear this.
