@@ -12,6 +12,7 @@ mod certificate;
 mod client;
 mod distribution;
 mod dockerfiles;
+mod foreign;
 mod images;
 mod imports;
 mod journey;

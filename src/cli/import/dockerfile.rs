@@ -193,6 +193,7 @@ pub(super) fn run(file: &Path, arguments: &Arguments, environment: &environment:
             secrets: &secrets,
             clock: &|| begun.elapsed(),
             tier: Sandbox::default().tier()?,
+            emulators: &environment::emulators(),
             shell,
             visitors: None,
             against: None,
