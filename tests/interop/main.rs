@@ -17,6 +17,7 @@ mod client;
 mod corpus;
 mod distribution;
 mod dockerfiles;
+mod foreign;
 mod images;
 mod imports;
 mod journey;
