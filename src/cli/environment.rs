@@ -2,6 +2,8 @@
 //! environment.
 
 use std::env;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use crate::diagnostic::Diagnostic;
@@ -85,6 +87,16 @@ impl Arguments {
 /// A path that a variable of the environment names.
 fn directory(name: &str) -> Option<PathBuf> {
     env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// What the variable holds in which a person keeps a secret.
+pub(super) fn secret(name: &str) -> Option<Vec<u8>> {
+    env::var_os(name).map(OsString::into_vec)
+}
+
+/// The socket of the person's ssh agent.
+pub(super) fn agent() -> Option<PathBuf> {
+    directory("SSH_AUTH_SOCK")
 }
 
 /// By what right steps are to run.

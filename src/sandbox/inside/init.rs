@@ -17,7 +17,7 @@ use super::super::request::{Command, Ending, Message, Request};
 use super::disk::{DISK_INTERVAL, Disk};
 use super::recorder::{Journal, Recorder};
 use super::step::{self, STAGES, become_program};
-use super::streams::Streams;
+use super::streams::{Streams, release_output};
 use super::{Channel, Failure, In, die_with_parent, emulation, mounts, rights, snapshot, visit};
 
 /// Runs the step and reports what it changed, or lets a visitor in.
@@ -35,6 +35,8 @@ pub(super) fn run(request: &Request, channel: &mut Channel) -> Result<(), Failur
             let limit = Duration::from_millis(request.timeout);
             let (ending, journal) =
                 watch(request, command, Streams::of_step().during(Stage::Devices)?, limit, journal)?;
+            // The build reads it to its end before it goes on.
+            release_output().during(Stage::Devices)?;
             if ending == Ending::Exited(0) {
                 channel.send(&Message::Ended(ending)).during(Stage::Changes)?;
                 snapshot::send(&journal, channel).during(Stage::Changes)?;
