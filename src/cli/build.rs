@@ -126,6 +126,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         secrets: &secrets,
         clock: &|| begun.elapsed(),
         tier: arguments.sandbox.tier()?,
+        emulators: &environment::emulators(),
         shell: &|target, number| {
             shell::line((&arguments.dockerfile, selection, &arguments.lent, *hermetic), target, number)
         },

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use super::case::{Context, tree, workspace};
+use super::case::{tree, workspace};
+use super::corpus::Context;
 use crate::fetch::server::{Server, respond};
 use crate::git::repository::{Repository, is_git_installed};
 use crate::workspace::Workspace;

@@ -214,6 +214,7 @@ pub(super) fn run(
             secrets: &secrets,
             clock: &|| begun.elapsed(),
             tier: Sandbox::default().tier()?,
+            emulators: &environment::emulators(),
             shell,
             visitors: None,
             against: None,

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2, symlinkat};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, mkdirat, open, openat, openat2, symlinkat};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags,
@@ -17,7 +17,7 @@ use rustix::mount::{
 use rustix::process::pivot_root;
 
 use super::super::error::Stage;
-use super::super::request::{LOWER, ROOT, Request, STUBS, UPPER, WORK};
+use super::super::request::{LOWER, Request, STUBS, UPPER, WORK};
 use super::bind::{self, Mounted};
 use super::{Failure, In, rights};
 
@@ -79,7 +79,8 @@ fn overlay() -> io::Result<OwnedFd> {
     fsconfig_create(&context)?;
     let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
     let root = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
-    attach(&root, CWD, ROOT)?;
+    // The old root needs no other way to what it covers there.
+    attach(&root, CWD, UPPER)?;
     Ok(root)
 }
 
@@ -130,13 +131,13 @@ fn mount_sys(root: &OwnedFd, cpus: usize) -> io::Result<()> {
 /// Works on the new root's own /proc, in which no name is a step's.
 fn protect_proc() -> io::Result<()> {
     let clone = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    let unless_missing = |result: Result<(), Errno>| match result {
-        Err(Errno::NOENT) => Ok(()),
-        result => result,
-    };
     for path in COVERED {
-        let cover = open_tree(CWD, "/dev/null", clone)?;
-        unless_missing(move_mount(&cover, "", CWD, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH))?;
+        // First, as to let go of a mount that is nowhere takes milliseconds: the kernel waits until no processor looks at it.
+        let place = match open(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
+            Err(Errno::NOENT) => continue,
+            place => place?,
+        };
+        attach_to(&open_tree(CWD, "/dev/null", clone)?, &place)?;
     }
     for path in READ_ONLY {
         let itself = match open_tree(CWD, path, clone) {
