@@ -42,7 +42,7 @@ fn main() {
 /// 1,000 lines: stages of instructions with variables, continuations and heredocs, all of them needed.
 fn dockerfile() -> String {
     let mut text = "ARG VERSION=1\nFROM scratch AS s0\n".to_owned();
-    for stage in 1..=42 {
+    for stage in 1..=45 {
         text.push_str(&format!(
             "FROM s{below} AS s{stage}\nARG VERSION TARGETARCH\nENV NAME{stage}=value-${{VERSION:-none}} \\\n    \
              PATH=/opt/{stage}:$PATH\nLABEL stage.{stage}=\"$NAME{stage} of $TARGETARCH\"\nWORKDIR /srv/$VERSION\n\

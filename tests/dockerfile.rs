@@ -6,6 +6,7 @@ pub mod case;
 mod config;
 mod contexts;
 mod copy;
+pub mod corpus;
 mod explain;
 mod failures;
 mod history;

@@ -11,6 +11,7 @@ use crate::fetch;
 use crate::path::WorkspacePath;
 use crate::platform::Platform;
 use crate::registry::{Client, Credentials, Hosts, Options, RegistryError};
+use crate::sandbox::Emulators;
 use crate::source::Workspace;
 use crate::store::{Store, StoreError};
 use crate::target::Settings;
@@ -124,6 +125,11 @@ pub(super) fn terminal_kind() -> Option<String> {
 /// it.
 pub(super) fn machine_platform() -> Platform {
     Platform::new("linux", env::consts::ARCH, None)
+}
+
+/// Emulators for steps of other platforms: those in `PATH`.
+pub(super) fn emulators() -> Emulators {
+    Emulators::new(machine_platform(), &env::var_os("PATH").unwrap_or_default())
 }
 
 fn unusable(root: &Path, error: StoreError) -> Diagnostic {

@@ -113,13 +113,15 @@ pub(super) fn find(stages: &[Stage], name: &str) -> Option<usize> {
     stages.iter().rposition(|stage| stage.name.as_ref() == Some(&name))
 }
 
-/// The stage that is built: the last one, or the one that is asked for.
+/// The stage that is built: the last one, or the one that is asked for, by its name, or by its number where it has none. BuildKit
+/// knows names only; but here each stage is a target, and this is the name of that.
 ///
 /// # Errors
 /// There is none of that name.
 pub(super) fn wanted(stages: &[Stage], target: Option<&str>) -> Result<usize, Diagnostic> {
     let Some(name) = target else { return Ok(stages.len() - 1) };
-    find(stages, name).ok_or_else(|| {
+    let unnamed = || name.parse().ok().filter(|&number: &usize| stages.get(number).is_some_and(|it| it.name.is_none()));
+    find(stages, name).or_else(unnamed).ok_or_else(|| {
         let names: Vec<&str> = stages.iter().filter_map(|stage| stage.name.as_deref()).collect();
         let error = Diagnostic::spec(format!("there is no stage `{name}`"));
         match (nearest(name, names.iter().copied()), names.as_slice()) {

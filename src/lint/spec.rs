@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Span, Spanned};
 use crate::source::Lock;
-use crate::target::{Base, Command, FileSource, ImageSpec, Label, LayerSpec, Run, Sources};
+use crate::target::{Base, Command, FileSource, ImageSpec, Label, LayerSpec, Mount, Run, Scrubber, Sources};
 
 use super::dockerfile::{base, config, order, package, run, variable};
 use super::finding::Finding;
@@ -101,7 +101,16 @@ fn commands(image: &SpecImage, findings: &mut Vec<Finding>) {
     for (run, span) in runs(image) {
         let Some(span) = span else { continue };
         let calls = calls(&run.command);
+        // Lists of apt that a scrubber or a cache keeps out are in no layer.
+        let is_kept_out = run.scrub.iter().any(|scrubber| scrubber == Scrubber::AptLists)
+            || run
+                .mounts
+                .iter()
+                .any(|mount| matches!(&mount.value, Mount::Cache(cache) if package::is_on_lists(&cache.target)));
         for fault in package::faults(&calls) {
+            if is_kept_out && fault.rule.name == package::PACKAGE_LISTS_LEFT.name {
+                continue;
+            }
             findings.push(Finding::new(fault.rule, span.clone(), fault.message).help(fault.help));
         }
         if let Some((from, to)) = run::piped_download(&calls) {

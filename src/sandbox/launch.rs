@@ -17,8 +17,9 @@ use crate::tree::{Tree, TreeError};
 
 use super::HELPER;
 use super::cgroup::Cgroup;
+use super::emulator::Emulator;
 use super::error::SandboxError;
-use super::request::{Command, Ending, FILES, Found, Job, LOWER, Message, ROOT, Request, STUBS, UPPER, User, WORK};
+use super::request::{Command, Ending, Found, Job, LOWER, Message, Request, STUBS, UPPER, User, WORK};
 use super::subordinate::Mapping;
 use super::tier::Tier;
 use super::visit::{Guests, receive};
@@ -29,11 +30,11 @@ const PROGRAM: &str = "/proc/self/exe";
 /// How much of the end of a step's output is kept for its error, in bytes.
 const KEPT: usize = 16 << 10;
 
-/// Finds out whether there can be a sandbox, in an empty directory on the store's file system.
+/// Finds out whether there can be a sandbox, and one with an emulator, in an empty directory on the store's file system.
 ///
 /// # Errors
 /// What the kernel refuses.
-pub fn check(tier: Tier, place: &Path) -> Result<(), SandboxError> {
+pub fn check(tier: Tier, place: &Path, emulator: Option<Emulator>) -> Result<(), SandboxError> {
     for name in [LOWER, UPPER] {
         std::fs::create_dir(place.join(name)).map_err(SandboxError::Place)?;
     }
@@ -41,24 +42,17 @@ pub fn check(tier: Tier, place: &Path) -> Result<(), SandboxError> {
     let mapping = if tier == Tier::SubordinateIds { Some(Mapping::of_user()?) } else { None };
     let (cpus, facts, mounts) = (choose_cpus(1), Vec::new(), Vec::new());
     let (command, memory, network) = (None, None, false);
-    let request = Request { tier, mapping, command, network, cpus, timeout: 0, memory, facts, mounts, desk: false };
+    let request =
+        Request { tier, mapping, command, network, cpus, timeout: 0, memory, facts, mounts, emulator, desk: false };
     let (env, workdir, user) = (BTreeMap::new(), String::new(), User::default());
     let nothing = Command { argv: Vec::new(), env, workdir, user };
-    launch(request, place, &mut |_| (), (&nothing, Guests::Nobody)).map(drop)
+    Launched::new(place, false)?.ask(request, &mut |_| (), (&nothing, Guests::Nobody)).map(drop)
 }
 
 /// Makes the directories that do not depend on the step: those of overlayfs, and of what is mounted.
 pub(super) fn prepare(place: &Path) -> Result<(), SandboxError> {
     let stubs = Path::new(STUBS);
-    for name in [
-        Path::new(WORK),
-        Path::new(ROOT),
-        Path::new(FILES),
-        stubs,
-        &stubs.join("dev"),
-        &stubs.join("proc"),
-        &stubs.join("sys"),
-    ] {
+    for name in [Path::new(WORK), stubs, &stubs.join("dev"), &stubs.join("proc"), &stubs.join("sys")] {
         std::fs::create_dir(place.join(name)).map_err(SandboxError::Place)?;
     }
     Ok(())
@@ -75,57 +69,79 @@ pub(super) fn choose_cpus(wanted: usize) -> Vec<usize> {
     (0..wanted.min(allowed.len())).map(|at| allowed[first.wrapping_add(at) % allowed.len()]).collect()
 }
 
-/// Has the helper do what is asked, and returns what it found in the upper directory. `output` gets what the step writes, as
-/// it comes. A visitor's program has the environment and directory of the command.
-pub(super) fn launch(
-    mut request: Request,
-    place: &Path,
-    output: &mut (dyn FnMut(&[u8]) + Send),
-    (base, mut guests): (&Command, Guests),
-) -> Result<Vec<Found>, SandboxError> {
-    let (mut socket, theirs) = UnixStream::pair().map_err(SandboxError::Start)?;
-    let (desk, their_desk) = UnixStream::pair().map_err(SandboxError::Start)?;
-    let (pipe, written) = io::pipe().map_err(SandboxError::Start)?;
-    request.desk = !matches!(guests, Guests::Nobody);
-    let stdout =
-        if request.desk { their_desk.into() } else { written.try_clone().map_err(SandboxError::Start)?.into() };
-    let group = request.memory.and_then(|memory| Cgroup::new(memory, &name(place)));
-    let mut helper = Helper(spawn(place, theirs.into(), stdout, written.into()).map_err(SandboxError::Start)?);
-    // It waits for the request, and starts nothing before.
-    if group.as_ref().is_some_and(|group| group.add(helper.0.id()).is_ok()) {
-        request.memory = None;
-    }
-    thread::scope(|scope| {
-        let mut tail = Some(scope.spawn(|| forward(pipe, output)));
-        // The pipe ends with the last process that could write into it.
-        let mut end_of_output = || tail.take().map(|tail| tail.join().unwrap_or_default()).unwrap_or_default();
-        let result = match send(&Job::Step(&request), &mut socket) {
-            Ok(()) => converse(&request, &socket, &desk, (base, &mut guests), &mut end_of_output),
-            Err(error) => Err(error),
+/// A helper that waits for a request, and begins nothing before. To load it takes as long as to make ready what it needs in its
+/// directory, so it is started first.
+pub(super) struct Launched {
+    helper: Helper,
+    /// Removed after the helper has ended.
+    group: Option<Cgroup>,
+    socket: UnixStream,
+    desk: UnixStream,
+    has_desk: bool,
+    pipe: PipeReader,
+    /// A name that no other step has at the same time: that of its directory, in the store of this process.
+    name: String,
+}
+
+impl Launched {
+    /// Starts the helper in the directory `place`.
+    pub(super) fn new(place: &Path, has_desk: bool) -> Result<Self, SandboxError> {
+        let start = || {
+            let (socket, theirs) = UnixStream::pair()?;
+            let (desk, their_desk) = UnixStream::pair()?;
+            let (pipe, written) = io::pipe()?;
+            let stdout = if has_desk { OwnedFd::from(their_desk).into() } else { Stdio::null() };
+            let helper = Helper(spawn(place, theirs.into(), stdout, written.into())?);
+            let directory = place.file_name().unwrap_or_default().to_string_lossy();
+            let name = format!("{}-{}", std::process::id(), directory.trim_matches('.'));
+            Ok(Launched { helper, group: None, socket, desk, has_desk, pipe, name })
         };
-        helper.end();
-        match result? {
-            Outcome::Found(found) => Ok(found),
-            Outcome::Failed(ending) => Err(SandboxError::Failed { ending, output: end_of_output() }),
-            Outcome::Visited(error) => Err(error),
+        start().map_err(SandboxError::Start)
+    }
+
+    /// Has the helper do what is asked, and returns what it found in the upper directory. `output` gets what the step writes,
+    /// as it comes. A visitor's program has the environment and directory of the command. What is made for the step by the
+    /// kernel goes with this value.
+    pub(super) fn ask(
+        &mut self,
+        mut request: Request,
+        output: &mut (dyn FnMut(&[u8]) + Send),
+        (base, mut guests): (&Command, Guests),
+    ) -> Result<Vec<Found>, SandboxError> {
+        let Launched { helper, group, socket, desk, has_desk, pipe, name } = self;
+        request.desk = *has_desk;
+        *group = request.memory.and_then(|memory| Cgroup::new(memory, name));
+        if group.as_ref().is_some_and(|group| group.add(helper.0.id()).is_ok()) {
+            request.memory = None;
         }
-    })
+        thread::scope(|scope| {
+            let mut tail = Some(scope.spawn(|| forward(pipe, output)));
+            // The pipe ends with the last process that could write into it.
+            let mut end_of_output = || tail.take().map(|tail| tail.join().unwrap_or_default()).unwrap_or_default();
+            let result = match send(&Job::Step(&request), socket) {
+                Ok(()) => converse(&request, socket, desk, (base, &mut guests), &mut end_of_output),
+                Err(error) => Err(error),
+            };
+            // After a step that did what it should, nothing is left that could write, and it ends by itself.
+            if request.command.is_none() || !matches!(result, Ok(Outcome::Found(_))) {
+                helper.end();
+            }
+            match result? {
+                Outcome::Found(found) => Ok(found),
+                Outcome::Failed(ending) => Err(SandboxError::Failed { ending, output: end_of_output() }),
+                Outcome::Visited(error) => Err(error),
+            }
+        })
+    }
 }
 
 /// Has the helper do something that runs no step.
 pub(super) fn helped(job: &Job<Request>, place: &Path) -> Result<(), SandboxError> {
     let (mut socket, theirs) = UnixStream::pair().map_err(SandboxError::Start)?;
     let (_pipe, written) = io::pipe().map_err(SandboxError::Start)?;
-    let stdout = written.try_clone().map_err(SandboxError::Start)?.into();
-    let _helper = Helper(spawn(place, theirs.into(), stdout, written.into()).map_err(SandboxError::Start)?);
+    let _helper = Helper(spawn(place, theirs.into(), Stdio::null(), written.into()).map_err(SandboxError::Start)?);
     send(job, &mut socket)?;
     Messages(BufReader::new(&socket).lines()).rest().map(drop)
-}
-
-/// A name that no other step has at the same time: that of its directory, in the store of this process.
-fn name(place: &Path) -> String {
-    let directory = place.file_name().unwrap_or_default().to_string_lossy();
-    format!("{}-{}", std::process::id(), directory.trim_matches('.'))
 }
 
 /// What came of a request.
@@ -137,10 +153,10 @@ enum Outcome {
     Visited(SandboxError),
 }
 
-fn spawn(place: &Path, socket: OwnedFd, stdout: OwnedFd, output: OwnedFd) -> io::Result<Child> {
+fn spawn(place: &Path, socket: OwnedFd, stdout: Stdio, output: OwnedFd) -> io::Result<Child> {
     let mut command = process::Command::new(PROGRAM);
     command.arg(HELPER).env_clear().current_dir(place);
-    command.stdin(Stdio::from(socket)).stdout(Stdio::from(stdout)).stderr(Stdio::from(output));
+    command.stdin(socket).stdout(stdout).stderr(output);
     command.spawn()
 }
 
@@ -237,7 +253,7 @@ impl<R: BufRead> Messages<R> {
 }
 
 /// Passes on what the step writes; returns the end of it.
-fn forward(mut pipe: PipeReader, output: &mut (dyn FnMut(&[u8]) + Send)) -> String {
+fn forward(pipe: &mut PipeReader, output: &mut (dyn FnMut(&[u8]) + Send)) -> String {
     let mut tail: Vec<u8> = Vec::new();
     let mut buffer = [0; 16 << 10];
     loop {

@@ -7,22 +7,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::path::ImagePath;
 
+use super::emulator::Emulator;
 use super::error::Stage;
 use super::subordinate::Mapping;
 use super::tier::Tier;
 
 /// What is in the directory in which the helper starts: a link to the root of the step before it, what it changes, and what
-/// overlayfs needs.
+/// overlayfs needs. On the second, the helper mounts the step's root; on the third, a directory for files in memory.
 pub(super) const LOWER: &str = "lower";
 pub(super) const UPPER: &str = "upper";
 pub(super) const WORK: &str = "work";
-/// Where the step's root is mounted.
-pub(super) const ROOT: &str = "root";
 /// Names on which something is mounted, for images that do not have them. It lies below the image, so nothing of it gets
 /// into the layer.
 pub(super) const STUBS: &str = "stubs";
-/// Where files in memory are made before they are mounted.
-pub(super) const FILES: &str = "files";
 
 /// No file that a step writes may be larger, in bytes.
 pub(super) const LARGEST_FILE: u64 = 16 << 30;
@@ -77,6 +74,8 @@ pub(super) struct Request {
     pub facts: Vec<Fact>,
     /// What is mounted in the root, each before what lies in it.
     pub mounts: Vec<Mount>,
+    /// For programs of the image's processor, where they are not the machine's own.
+    pub emulator: Option<Emulator>,
     /// Stdout of the helper is the desk at which a visitor may come: a byte with stdin, stdout and stderr of the program, unless
     /// it gets a terminal, and [`Visiting`]; or the end of the stream if nobody does. Where there is a command, after it has
     /// failed.

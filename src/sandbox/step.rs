@@ -1,7 +1,7 @@
 //! A step: the root on which it stands, its command, and what comes of it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{self, DirBuilder, Permissions};
 use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
@@ -12,11 +12,12 @@ use crate::path::ImagePath;
 use crate::tree::{Changeset, Tree};
 
 use super::changes::{Below, changes};
+use super::emulator::Emulator;
 use super::error::SandboxError;
-use super::launch::{choose_cpus, launch, prepare};
+use super::launch::{Launched, choose_cpus, prepare};
 use super::mount::{self, Mount, MountKind};
 use super::names;
-use super::request::{Command, Fact, LOWER, Request, UPPER, User};
+use super::request::{Command, Fact, LOWER, Request, UPPER, User, WORK};
 use super::root::{Hidden, Root};
 use super::subordinate::Mapping;
 use super::tier::Tier;
@@ -44,6 +45,8 @@ pub struct Step<'a> {
     pub memory: Option<u64>,
     /// What it sees beside the image.
     pub mounts: Vec<Mount<'a>>,
+    /// What runs programs of the image's platform. Root has no list of emulators of its own, and needs `None`.
+    pub emulator: Option<Emulator>,
     /// Seconds since 1970: the time of what it makes, and the latest time that it may set.
     pub epoch: i64,
 }
@@ -62,14 +65,15 @@ pub fn run(
     on_failure: Option<OnFailure>,
 ) -> Result<Changeset, SandboxError> {
     let guests = on_failure.map_or(Guests::Nobody, Guests::OnFailure);
+    let mut helper = Launched::new(place, !matches!(guests, Guests::Nobody))?;
     let (request, below) = set_up(step, root, place, true)?;
-    let begun = time_in(place, "begun")?;
-    let found = launch(request, place, output, (&command(step), guests)).inspect_err(|error| {
+    let begun = now(place)?;
+    let found = helper.ask(request, output, (&command(step), guests)).inspect_err(|error| {
         if error.refuses_ids() {
             Tier::refuse_subordinate_ids();
         }
     })?;
-    let ended = time_in(place, "ended")?;
+    let ended = now(place)?;
     changes(found, &below, &place.join(UPPER), step.epoch, begun..=ended)
 }
 
@@ -80,7 +84,7 @@ pub fn run(
 /// The sandbox is refused. How the visitor's program ends, the visitor is told.
 pub fn visit(step: &Step, root: &Root, place: &Path, visitor: &mut dyn Visitor) -> Result<(), SandboxError> {
     let (request, _) = set_up(step, root, place, false)?;
-    launch(request, place, &mut |_| (), (&command(step), Guests::Now(visitor))).map(drop)
+    Launched::new(place, true)?.ask(request, &mut |_| (), (&command(step), Guests::Now(visitor))).map(drop)
 }
 
 /// Makes the step's root in `place`, and what is asked of the helper: to run the step, or nothing.
@@ -104,8 +108,9 @@ fn set_up<'a>(step: &'a Step, root: &Root<'a>, place: &Path, runs: bool) -> Resu
     let below = Below { tree: step.below, facts: facts.iter().map(|fact| fact.path.clone()).collect(), hidden, stubs };
     let timeout = u64::try_from(step.timeout.as_millis()).unwrap_or(u64::MAX);
     let (command, network, cpus) = (runs.then(|| command(step)), step.network, choose_cpus(step.cpus));
-    let (memory, mounts) = (step.memory, mounts.requests);
-    let request = Request { tier, mapping, command, network, cpus, timeout, memory, facts, mounts, desk: false };
+    let (memory, mounts, emulator) = (step.memory, mounts.requests, step.emulator.clone());
+    let request =
+        Request { tier, mapping, command, network, cpus, timeout, memory, facts, mounts, emulator, desk: false };
     Ok((request, below))
 }
 
@@ -152,7 +157,14 @@ pub(super) fn facts(below: &Tree, tier: Tier, hidden: &Hidden) -> Vec<Fact> {
 }
 
 /// What the clock of the file system says, in nanoseconds since 1970.
-fn time_in(place: &Path, name: &str) -> Result<i128, SandboxError> {
-    let metadata = File::create_new(place.join(name)).and_then(|file| file.metadata()).map_err(SandboxError::Place)?;
+fn now(place: &Path) -> Result<i128, SandboxError> {
+    let work = place.join(WORK);
+    let now = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
+    let times = rustix::fs::Timestamps { last_access: now, last_modification: now };
+    let look = || {
+        rustix::fs::utimensat(rustix::fs::CWD, &work, &times, rustix::fs::AtFlags::empty())?;
+        fs::metadata(&work)
+    };
+    let metadata = look().map_err(SandboxError::Place)?;
     Ok(i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec()))
 }

@@ -4,7 +4,8 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::case::{Context, workspace};
+use super::case::workspace;
+use super::corpus::Context;
 use crate::sandbox;
 use crate::workspace::{Workspace, digest};
 

@@ -67,6 +67,20 @@ fn the_order_of_layers() {
 }
 
 #[test]
+fn lists_that_are_kept_out_of_a_layer() {
+    let spec = |more: &str| {
+        format!(
+            "image(name = \"x\", user = \"1\", layers = [run(\"apt-get update && apt-get install -y --no-install-recommends a\"{more})])\n"
+        )
+    };
+    let found = |more: &str| lines(&Workspace::new().file("BUILD.star", spec(more)));
+    assert_eq!(found(""), ["BUILD.star:1 PackageListsLeft"]);
+    assert_eq!(found(", scrub = [\"default\", \"apt-lists\"]"), Vec::<String>::new());
+    assert_eq!(found(", mounts = [cache(\"/var/lib/apt\")]"), Vec::<String>::new());
+    assert_eq!(found(", mounts = [cache(\"/var/cache/apt\")]"), ["BUILD.star:1 PackageListsLeft"]);
+}
+
+#[test]
 fn targets_of_toml() {
     let toml = "[image.web]\nbase = \"debian:12\"\ncmd = [\"web\"]\nuser = \"root\"\n\n[[image.web.layers]]\n\
         run = { command = \"apk add curl\" }\n";

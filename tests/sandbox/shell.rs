@@ -162,6 +162,11 @@ fn a_step_of_a_dockerfile_has_a_shell_too() {
             "Dockerfile",
             "FROM scratch AS tools\nCOPY sh /bin/sh\nENV A=b\nRUN mkdir /made\nRUN exit 4\nFROM scratch\nCOPY --from=tools / /\n",
         );
+        workspace.write("Unnamed", "FROM scratch\nCOPY sh /bin/sh\nRUN exit 5\nFROM scratch\nCOPY --from=0 / /\n");
+        let run = build_as(&workspace, *who, &["build", "-f", "Unnamed", "."]);
+        assert!(run.stderr.contains("\n        ocify shell -f Unnamed --target 0 .@2\n"), "{}", run.stderr);
+        let run = told(&workspace, *who, &["shell", "-f", "Unnamed", "--target", "0", ".@2"], "exit 3\n");
+        assert_eq!(run.code, 3, "{}", run.stderr);
         let run = build_as(&workspace, *who, &["build", "-f", "Dockerfile", ".", "--build-arg", "X=it's"]);
         assert_eq!(run.code, 1);
         let hint = "\n        ocify shell --arg 'X=it'\\''s' -f Dockerfile --target tools .@3\n";

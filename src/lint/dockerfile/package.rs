@@ -3,9 +3,10 @@
 use crate::lint::finding::Finding;
 use crate::lint::rule::{Origin, Rule, Severity};
 use crate::lint::shell::{Call, ShellWord};
+use crate::path::ImagePath;
 
 use super::Checked;
-use super::script::Script;
+use super::script::{Script, is_at_or_below};
 
 pub(in crate::lint) const APT_UPDATE_ALONE: Rule = Rule {
     name: "AptUpdateAlone",
@@ -230,6 +231,11 @@ const LEFT: [Left; 4] = [
         cure: "zypper clean --all",
     },
 ];
+
+/// True if what is mounted there keeps lists out of the layer.
+pub(in crate::lint) fn is_on_lists(target: &ImagePath) -> bool {
+    LEFT.iter().any(|left| is_at_or_below(left.place, &target.to_string()))
+}
 
 fn left<'a>(calls: &'a [Call], faults: &mut Vec<Fault<'a>>) {
     for left in &LEFT {

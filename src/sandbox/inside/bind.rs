@@ -15,7 +15,7 @@ use rustix::mount::{MountAttrFlags, OpenTreeFlags, open_tree};
 use crate::path::ImagePath;
 
 use super::super::kernel;
-use super::super::request::{FILES, Fact, Mount, What};
+use super::super::request::{Fact, Mount, WORK, What};
 use super::super::tier::Tier;
 use super::mounts::{attach, attach_to, filesystem};
 
@@ -86,7 +86,7 @@ impl Files {
         if self.directory.is_none() {
             let made = filesystem("tmpfs", &[("mode", "0700")], QUIET | MountAttrFlags::MOUNT_ATTR_NOEXEC)?;
             // A part of a mount can be mounted once more only if it is somewhere. It is not where the step is.
-            attach(&made, CWD, FILES)?;
+            attach(&made, CWD, WORK)?;
             self.directory = Some(made);
         }
         let Some(directory) = &self.directory else { return Err(Errno::NOENT.into()) };

@@ -18,7 +18,7 @@ use rustix::process::pivot_root;
 
 use super::super::error::Stage;
 use super::super::kernel;
-use super::super::request::{LOWER, ROOT, Request, STUBS, UPPER, WORK};
+use super::super::request::{LOWER, Request, STUBS, UPPER, WORK};
 use super::bind::{self, Mounted};
 use super::{Failure, In, rights};
 
@@ -78,7 +78,8 @@ fn overlay() -> io::Result<OwnedFd> {
     fsconfig_create(&context)?;
     let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
     let root = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
-    attach(&root, CWD, ROOT)?;
+    // The old root needs no other way to what it covers there.
+    attach(&root, CWD, UPPER)?;
     Ok(root)
 }
 

@@ -10,7 +10,7 @@ use super::super::passing::{give, take};
 use super::super::request::{Ending, Message, Request, Visiting};
 use super::init::watch;
 use super::recorder::Journal;
-use super::streams::{Streams, release_output};
+use super::streams::Streams;
 use super::{Channel, Failure, In};
 
 /// A person may stay as long as they like, as far as clocks go.
@@ -23,10 +23,6 @@ pub(super) fn after_failure(
     journal: Journal,
     channel: &mut Channel,
 ) -> Result<(), Failure> {
-    if request.desk {
-        // The build reads the output to its end before it tells anybody.
-        release_output().during(Stage::Devices)?;
-    }
     channel.send(&Message::Ended(ending)).during(Stage::Changes)?;
     match request.desk {
         true => admit(request, journal, channel),
