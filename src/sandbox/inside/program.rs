@@ -41,8 +41,8 @@ pub(super) fn request(number: &OsStr) -> io::Result<Request> {
 
 /// A mount of the program alone, which cannot be written, and is nowhere in the tree.
 fn on_a_mount() -> io::Result<OwnedFd> {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    let mount = open_tree(CWD, fs::read_link(PROGRAM)?, flags)?;
+    // It stays open: to let go of a mount that is nowhere takes milliseconds.
+    let mount = open_tree(CWD, fs::read_link(PROGRAM)?, OpenTreeFlags::OPEN_TREE_CLONE)?;
     let (own, found) = (fs::metadata(PROGRAM)?, kernel::stat(mount.as_fd())?);
     if (own.dev(), own.ino()) != (found.st_dev, found.st_ino) {
         return Err(Errno::STALE.into());
