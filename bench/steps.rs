@@ -44,6 +44,7 @@ pub fn starts(root: &Path, _: usize, table: &mut Table) {
         memory: None,
         timeout: Duration::from_secs(60),
         mounts: Vec::new(),
+        emulator: None,
         network: false,
         hosts: Vec::new(),
         epoch: 0,

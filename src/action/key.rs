@@ -23,7 +23,7 @@
 //! | | whether it has the machine's network; further lines of /etc/hosts | `network`, `hosts` |
 //! | | which noise is kept out of the entries, and the version of what finds it | `scrub`, `scrubbers` |
 //! | | of each mount and input: its target, and which kind it is | `mounts` |
-//! | | of a bind: as of a layer, of each entry of its files; whether it can be written | `mounts` |
+//! | | of a bind: as of a layer, of each entry of its files; whether it is one file; whether it can be written | `mounts` |
 //! | | of a cache: its name, mode and owner, whether it can be written, the files with which it begins | `mounts` |
 //! | | of a tmpfs: its size | `mounts` |
 //! | | of a secret: its name, variable, mode, owner and version; of one that need not be given, whether it is | `mounts` |
@@ -155,6 +155,9 @@ pub enum MountInput {
     Bind {
         /// SHA-256 over its entries, in the form that [`Preimage::layer`] states.
         files: Digest,
+        /// It is a file, not a directory in which there is one.
+        #[serde(default, skip_serializing_if = "is_false")]
+        is_file: bool,
         writable: bool,
     },
     Cache {
@@ -300,6 +303,11 @@ impl Preimage {
 
 fn yes() -> bool {
     true
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// The spec's fields but for these.

@@ -14,7 +14,7 @@ use crate::entry::Entry;
 use crate::format::Compression;
 use crate::image::Layer;
 use crate::platform::Platform;
-use crate::sandbox::{self, Ending, SandboxError, Step, Tier};
+use crate::sandbox::{self, Emulators, Ending, Runs, SandboxError, Stage, Step, Tier};
 use crate::store::Workplace;
 use crate::target::Run;
 use crate::tree::Changeset;
@@ -45,8 +45,8 @@ const LONGEST_LINE: usize = 8 << 10;
 const SYSTEM_CALL: i32 = 128 + libc::SIGSYS;
 /// What ends a program in that way.
 const FOREIGN: &str = "a system call of another kind of processor ended it: programs for 32-bit processors, such as those of \
-    linux/386, do not run in the sandbox; an emulator that is registered for them with the kernel (qemu-user with its \
-    binfmt_misc entry) can run them";
+    linux/386, do not run in the sandbox; an emulator can run them in an image for their platform (Debian's package \
+    qemu-user-static has it; see `ocify doctor`)";
 
 /// What a command changed.
 struct Ran {
@@ -158,7 +158,9 @@ impl Executor<'_> {
     fn told(&self, action: &Action, mounts: &Mounts, platform: &Platform, unrun: Unrun) -> Diagnostic {
         let shown = |text: &str| self.context.secrets.hidden(mounts.secrets(), text);
         match unrun {
-            Unrun::Sandbox(error) => failed(action, platform, error.shown(shown), Some(self.context.shell)),
+            Unrun::Sandbox(error) => {
+                failed((action, platform), error.shown(shown), self.context.emulators, Some(self.context.shell))
+            }
             Unrun::Build(error) => error,
         }
     }
@@ -172,7 +174,14 @@ impl Executor<'_> {
         place: &Path,
         work: impl FnOnce(&Step) -> T,
     ) -> Result<T, Diagnostic> {
-        let Context { store, secrets, progress, settings, .. } = *self.context;
+        let Context { store, secrets, progress, settings, emulators, .. } = *self.context;
+        let emulator = match (tier, action) {
+            (Tier::SubordinateIds | Tier::SingleUser, Action::Run { platform, .. }) => match emulators.how(platform) {
+                Runs::By(emulator) => Some(emulator),
+                Runs::Natively | Runs::Registered | Runs::Not => None,
+            },
+            _ => None,
+        };
         let account = match &run.user {
             None => Account::root(),
             Some(user) => Account::of(&user.value, below, store).at(user.span.as_ref())?,
@@ -188,6 +197,7 @@ impl Executor<'_> {
             argv: run.command.argv(),
             env,
             mounts: held.mounts(),
+            emulator,
             workdir: run.workdir.to_string(),
             user: account.user,
             network: !run.network.is_hermetic(),
@@ -228,16 +238,17 @@ type ShellLine<'a> = &'a (dyn Fn(&StepTarget, usize) -> String + Sync);
 
 /// What a person is told of a step that failed or cannot be run.
 pub(super) fn failed(
-    action: &Action,
-    platform: &Platform,
+    (action, platform): (&Action, &Platform),
     error: SandboxError,
+    emulators: &Emulators,
     shell: Option<ShellLine>,
 ) -> Diagnostic {
     let title = action.title().unwrap_or_default();
     match error {
         SandboxError::Failed { ending, output } => ended(action, ending, &output, shell),
         SandboxError::Refused { stage, source } => {
-            let help = stage.help(&source);
+            let is_unknown = stage == Stage::Program && source.raw_os_error() == Some(libc::ENOEXEC);
+            let help = if is_unknown { emulators.help(platform) } else { stage.help(&source).to_owned() };
             let error = Diagnostic::failure(format!("`{title}` cannot be run for {platform}: {stage} failed"));
             error.caused_by(source).help(help)
         }

@@ -13,7 +13,7 @@ use crate::diagnostic::{At, Diagnostic, Span};
 use crate::entry::Entry;
 use crate::fetch::Client;
 use crate::image::Registry;
-use crate::sandbox::{LetIn, Tier};
+use crate::sandbox::{Emulators, LetIn, Tier};
 use crate::source::{StatCache, Workspace};
 use crate::store::Store;
 use crate::target::Settings;
@@ -48,6 +48,8 @@ pub struct Context<'a> {
     pub clock: &'a (dyn Fn() -> Duration + Sync),
     /// By what right steps run; `None` for the first that this process has. No output depends on it.
     pub tier: Option<Tier>,
+    /// What runs programs of other platforms.
+    pub emulators: &'a Emulators,
     /// The command line that brings a person into the root of a layer of a target, by its number.
     pub shell: &'a (dyn Fn(&StepTarget, usize) -> String + Sync),
     /// Is told of each command that failed, and may let somebody into its root.

@@ -68,7 +68,8 @@ impl Mounts {
             let input = match &placed.mount {
                 Mount::Bind(bind) => {
                     let files = files().unwrap_or_else(|| MountInput::files(&[]));
-                    MountInput::Bind { files, writable: bind.writable }
+                    let is_file = part.as_ref().is_some_and(|part| part.file.is_some());
+                    MountInput::Bind { files, is_file, writable: bind.writable }
                 }
                 Mount::Cache(cache) => {
                     let CacheMount { mode, uid, gid, readonly, .. } = *cache;

@@ -14,6 +14,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
+/// How many connections there may be at once: a step must not use up the descriptors of the build.
+const MOST: usize = 32;
+
 /// A socket that is passed on as long as this lives.
 pub(super) struct Relay {
     path: PathBuf,
@@ -38,13 +41,17 @@ impl Relay {
         let is_over = Arc::new(AtomicBool::new(false));
         let (over, agent) = (is_over.clone(), agent.to_owned());
         let listening = thread::spawn(move || {
+            let mut threads: Vec<JoinHandle<()>> = Vec::new();
             while let Ok((step, _)) = listener.accept() {
                 if over.load(Ordering::SeqCst) {
                     return;
                 }
+                threads.retain(|thread| !thread.is_finished());
                 // Without an agent, the step finds its connection closed.
-                if let Ok(agent) = UnixStream::connect(&agent) {
-                    pass_on(step, agent);
+                if threads.len() < 2 * MOST
+                    && let Ok(agent) = UnixStream::connect(&agent)
+                {
+                    threads.extend(pass_on(step, agent));
                 }
             }
         });
@@ -72,15 +79,19 @@ fn address(directory: &File, name: &std::ffi::OsStr) -> PathBuf {
     Path::new(&format!("/proc/self/fd/{}", directory.as_raw_fd())).join(name)
 }
 
-fn pass_on(step: UnixStream, agent: UnixStream) {
-    let (Ok(step_again), Ok(agent_again)) = (step.try_clone(), agent.try_clone()) else { return };
-    for (mut from, mut to) in [(step, agent_again), (agent, step_again)] {
-        thread::spawn(move || {
+/// The threads that pass on what is written, one for each direction.
+fn pass_on(step: UnixStream, agent: UnixStream) -> Vec<JoinHandle<()>> {
+    let (Ok(step_again), Ok(agent_again)) = (step.try_clone(), agent.try_clone()) else { return Vec::new() };
+    let directions = [(step, agent_again), (agent, step_again)];
+    let start = |(mut from, mut to): (UnixStream, UnixStream)| {
+        let copy = move || {
             // However it ends, the other side is told.
             let _ = io::copy(&mut from, &mut to);
             let _ = to.shutdown(Shutdown::Write);
-        });
-    }
+        };
+        thread::Builder::new().spawn(copy).ok()
+    };
+    directions.into_iter().filter_map(start).collect()
 }
 
 #[cfg(test)]
@@ -115,5 +126,21 @@ mod tests {
         }
         answering.join().unwrap();
         drop(relay);
+    }
+
+    #[test]
+    fn a_step_does_not_use_up_the_descriptors() {
+        let directory = tempfile::tempdir().unwrap();
+        let agent = directory.path().join("agent");
+        let listener = UnixListener::bind(&agent).unwrap();
+        let relay = Relay::open(&directory.path().join("socket"), &agent, 0o600, (0, 0)).unwrap();
+        let connect = || UnixStream::connect(relay.path()).unwrap();
+        let mut held: Vec<(UnixStream, UnixStream)> =
+            (0..MOST).map(|_| (connect(), listener.accept().unwrap().0)).collect();
+        let mut refused = connect();
+        assert_eq!(refused.read(&mut [0]).unwrap(), 0);
+        let (step, agent) = held.last_mut().unwrap();
+        agent.write_all(b"x").unwrap();
+        step.read_exact(&mut [0]).unwrap();
     }
 }

@@ -1,5 +1,6 @@
 //! What the command line lends to steps: secrets and ssh agents, by name.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -24,7 +25,10 @@ impl Secrets {
         let values = ids.into_iter().filter_map(|id| self.values.get(id));
         let texts: Vec<String> = values.map(|value| String::from_utf8_lossy(value).into_owned()).collect();
         let lines = texts.iter().flat_map(|text| text.lines()).map(str::trim).filter(|line| line.len() >= SHORTEST);
-        lines.fold(text.to_owned(), |text, line| text.replace(line, HIDDEN))
+        let mut lines: Vec<&str> = lines.collect();
+        // What is left of a longer one, once a shorter one in it is hidden, would not be found.
+        lines.sort_by_key(|line| Reverse(line.len()));
+        lines.into_iter().fold(text.to_owned(), |text, line| text.replace(line, HIDDEN))
     }
 }
 
@@ -48,6 +52,9 @@ mod tests {
         let ids = ["key".to_owned(), "pin".to_owned()];
         assert_eq!(secrets.hidden(&ids, "-----BEGIN MIIE0 123 --"), "*** *** 123 --");
         assert_eq!(secrets.hidden(&ids[1..], "MIIE0"), "MIIE0");
+        let values = [("a", value("pass")), ("b", value("password1"))].map(|(id, value)| (id.to_owned(), value));
+        let nested = Secrets { values: values.into(), agents: BTreeMap::new() };
+        assert_eq!(nested.hidden(&["a".to_owned(), "b".to_owned()], "password1 pass"), "*** ***");
         assert!(!format!("{secrets:?}").contains("MIIE0"));
     }
 }

@@ -43,7 +43,7 @@ pub fn shell(plan: &ShellPlan, context: &Context, visitor: &mut dyn Visitor) -> 
     };
     let mounts = Mounts::new(&run, &sources, context.store).at(span.as_ref())?;
     let place = context.store.workplace().map_err(|error| unwritable().caused_by(error))?;
-    let told = |error| failed(&plan.step, platform, error, None);
+    let told = |error| failed((&plan.step, platform), error, context.emulators, None);
     // Subordinate ids make no devices, and nobody wants to begin anew.
     let tier = match executor.tier(&below).at(span.as_ref())? {
         Tier::SubordinateIds => Tier::SingleUser,

@@ -21,7 +21,7 @@ use super::progress::Reporter;
 use super::registries::{Supplied, supplied};
 use super::sandbox::Sandbox;
 use super::selection::{Selected, Selection};
-use super::{environment, print, record, report, shell};
+use super::{environment, lint, print, record, report, shell};
 
 /// Build targets into the store, and print the label and digest of each.
 #[derive(clap::Args)]
@@ -50,6 +50,9 @@ pub(super) struct Arguments {
     locked: Locked,
     #[command(flatten)]
     sandbox: Sandbox,
+    /// Check the Dockerfile as `ocify lint` does, and build nothing
+    #[arg(long, requires = "file")]
+    check: bool,
     /// Do not use the network: what the store lacks is not to be had
     #[arg(long)]
     offline: bool,
@@ -80,6 +83,9 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -> Result<(), Diagnostic> {
+    if arguments.check {
+        return lint::check(&arguments.dockerfile, &arguments.selection, environment);
+    }
     if let Some(jobs) = arguments.jobs {
         // First of all, as whoever uses the pool earlier makes it.
         let made = rayon::ThreadPoolBuilder::new().num_threads(jobs.into()).build_global();
@@ -120,6 +126,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         secrets: &secrets,
         clock: &|| begun.elapsed(),
         tier: arguments.sandbox.tier()?,
+        emulators: &environment::emulators(),
         shell: &|target, number| {
             shell::line((&arguments.dockerfile, selection, &arguments.lent, *hermetic), target, number)
         },
@@ -133,7 +140,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     if let Some(error) = failure {
         // What was asked for is there or not; with `--keep-going` what is there is wanted all the same.
         if arguments.keep_going {
-            arguments.delivery.write(&targets, &built, &store)?;
+            arguments.delivery.write(&targets, &built, arguments.dockerfile.is_given(), &store)?;
             print_lines(&built)?;
         }
         return Err(error);
@@ -141,7 +148,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     if let Some(file) = &arguments.record {
         record::write(file, records, &store)?;
     }
-    arguments.delivery.write(&targets, &built, &store)?;
+    arguments.delivery.write(&targets, &built, arguments.dockerfile.is_given(), &store)?;
     arguments.delivery.publish(&targets, &built, client.as_deref(), &store, arguments.quiet)?;
     print_lines(&built)
 }

@@ -59,6 +59,7 @@ impl Comparison {
             secrets: &self.lent.secrets()?,
             clock: &|| begun.elapsed(),
             tier: None,
+            emulators: &environment::emulators(),
             shell: &|target, number| {
                 shell::line((&self.dockerfile, &self.selection, &self.lent, self.hermetic), target, number)
             },

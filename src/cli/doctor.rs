@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::diagnostic::Diagnostic;
-use crate::sandbox::{self, SandboxError, Tier};
+use crate::sandbox::{self, Emulator, Runs, SandboxError, Tier};
 use crate::store::Store;
 
 use super::{environment, print};
@@ -29,7 +29,7 @@ pub(super) fn run(_: &Arguments, environment: &environment::Arguments) -> Result
         let use_ = if tier == used { ", used by builds" } else { "" };
         let said = match (tier, used) {
             (Tier::Root, Tier::SubordinateIds | Tier::SingleUser) => "needs root with CAP_SYS_ADMIN".to_owned(),
-            _ => match check(tier, &store)? {
+            _ => match check(tier, &store, None)? {
                 None => format!("works{use_}"),
                 Some(SandboxError::NoIds(error)) => format!("not there: {error}"),
                 Some(error) if tier == Tier::SubordinateIds => {
@@ -56,7 +56,7 @@ pub(super) fn run(_: &Arguments, environment: &environment::Arguments) -> Result
         false => "within reach of steps that have the network; Linux 6.12 with Landlock keeps them from those",
     };
     text.push_str(&format!("{:16} abstract sockets of this machine are {sockets}\n", "network"));
-    text.push_str(&format!("{:16} {}\n", "emulation", emulators()));
+    text.push_str(&emulation(used, &store)?);
     print(&text)?;
     match failure {
         None => Ok(()),
@@ -86,11 +86,11 @@ fn title(tier: Tier) -> &'static str {
     }
 }
 
-/// Why there can be no sandbox; `None` if there can.
-fn check(tier: Tier, store: &Store) -> Result<Option<SandboxError>, Diagnostic> {
+/// Why there can be no sandbox, with an emulator; `None` if there can.
+fn check(tier: Tier, store: &Store, emulator: Option<Emulator>) -> Result<Option<SandboxError>, Diagnostic> {
     let place =
         store.workplace().map_err(|error| Diagnostic::failure("the store cannot be written").caused_by(error))?;
-    Ok(sandbox::check(tier, place.path()).err())
+    Ok(sandbox::check(tier, place.path(), emulator).err())
 }
 
 fn chain(error: &SandboxError) -> String {
@@ -108,14 +108,39 @@ fn setting(name: &str) -> Option<String> {
     Some(value.trim().to_owned())
 }
 
-/// The emulators for programs of other processors.
-fn emulators() -> String {
-    let entries = fs::read_dir("/proc/sys/fs/binfmt_misc").into_iter().flatten().flatten();
-    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    let mut names: Vec<String> = names.filter(|name| name.starts_with("qemu-")).collect();
-    names.sort();
-    match names.as_slice() {
-        [] => "none; for steps of other platforms, install qemu-user with its binfmt_misc entries".to_owned(),
-        names => names.join(", "),
+/// The platforms that are not the machine's and whose programs run here.
+fn emulation(used: Tier, store: &Store) -> Result<String, Diagnostic> {
+    let (mut registered, mut own, mut one) = (Vec::new(), Vec::new(), None);
+    for (platform, how) in environment::emulators().foreign() {
+        match how {
+            Runs::By(emulator) => {
+                own.push(platform.to_string());
+                one = Some(emulator);
+            }
+            _ => registered.push(platform.to_string()),
+        }
     }
+    let mut text = String::new();
+    let mut say = |said: String| text.push_str(&format!("{:16} {said}\n", "emulation"));
+    if !registered.is_empty() {
+        say(format!("{}: registered with the machine's binfmt_misc", registered.join(", ")));
+    }
+    if let Some(emulator) = one {
+        // Root has the machine's list only.
+        let (tier, how) = match used {
+            Tier::Root => {
+                (Tier::SingleUser, ", with `--sandbox single-user`; for root, register them with binfmt_misc")
+            }
+            tier => (tier, ""),
+        };
+        let platforms = own.join(", ");
+        say(match check(tier, store, Some(emulator))? {
+            None => format!("{platforms}: by qemu in PATH{how}"),
+            Some(error) => format!("not by qemu in PATH, from Linux 6.7 only ({platforms}): {}", chain(&error)),
+        });
+    }
+    if text.is_empty() {
+        text = format!("{:16} none; for steps of other platforms, install qemu-user-static\n", "emulation");
+    }
+    Ok(text)
 }

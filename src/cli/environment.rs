@@ -2,6 +2,8 @@
 //! environment.
 
 use std::env;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use crate::diagnostic::Diagnostic;
@@ -9,6 +11,7 @@ use crate::fetch;
 use crate::path::WorkspacePath;
 use crate::platform::Platform;
 use crate::registry::{Client, Credentials, Hosts, Options, RegistryError};
+use crate::sandbox::Emulators;
 use crate::source::Workspace;
 use crate::store::{Store, StoreError};
 use crate::target::Settings;
@@ -86,6 +89,16 @@ fn directory(name: &str) -> Option<PathBuf> {
     env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
+/// What the variable holds in which a person keeps a secret.
+pub(super) fn secret(name: &str) -> Option<Vec<u8>> {
+    env::var_os(name).map(OsString::into_vec)
+}
+
+/// The socket of the person's ssh agent.
+pub(super) fn agent() -> Option<PathBuf> {
+    directory("SSH_AUTH_SOCK")
+}
+
 /// By what right steps are to run.
 pub(super) fn sandbox() -> Option<String> {
     env::var_os("OCIFY_SANDBOX").filter(|value| !value.is_empty()).map(|value| value.to_string_lossy().into_owned())
@@ -112,6 +125,11 @@ pub(super) fn terminal_kind() -> Option<String> {
 /// it.
 pub(super) fn machine_platform() -> Platform {
     Platform::new("linux", env::consts::ARCH, None)
+}
+
+/// Emulators for steps of other platforms: those in `PATH`.
+pub(super) fn emulators() -> Emulators {
+    Emulators::new(machine_platform(), &env::var_os("PATH").unwrap_or_default())
 }
 
 fn unusable(root: &Path, error: StoreError) -> Diagnostic {

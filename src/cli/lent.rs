@@ -1,15 +1,15 @@
 //! `--secret` and `--ssh`: what is lent to steps.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 
 use crate::build::Secrets;
 use crate::diagnostic::{Diagnostic, nearest};
+
+use super::environment;
 
 /// More bytes than this no secret has; as BuildKit has it.
 const LARGEST: u64 = 500 << 10;
@@ -73,11 +73,11 @@ fn secret(text: &str) -> Result<(String, Vec<u8>), Diagnostic> {
             return Err(error.help("take `src` or `env` away"));
         }
         (Some(file), None) => read(id, file)?,
-        (None, Some(variable)) => environment(variable).ok_or_else(|| {
+        (None, Some(variable)) => environment::secret(variable).ok_or_else(|| {
             let error = Diagnostic::spec(format!("the secret `{id}` is not there: `{variable}` is not set"));
             error.help("set and export the variable, or give a file with `src`")
         })?,
-        (None, None) => environment(id).ok_or_else(|| {
+        (None, None) => environment::secret(id).ok_or_else(|| {
             let error =
                 Diagnostic::spec(format!("the secret `{id}` has neither `src` nor `env`, and `{id}` is not set"));
             error.help(format!("write id={id},src=FILE or id={id},env=VARIABLE"))
@@ -104,7 +104,7 @@ fn agent(text: &str) -> Result<(String, PathBuf), Diagnostic> {
     let (id, socket) = text.split_once('=').map_or((text, None), |(id, socket)| (id, Some(socket)));
     let socket = match socket {
         Some(socket) => PathBuf::from(socket),
-        None => std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from).ok_or_else(|| {
+        None => environment::agent().ok_or_else(|| {
             let error = Diagnostic::spec(format!("there is no ssh agent for `--ssh {text}`: SSH_AUTH_SOCK is not set"));
             error.help(format!("start one, or name its socket: `--ssh {id}=SOCKET`"))
         })?,
@@ -118,8 +118,4 @@ fn agent(text: &str) -> Result<(String, PathBuf), Diagnostic> {
         Ok(_) => Err(unfit("is no socket")),
         Err(error) => Err(unfit("cannot be found").caused_by(error)),
     }
-}
-
-fn environment(name: &str) -> Option<Vec<u8>> {
-    std::env::var_os(name).map(OsString::into_vec)
 }

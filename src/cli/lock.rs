@@ -22,6 +22,7 @@ use super::{environment, print};
   ocify lock -f Dockerfile
   ocify lock --check")]
 #[command(mut_arg("targets", |targets| targets.default_value("//...")))]
+#[command(mut_arg("locked", |locked| locked.visible_alias("check")))]
 pub(super) struct Arguments {
     #[command(flatten)]
     selection: Selection,

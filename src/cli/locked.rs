@@ -11,7 +11,7 @@ use super::environment;
 #[derive(clap::Args)]
 pub(super) struct Locked {
     /// Fail if ocify.lock would have to change [default: true where the environment has CI=true]
-    #[arg(long, visible_alias = "check", value_name = "BOOL", num_args = 0..=1, require_equals = true)]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "true")]
     locked: Option<bool>,
 }

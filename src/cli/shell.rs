@@ -100,6 +100,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
         secrets: &lent.secrets()?,
         clock: &|| begun.elapsed(),
         tier: sandbox.tier()?,
+        emulators: &environment::emulators(),
         shell: &|target, number| line((dockerfile, &selection, lent, hermetic), target, number),
         visitors: None,
         against: None,

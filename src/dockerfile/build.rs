@@ -209,7 +209,7 @@ impl<'a> StageBuild<'a> {
                 self.spec.user = Some(self.user.value.clone());
             }
             Body::Workdir(word) => self.enter(instruction, word)?,
-            Body::Stopsignal(word) => self.spec.stop_signal = Some(self.scope.expand(word)?.to_ascii_uppercase()),
+            Body::Stopsignal(word) => self.spec.stop_signal = Some(self.scope.expand(word)?),
             Body::Maintainer(word) => self.spec.author = Some(word.value.clone()),
             Body::Onbuild(word) => self.spec.onbuild.push(word.value.clone()),
         }

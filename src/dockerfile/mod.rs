@@ -11,6 +11,7 @@ mod build;
 mod config;
 mod directive;
 mod expand;
+mod file;
 mod heredoc;
 mod history;
 mod instruction;
@@ -24,12 +25,9 @@ mod scope;
 mod stage;
 mod word;
 
-use std::sync::Arc;
-
-use crate::diagnostic::{Diagnostic, SourceText};
-
 pub use directive::Directives;
 pub use expand::{ExpandError, expand, expand_heredoc};
+pub use file::{Dockerfile, parse};
 pub use heredoc::Heredoc;
 pub use instruction::{Body, Command, Copy, Flag, Instruction};
 pub use lower::{Argument, Bases, Lowered, Options, lower};
@@ -38,31 +36,3 @@ pub use remote::{is_git, repository};
 pub use scope::of_platform;
 pub use stage::{Parts, parts};
 pub use word::Word;
-
-/// A Dockerfile as written.
-#[derive(Clone, Debug)]
-pub struct Dockerfile {
-    pub directives: Directives,
-    pub instructions: Vec<Instruction>,
-}
-
-/// Reads a Dockerfile.
-///
-/// # Errors
-/// All that is wrong with its form, each at its place.
-pub fn parse(source: &Arc<SourceText>) -> Result<Dockerfile, Diagnostic> {
-    let directives = Directives::read(source)?;
-    let lines = line::lines(source, directives.escape)?;
-    let (mut instructions, mut errors) = (Vec::new(), Vec::new());
-    for line in &lines {
-        match Instruction::parse(line, directives.escape) {
-            Ok(instruction) => instructions.push(instruction),
-            Err(error) => errors.push(error),
-        }
-    }
-    let mut errors = errors.into_iter();
-    match errors.next() {
-        Some(first) => Err(first.and(errors)),
-        None => Ok(Dockerfile { directives, instructions }),
-    }
-}

@@ -10,7 +10,7 @@ use super::code::{Call, Code};
 use super::excluded::{Chosen, chosen, to_glob};
 use super::known::parent;
 use super::listing::{Found, relative};
-use super::place::{Layer, Placing, octal};
+use super::place::{Helper, Layer, Placing, octal};
 
 /// Sources that one call of `files` takes.
 #[derive(Debug, Default)]
@@ -38,13 +38,13 @@ struct Group {
 }
 
 impl Placing<'_> {
-    /// The layers of an instruction that copies from the context.
-    pub(super) fn of_context(&mut self) -> Vec<Layer> {
+    /// The layers of an instruction that copies from the context, or from elsewhere.
+    pub(super) fn of_context(&mut self, helper: &mut Helper) -> Vec<Layer> {
         let mut layers = Vec::new();
         let mut groups: Vec<Group> = Vec::new();
         for source in &self.place.srcs {
             let PlaceSource::Path(source) = &source.value else {
-                layers.extend(self.remote(&source.value));
+                layers.extend(self.remote(&source.value, helper));
                 continue;
             };
             let (above, rest) = match source.split_once("/./").filter(|_| self.place.parents) {

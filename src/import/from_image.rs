@@ -2,7 +2,7 @@
 
 use super::code::{Call, Code};
 use super::known::{Known, clean, name, parent};
-use super::place::{Layer, Placing, octal};
+use super::place::{Helper, Layer, Placing, octal};
 
 /// Where a pattern's files are gathered.
 const GATHERED: &str = "/ocify";
@@ -15,15 +15,14 @@ pub(super) struct Origin<'a> {
 }
 
 impl Placing<'_> {
-    /// The layers of an instruction that copies from `origin`; `gather` makes an image on it that runs a command, and
-    /// returns it.
-    pub(super) fn of_image(&mut self, origin: &Origin, gather: &mut dyn FnMut(String) -> Code) -> Vec<Layer> {
+    /// The layers of an instruction that copies from `origin`.
+    pub(super) fn of_image(&mut self, origin: &Origin, helper: &mut Helper) -> Vec<Layer> {
         let (mut pairs, mut layers, mut remarks) = (Vec::new(), Vec::new(), Vec::new());
         let mut is_directory = false;
         for source in self.place.paths() {
             let plain = self.variables.plain(source);
             if plain.contains(['*', '?', '[']) {
-                layers.extend(self.gathered(&plain, gather));
+                layers.extend(self.gathered(&plain, origin, helper));
                 continue;
             }
             let from = clean(&source.replace("/./", "/"));
@@ -81,11 +80,13 @@ impl Placing<'_> {
     }
 
     /// Files that a pattern names: found by the image's own shell.
-    fn gathered(&mut self, pattern: &str, gather: &mut dyn FnMut(String) -> Code) -> Vec<Layer> {
+    fn gathered(&mut self, pattern: &str, origin: &Origin, helper: &mut Helper) -> Vec<Layer> {
         let pattern = clean(pattern);
         let into = self.is_into();
         let place = if into { format!("{GATHERED}/") } else { format!("{GATHERED}/{}", name(&self.dest())) };
-        let image = gather(format!("mkdir {GATHERED} && cp -a {pattern} {place}"));
+        let run = Call::new("run").with(Code::text(format!("mkdir {GATHERED} && cp -a {pattern} {place}")));
+        let remark = "`copy` takes paths, so a step finds what the pattern names.";
+        let image = helper("copied", Some(remark), Some(origin.image.clone()), run);
         let from = if into { GATHERED.to_owned() } else { place };
         let mut layers = self.made(into);
         let dest = clean(&self.place.dest);

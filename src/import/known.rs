@@ -46,7 +46,7 @@ const USUAL: [&str; 37] = [
 ];
 
 /// Names that directories have and programs do not.
-const OF_DIRECTORIES: [&str; 25] = [
+const OF_DIRECTORIES: [&str; 26] = [
     ".next",
     ".output",
     ".venv",
@@ -69,6 +69,7 @@ const OF_DIRECTORIES: [&str; 25] = [
     "site",
     "site-packages",
     "src",
+    "standalone",
     "static",
     "vendor",
     "venv",

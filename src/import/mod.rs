@@ -63,6 +63,8 @@ pub struct Imported {
     pub text: String,
     /// The name of the last stage's target.
     pub target: String,
+    /// Names of arguments that were given and for which there is no ARG.
+    pub unused: Vec<String>,
 }
 
 struct Importer<'a> {
@@ -138,7 +140,7 @@ pub fn import(
         importer.text.push_str(&format!("{comment}\n"));
     }
     let text = format!("{}\n", importer.text.trim_end());
-    Ok(Imported { text, target })
+    Ok(Imported { text, target, unused: lowered.unused })
 }
 
 impl Importer<'_> {
@@ -168,7 +170,8 @@ impl Importer<'_> {
             lines.push_str(&format!("{} = {code}\n", variable.identifier));
         }
         for (name, reason) in &self.variables.literal {
-            lines.push_str(&format!("# ocify: the ARG {name} is written out with its default: {reason}.\n"));
+            let value = if self.options.build.args.contains_key(name) { "the value given" } else { "its default" };
+            lines.push_str(&format!("# ocify: the ARG {name} is written out with {value}: {reason}.\n"));
         }
         if !lines.is_empty() {
             self.text.push_str(&format!("{lines}\n"));
@@ -192,8 +195,8 @@ impl Importer<'_> {
             });
             let name = self.names.target(&wanted);
             let variable = self.names.variable(&name);
-            let platform =
-                spec.platform.as_ref().filter(|platform| Some(*platform) != self.options.build.platforms.first());
+            // A spec says what is not the workspace's own.
+            let platform = spec.platform.as_ref().filter(|platform| **platform != self.options.build.build_platform);
             let platform = platform.map(|platform| self.variables.plain(&platform.to_string()));
             stages.push(Stage { spec, name, variable, instructions: part[1..].to_vec(), comments, platform });
         }

@@ -25,6 +25,9 @@ impl Layer {
     }
 }
 
+/// Writes an image of one layer before the stage and returns it: the end of its name, a remark above it, its base and its layer.
+pub(super) type Helper<'a> = dyn FnMut(&str, Option<&str>, Option<Code>, Call) -> Code + 'a;
+
 /// One instruction that places files.
 pub(super) struct Placing<'a> {
     pub(super) place: &'a Place,

@@ -3,11 +3,11 @@
 use crate::target::{Fetch, Git, PlaceSource};
 
 use super::code::{Call, Code};
-use super::place::{Layer, Placing, octal};
+use super::place::{Helper, Layer, Placing, octal};
 
 impl Placing<'_> {
     /// The layers of a source that is fetched; none for one of the context.
-    pub(super) fn remote(&mut self, source: &PlaceSource) -> Vec<Layer> {
+    pub(super) fn remote(&mut self, source: &PlaceSource, helper: &mut Helper) -> Vec<Layer> {
         let mut layers = Vec::new();
         match source {
             PlaceSource::Path(_) => {}
@@ -29,13 +29,18 @@ impl Placing<'_> {
                 let Git { url, name, .. } = &git.value;
                 let call = Call::new("git").named("url", self.variables.text(&url.to_string()));
                 let name = (name.as_str() != "HEAD").then(|| self.variables.text(name.as_str()));
-                layers.extend(self.unpacked(Code::Call(call.optional("ref", name))));
-                if let (Some(directory), Some(layer)) = (directory, layers.last_mut()) {
-                    layer.comments.push(format!(
-                        "ocify: ADD took `{directory}` of the commit alone, and this takes all of it; copy that directory out of an \
-                         image that has the commit."
-                    ));
-                }
+                let commit = Code::Call(call.optional("ref", name));
+                let Some(directory) = directory else {
+                    layers.extend(self.unpacked(commit));
+                    return layers;
+                };
+                // An archive is unpacked whole: the directory is copied out of an image that has the commit.
+                let image = helper("commit", None, None, Call::new("archive").named("src", commit));
+                layers.extend(self.made(true));
+                let directory = self.variables.text(&directory.to_string());
+                let copy = Call::new("copy").with(image).with(Code::list([directory.clone()]));
+                let copy = copy.named("strip_prefix", directory).optional("dest", self.dest_argument());
+                layers.push(Layer::new(copy.optional("owner", self.owner())));
             }
         }
         layers

@@ -185,28 +185,23 @@ impl Importer<'_> {
         let origin = place.from.as_ref().map(|from| self.origin(&from.value, from.span.as_ref()));
         let mut placing =
             Placing { place, variables: &self.variables, listing: self.listing, known, own: &self.options.own };
-        let Some((image, known)) = &origin else {
-            return match place.srcs.is_empty() && place.contents.is_empty() {
-                true => placing.workdir(),
-                false => placing.of_context(),
-            };
-        };
-        let origin = Origin { image: image.clone(), known };
         let (text, names) = (&mut self.text, &mut self.names);
-        let mut gather = |command: String| {
-            let target = names.target(&format!("{}-copied", stage.name));
+        let mut helper = |end: &str, remark: Option<&str>, base: Option<Code>, layer: Call| {
+            let target = names.target(&format!("{}-{end}", stage.name));
             let variable = names.variable(&target);
-            let run = Code::Call(Call::new("run").with(Code::text(command)));
             let call = Call { tall: true, ..Call::new("image") };
-            let call = call.named("name", Code::text(target)).named("base", image.clone());
-            let call = call.named("layers", Code::list([run]));
-            let code = Code::Call(call).write(0, 0);
-            text.push_str(&format!(
-                "# ocify: `copy` takes paths, so a step finds what the pattern names.\n{variable} = {code}\n\n"
-            ));
+            let call =
+                call.named("name", Code::text(target)).named("base", base.unwrap_or(Code::Call(Call::new("scratch"))));
+            let code = Code::Call(call.named("layers", Code::list([Code::Call(layer)]))).write(0, 0);
+            let remark = remark.map(|remark| format!("# ocify: {remark}\n")).unwrap_or_default();
+            text.push_str(&format!("{remark}{variable} = {code}\n\n"));
             Code::Raw(variable)
         };
-        placing.of_image(&origin, &mut gather)
+        match &origin {
+            Some((image, known)) => placing.of_image(&Origin { image: image.clone(), known }, &mut helper),
+            None if place.srcs.is_empty() && place.contents.is_empty() => placing.workdir(),
+            None => placing.of_context(&mut helper),
+        }
     }
 
     /// The call of `image`.

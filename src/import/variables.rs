@@ -79,9 +79,9 @@ impl Marked {
         let escape = dockerfile.directives.escape;
         let attempt = |list: &[Variable]| {
             let mut marked = options.clone();
-            marked.args = list.iter().map(|variable| (variable.argument.clone(), variable.mark.clone())).collect();
+            marked.args.extend(list.iter().map(|variable| (variable.argument.clone(), variable.mark.clone())));
             let lowered = dockerfile::lower(dockerfile, &marked, &mut Known(&recorded.configs)).ok()?;
-            let (list, global) = defined(list, &lowered, dockerfile)?;
+            let (list, global) = defined(list, &lowered, dockerfile, options)?;
             let variables = Variables { escape, list, literal: Vec::new(), global };
             variables.gives(&lowered, &plain).then_some((lowered, variables))
         };
@@ -214,12 +214,12 @@ fn candidates(plain: &Lowered, source: &SourceText, options: &Options) -> (Vec<V
         if !seen.insert(&declared.name) {
             continue;
         }
-        let defaults: BTreeSet<&String> = plain
-            .arguments
-            .iter()
-            .filter(|other| other.name == declared.name)
-            .filter_map(|other| other.default.as_ref())
-            .collect();
+        let others = plain.arguments.iter().filter(|other| other.name == declared.name);
+        // What is given counts in every stage.
+        let defaults: BTreeSet<&String> = match options.args.get(&declared.name) {
+            Some(given) => [given].into(),
+            None => others.filter_map(|other| other.default.as_ref()).collect(),
+        };
         let own = &options.platforms[0];
         let platform = of_platform(&declared.name, own);
         let (value, definition) = match (declared.name.as_str(), platform) {
@@ -278,13 +278,16 @@ fn defined(
     list: &[Variable],
     lowered: &Lowered,
     dockerfile: &Dockerfile,
+    options: &Options,
 ) -> Option<(Vec<Variable>, BTreeMap<String, String>)> {
     let mut found: Vec<Variable> = Vec::new();
     for variable in list {
         let mut variable = variable.clone();
         if let Definition::Argument(default) = &mut variable.definition {
             let declared = lowered.arguments.iter().filter(|declared| declared.name == variable.argument);
-            *default = declared.filter_map(|declared| declared.default.clone()).next().unwrap_or_default();
+            let given = options.args.get(&variable.argument).cloned();
+            let written = || declared.filter_map(|declared| declared.default.clone()).next();
+            *default = given.or_else(written).unwrap_or_default();
             let needs = |other: &Variable| default.contains(&other.mark);
             if list.iter().any(|other| needs(other) && !found.iter().any(|one| one.mark == other.mark)) {
                 return None;

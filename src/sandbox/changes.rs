@@ -1,13 +1,16 @@
 //! From the files in the upper directory to a layer.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::io::{self, Read};
 use std::ops::RangeInclusive;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use rayon::prelude::*;
+use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat2};
 
 use crate::digest::HashingReader;
 use crate::entry::{Content, DiskFile, Entry, Kind, Metadata, Origin, Stamp};
@@ -101,17 +104,25 @@ impl Found {
 
 /// The contents of the files, each in its place.
 fn contents(found: &[Found], upper: &Path) -> Result<Vec<Option<Content>>, SandboxError> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let directory = open(upper, flags, Mode::empty()).map_err(|error| SandboxError::Read(error.into()))?;
     let content = |found: &Found| match found.is(libc::S_IFREG) {
         false => Ok(None),
-        true => content(&upper.join(std::ffi::OsStr::from_bytes(found.path.as_bytes()))).map(Some),
+        true => content(&directory, upper, &found.path).map(Some),
     };
     found.par_iter().map(content).collect::<io::Result<_>>().map_err(SandboxError::Read)
 }
 
-fn content(path: &Path) -> io::Result<Content> {
-    let stamp = Stamp::of(&std::fs::symlink_metadata(path)?);
-    let disk = DiskFile::new(path.to_owned(), stamp);
-    let mut reader = HashingReader::new(disk.open()?);
+/// No process of the step is left, but what it had open may be another step's by now, over a socket in a cache that they
+/// share: a link in the place of a directory must not lead to a file of the machine. Whoever reads the content later, by its
+/// path, finds the same file or an error.
+fn content(directory: &OwnedFd, upper: &Path, path: &ImagePath) -> io::Result<Content> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    let file = File::from(openat2(directory, path.as_bytes(), flags, Mode::empty(), resolve)?);
+    let stamp = Stamp::of(&file.metadata()?);
+    let disk = DiskFile::new(upper.join(std::ffi::OsStr::from_bytes(path.as_bytes())), stamp);
+    let mut reader = HashingReader::new(file);
     io::copy(&mut reader.by_ref(), &mut io::sink())?;
     let (digest, size) = reader.finish();
     Ok(Content { size, digest, origin: Origin::Disk(Arc::new(disk)) })
@@ -166,4 +177,28 @@ fn is_unchanged(path: &ImagePath, metadata: &Metadata, kind: &Kind, by_clock: bo
         old.mtime = metadata.mtime;
     }
     old == *metadata
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_in_the_place_of_a_directory_is_not_followed() {
+        let place = tempfile::tempdir().unwrap();
+        let upper = place.path().join("upper");
+        std::fs::create_dir_all(upper.join("d")).unwrap();
+        std::fs::create_dir(place.path().join("outside")).unwrap();
+        for directory in [upper.join("d"), place.path().join("outside")] {
+            std::fs::write(directory.join("f"), "text").unwrap();
+        }
+        let open = || rustix::fs::open(&upper, OFlags::PATH, Mode::empty()).unwrap();
+        let path = ImagePath::parse("d/f").unwrap();
+        let found = content(&open(), &upper, &path).unwrap();
+        assert_eq!(found.read_all(4).unwrap(), b"text");
+        std::fs::rename(upper.join("d"), upper.join("e")).unwrap();
+        std::os::unix::fs::symlink("../outside", upper.join("d")).unwrap();
+        assert!(content(&open(), &upper, &path).is_err());
+        assert!(found.read_all(4).is_err(), "it is another file");
+    }
 }

@@ -81,6 +81,7 @@ pub enum Stage {
     Sys,
     Root,
     Mounts,
+    Emulator,
     Filter,
     Limits,
     Workdir,
@@ -119,10 +120,6 @@ impl Stage {
                 they must be of the same kind"
             }
             (Stage::Workdir, _) => "make the directory in a layer below, or choose another `workdir`",
-            (Stage::Program, Some(libc::ENOEXEC)) => {
-                "the program is for another processor, or it is a script without `#!`; to run programs of another \
-                processor, install qemu-user with its binfmt_misc entries"
-            }
             (Stage::Program, Some(libc::ENOENT)) => {
                 "the image below must have the program, and the interpreter and libraries that it needs; a command that \
                 is one string needs /bin/sh"
@@ -149,6 +146,7 @@ impl fmt::Display for Stage {
             Stage::Sys => "setting up /sys",
             Stage::Root => "changing the root",
             Stage::Mounts => "mounting what the step asks for",
+            Stage::Emulator => "registering an emulator",
             Stage::Filter => "filtering system calls",
             Stage::Limits => "setting limits",
             Stage::Workdir => "entering the working directory",

@@ -17,6 +17,7 @@ use crate::tree::{Tree, TreeError};
 
 use super::HELPER;
 use super::cgroup::Cgroup;
+use super::emulator::Emulator;
 use super::error::SandboxError;
 use super::request::{Command, Ending, Found, Job, LOWER, Message, Request, STUBS, UPPER, User, WORK};
 use super::subordinate::Mapping;
@@ -29,11 +30,11 @@ const PROGRAM: &str = "/proc/self/exe";
 /// How much of the end of a step's output is kept for its error, in bytes.
 const KEPT: usize = 16 << 10;
 
-/// Finds out whether there can be a sandbox, in an empty directory on the store's file system.
+/// Finds out whether there can be a sandbox, and one with an emulator, in an empty directory on the store's file system.
 ///
 /// # Errors
 /// What the kernel refuses.
-pub fn check(tier: Tier, place: &Path) -> Result<(), SandboxError> {
+pub fn check(tier: Tier, place: &Path, emulator: Option<Emulator>) -> Result<(), SandboxError> {
     for name in [LOWER, UPPER] {
         std::fs::create_dir(place.join(name)).map_err(SandboxError::Place)?;
     }
@@ -41,7 +42,8 @@ pub fn check(tier: Tier, place: &Path) -> Result<(), SandboxError> {
     let mapping = if tier == Tier::SubordinateIds { Some(Mapping::of_user()?) } else { None };
     let (cpus, facts, mounts) = (choose_cpus(1), Vec::new(), Vec::new());
     let (command, memory, network) = (None, None, false);
-    let request = Request { tier, mapping, command, network, cpus, timeout: 0, memory, facts, mounts, desk: false };
+    let request =
+        Request { tier, mapping, command, network, cpus, timeout: 0, memory, facts, mounts, emulator, desk: false };
     let (env, workdir, user) = (BTreeMap::new(), String::new(), User::default());
     let nothing = Command { argv: Vec::new(), env, workdir, user };
     Launched::new(place, false)?.ask(request, &mut |_| (), (&nothing, Guests::Nobody)).map(drop)

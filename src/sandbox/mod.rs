@@ -11,6 +11,7 @@
 
 mod cgroup;
 mod changes;
+mod emulator;
 mod error;
 mod inside;
 mod kernel;
@@ -25,6 +26,7 @@ mod subordinate;
 mod tier;
 mod visit;
 
+pub use emulator::{Emulator, Emulators, Runs};
 pub use error::{SandboxError, Stage};
 pub use launch::check;
 pub use mount::{Mount, MountKind};

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::path::ImagePath;
 
+use super::emulator::Emulator;
 use super::error::Stage;
 use super::subordinate::Mapping;
 use super::tier::Tier;
@@ -73,6 +74,8 @@ pub(super) struct Request {
     pub facts: Vec<Fact>,
     /// What is mounted in the root, each before what lies in it.
     pub mounts: Vec<Mount>,
+    /// For programs of the image's processor, where they are not the machine's own.
+    pub emulator: Option<Emulator>,
     /// Stdout of the helper is the desk at which a visitor may come: a byte with stdin, stdout and stderr of the program, unless
     /// it gets a terminal, and [`Visiting`]; or the end of the stream if nobody does. Where there is a command, after it has
     /// failed.

@@ -12,6 +12,7 @@ use crate::path::ImagePath;
 use crate::tree::{Changeset, Tree};
 
 use super::changes::{Below, changes};
+use super::emulator::Emulator;
 use super::error::SandboxError;
 use super::launch::{Launched, choose_cpus, prepare};
 use super::mount::{self, Mount, MountKind};
@@ -44,6 +45,8 @@ pub struct Step<'a> {
     pub memory: Option<u64>,
     /// What it sees beside the image.
     pub mounts: Vec<Mount<'a>>,
+    /// What runs programs of the image's platform. Root has no list of emulators of its own, and needs `None`.
+    pub emulator: Option<Emulator>,
     /// Seconds since 1970: the time of what it makes, and the latest time that it may set.
     pub epoch: i64,
 }
@@ -105,8 +108,9 @@ fn set_up<'a>(step: &'a Step, root: &Root<'a>, place: &Path, runs: bool) -> Resu
     let below = Below { tree: step.below, facts: facts.iter().map(|fact| fact.path.clone()).collect(), hidden, stubs };
     let timeout = u64::try_from(step.timeout.as_millis()).unwrap_or(u64::MAX);
     let (command, network, cpus) = (runs.then(|| command(step)), step.network, choose_cpus(step.cpus));
-    let (memory, mounts) = (step.memory, mounts.requests);
-    let request = Request { tier, mapping, command, network, cpus, timeout, memory, facts, mounts, desk: false };
+    let (memory, mounts, emulator) = (step.memory, mounts.requests, step.emulator.clone());
+    let request =
+        Request { tier, mapping, command, network, cpus, timeout, memory, facts, mounts, emulator, desk: false };
     Ok((request, below))
 }
 

@@ -6,13 +6,15 @@
 mod group;
 
 use std::collections::BTreeSet;
+use std::ffi::CString;
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use rustix::fs::{Mode, OFlags, chmod, open};
+use rustix::fs::{AtFlags, CWD, Dir, DirEntry, FileType, Mode, OFlags, chmod, openat, renameat, statat, unlinkat};
+use rustix::path::Arg;
 
 pub use group::Group;
 
@@ -70,8 +72,7 @@ pub fn remove_directory(path: &Path) {
     const ATTEMPTS: usize = 100;
     for _ in 0..ATTEMPTS {
         match flatten(path).and_then(|()| fs::remove_dir(path)) {
-            Err(error)
-                if matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::NotFound) && path.exists() => {}
+            Err(error) if is_of_others(error.kind()) && path.exists() => {}
             Ok(()) => return,
             Err(_) => break,
         }
@@ -81,39 +82,45 @@ pub fn remove_directory(path: &Path) {
     }
 }
 
+/// True for errors that come up if another one changes what is removed.
+fn is_of_others(kind: ErrorKind) -> bool {
+    use ErrorKind::{DirectoryNotEmpty, IsADirectory, NotADirectory, NotFound};
+    matches!(kind, DirectoryNotEmpty | NotFound | NotADirectory | IsADirectory)
+}
+
 /// Says who removes directories that hold what this process's user may not remove.
 pub fn helped_by(helper: fn(&Path)) {
     // Whoever came first said the same.
     let _ = HELPER.set(helper);
 }
 
-/// Removes what is in a directory.
+/// Removes what is in a directory. Everything is named in a directory that is open: whoever still writes may put a link in
+/// the place of any name between two calls.
 fn flatten(top: &Path) -> io::Result<()> {
-    open_to_owner(top)?;
+    let top = open_to_owner(CWD, top)?;
     let mut moved = 0_u64;
     loop {
         let mut is_empty = true;
-        for entry in fs::read_dir(top)? {
-            let entry = entry?;
+        for entry in entries(&top)? {
+            let (name, is_directory) = entry?;
             is_empty = false;
-            if !entry.file_type()?.is_dir() {
-                fs::remove_file(entry.path())?;
+            if !is_directory {
+                unlinkat(&top, &name, AtFlags::empty())?;
                 continue;
             }
-            let directory = entry.path();
-            open_to_owner(&directory)?;
-            for below in fs::read_dir(&directory)? {
-                let below = below?;
-                if below.file_type()?.is_dir() {
+            let directory = open_to_owner(&top, &name)?;
+            for entry in entries(&directory)? {
+                let (below, is_directory) = entry?;
+                if is_directory {
                     // A directory that gets another parent must be writable itself.
-                    open_to_owner(&below.path())?;
+                    open_to_owner(&directory, &below)?;
                     moved += 1;
-                    fs::rename(below.path(), top.join(format!(".moved-{}-{moved}", std::process::id())))?;
+                    renameat(&directory, &below, &top, format!(".moved-{}-{moved}", std::process::id()))?;
                 } else {
-                    fs::remove_file(below.path())?;
+                    unlinkat(&directory, &below, AtFlags::empty())?;
                 }
             }
-            fs::remove_dir(&directory)?;
+            unlinkat(&top, &name, AtFlags::REMOVEDIR)?;
         }
         if is_empty {
             return Ok(());
@@ -121,10 +128,33 @@ fn flatten(top: &Path) -> io::Result<()> {
     }
 }
 
-fn open_to_owner(directory: &Path) -> io::Result<()> {
+/// The names in a directory, and which of them are directories.
+fn entries(directory: &OwnedFd) -> io::Result<impl Iterator<Item = io::Result<(CString, bool)>>> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let entries = Dir::new(openat(directory, c".", flags, Mode::empty())?)?;
+    let entries = entries.filter(|entry| {
+        let name = entry.as_ref().map(DirEntry::file_name);
+        !name.is_ok_and(|name| matches!(name.to_bytes(), b"." | b".."))
+    });
+    Ok(entries.map(move |entry| {
+        let entry = entry?;
+        let kind = match entry.file_type() {
+            FileType::Unknown => {
+                let stat = statat(directory, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW)?;
+                FileType::from_raw_mode(stat.st_mode)
+            }
+            kind => kind,
+        };
+        Ok((entry.file_name().to_owned(), kind.is_dir()))
+    }))
+}
+
+/// Opens a directory that is no link, and lets its owner do everything in it.
+fn open_to_owner(parent: impl AsFd, name: impl Arg) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let directory = open(directory, flags, Mode::empty())?;
-    Ok(chmod(format!("/proc/self/fd/{}", directory.as_raw_fd()), Mode::RWXU)?)
+    let directory = openat(parent, name, flags, Mode::empty())?;
+    chmod(format!("/proc/self/fd/{}", directory.as_raw_fd()), Mode::RWXU)?;
+    Ok(directory)
 }
 
 fn list() -> MutexGuard<'static, BTreeSet<PathBuf>> {
@@ -134,6 +164,10 @@ fn list() -> MutexGuard<'static, BTreeSet<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    use rustix::fs::{RenameFlags, renameat_with};
 
     use super::*;
 
@@ -154,5 +188,32 @@ mod tests {
         fs::set_permissions(top.join("closed"), fs::Permissions::from_mode(0o000)).unwrap();
         remove_directory(&top);
         assert!(!top.exists() && place.path().join("outside").exists());
+    }
+
+    #[test]
+    fn a_link_that_comes_while_it_is_removed_leads_nowhere() {
+        let place = tempfile::tempdir().unwrap();
+        let (top, outside) = (place.path().join("top"), place.path().join("outside"));
+        fs::create_dir_all(outside.join("directory")).unwrap();
+        fs::write(outside.join("file"), "").unwrap();
+        let (d, link) = (top.join("d"), top.join("link"));
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            // As a step does that still runs when a person ends the build.
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    let _ = renameat_with(CWD, &d, CWD, &link, RenameFlags::EXCHANGE);
+                }
+            });
+            for _ in 0..300 {
+                let _ = fs::create_dir_all(&d);
+                let _ = std::os::unix::fs::symlink(&outside, &link);
+                remove_directory(&top);
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+        assert!(outside.join("file").exists() && outside.join("directory").exists());
+        remove_directory(&top);
+        assert!(!top.exists());
     }
 }

@@ -2,15 +2,16 @@
 
 use std::fs;
 
-use super::case::{Context, tree, workspace};
+use super::case::{tree, workspace};
+use super::corpus::Context;
 use crate::fetch::server::{Server, respond};
 use crate::git::repository::{Repository, is_git_installed};
 use crate::workspace::Workspace;
 
 /// SHA-256 of `content`.
-const CONTENT: &str = "sha256:ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73";
+pub const CONTENT: &str = "sha256:ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73";
 
-fn server() -> Server {
+pub fn server() -> Server {
     let tar = {
         let workspace = workspace("FROM scratch\nCOPY d /\n", &[("d/x", "X")]);
         tree(&workspace, &[]);
@@ -85,7 +86,7 @@ fn what_cannot_be_fetched_is_said_at_its_place() {
 }
 
 /// A repository behind a server that knows nothing of git, as `lib.git`.
-fn repository(workspace: &Workspace) -> (Repository, Server) {
+pub fn repository(workspace: &Workspace) -> (Repository, Server) {
     let library = Repository::new(workspace.path("lib"));
     library.write("README", "one\n");
     library.write("src/a", "A\n");

@@ -4,14 +4,8 @@ use std::fs;
 
 use serde_json::Value;
 
+use super::corpus::{Case, Context};
 use crate::workspace::{Workspace, list};
-
-/// Files of a context: path and content. A path that ends in `/` is a directory; one that begins with `*` may be executed;
-/// a content that begins with `-> ` is a link's.
-pub type Context<'a> = &'a [(&'a str, &'a str)];
-
-/// What a Dockerfile gives: its name, the Dockerfile, the context beside it, and the expected lines.
-pub type Case<'a> = (&'a str, &'a str, Context<'a>, &'a [&'a str]);
 
 /// A workspace with a Dockerfile and its context, in which nothing else is.
 pub fn workspace(dockerfile: &str, context: Context) -> Workspace {

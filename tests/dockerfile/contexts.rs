@@ -1,6 +1,7 @@
 //! Contexts with a name, in the place of stages and images.
 
-use super::case::{Context, tree, workspace};
+use super::case::{tree, workspace};
+use super::corpus::Context;
 use crate::registry::server::{Options, Server};
 use crate::workspace::Workspace;
 

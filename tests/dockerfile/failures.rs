@@ -1,6 +1,7 @@
 //! What is wrong with a Dockerfile, where, and what to do.
 
-use super::case::{Context, workspace};
+use super::case::workspace;
+use super::corpus::Context;
 
 #[test]
 fn errors_say_what_where_and_what_to_do() {

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::case::{Context, workspace};
+use super::case::workspace;
+use super::corpus::Context;
 use crate::registry::server::{Options, Server};
 use crate::sandbox;
 use crate::workspace::Workspace;

@@ -3,8 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::add;
 use super::real::{bases, cases, copy_case, directory};
+use crate::git::repository::is_git_installed;
 use crate::sandbox;
+use crate::specs::check_file;
 use crate::workspace::Workspace;
 
 /// Runs `ocify` with the store of another workspace.
@@ -83,6 +86,82 @@ fn every_rule_has_its_committed_spec_which_builds_the_same() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[test]
+fn what_add_fetches_becomes_fetch_and_git() {
+    if !is_git_installed() {
+        return;
+    }
+    let (home, files) = (Workspace::new(), add::server());
+    let (_bare, commits) = add::repository(&home);
+    let (app, tar, lib) = (files.url("files/app"), files.url("x.tar"), commits.url("lib.git"));
+    let workspace = Workspace::new().file(
+        "Dockerfile",
+        format!(
+            "FROM scratch\nARG DIR=/lib\n# The program\nADD --chmod=755 {app} /bin/\nADD --checksum={} {app} /name\n\
+             ADD --unpack --chown=5:6 {tar} /d\n# The library\nADD {lib}#v1:src $DIR\nADD {lib} /all/\n",
+            add::CONTENT
+        ),
+    );
+    let run = workspace.run(&["import", "Dockerfile", "--check"]);
+    assert!(run.stdout.starts_with("0 differences in "), "{}{}", run.stdout, run.stderr);
+    let text = fs::read_to_string(workspace.path("BUILD.star")).unwrap();
+    for part in [
+        format!(
+            "        # The program\n        files(srcs = {{\"/bin/app\": fetch(url = \"{app}\")}}, mode = \"0755\"),\n"
+        ),
+        format!("sha256 = \"{}\"", add::CONTENT.trim_start_matches("sha256:")),
+        format!("        archive(src = fetch(url = \"{tar}\"), dest = \"/d\", owner = \"5:6\"),\n"),
+        format!("    layers = [archive(src = git(url = \"{lib}\", ref = \"v1\"))],\n"),
+        "        # The library\n        copy(image_commit, [\"/src\"], strip_prefix = \"/src\", dest = DIR),\n"
+            .to_owned(),
+        format!("        archive(src = git(url = \"{lib}\"), dest = \"/all\"),\n"),
+    ] {
+        assert!(text.contains(&part), "{part}\n{text}");
+    }
+    let lock = fs::read_to_string(workspace.path("ocify.lock")).unwrap();
+    assert!([&app, &tar, &lib].iter().all(|url| lock.contains(url.as_str())), "{lock}");
+    let error = Workspace::new()
+        .file("Dockerfile", format!("FROM scratch\nADD {app} /\n"))
+        .fails(1, &["import", "Dockerfile", "--check", "--locked"]);
+    assert!(error.contains("ocify.lock would have to change") && error.contains(&app), "{error}");
+}
+
+#[test]
+fn arguments_and_the_platform_are_those_of_the_command_line() {
+    let workspace = Workspace::new().file("a-2.txt", "A").file(
+        "Dockerfile",
+        "ARG VERSION=1\nFROM scratch AS one\nARG VERSION\nARG MODE=0640\nARG TARGETARCH\nLABEL v=$VERSION arch=$TARGETARCH\n\
+         COPY --chmod=$MODE a-$VERSION.txt /$TARGETARCH/\nFROM scratch\nARG VERSION=3\nCOPY --from=one / /$VERSION\n",
+    );
+    let given = ["--build-arg", "VERSION=2", "--build-arg", "MODE=0600", "--platform", "linux/arm64"];
+    let run = workspace.run(&[&["import", "Dockerfile", "--check", "--build-arg", "UNKNOWN=x"], &given[..]].concat());
+    assert!(run.stdout.starts_with("0 differences in "), "{}{}", run.stdout, run.stderr);
+    assert!(run.stderr.contains("warning: the Dockerfile has no ARG `UNKNOWN`"), "{}", run.stderr);
+    let text = fs::read_to_string(workspace.path("BUILD.star")).unwrap();
+    for part in [
+        "VERSION = arg(\"VERSION\", default = \"2\")",
+        "the ARG MODE is written out with the value given",
+        "\"linux/arm64\"",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    assert_eq!(workspace.tree("//:image"), ["2/ 0755 0:0", "2/arm64/ 0600 0:0", "2/arm64/a-2.txt 0600 0:0 A"]);
+}
+
+#[test]
+fn the_example_of_the_page_is_imported_as_it_says() {
+    let case = directory().join("python-flask");
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/import.md")).unwrap();
+    let mut held = page;
+    for (language, file) in [("dockerfile", "Dockerfile"), ("python", "expected.star")] {
+        let text = fs::read_to_string(case.join(file)).unwrap();
+        let (before, rest) = held.split_once(&format!("```{language}\n")).unwrap();
+        let (_, after) = rest.split_once("```\n").unwrap();
+        held = format!("{before}```{language}\n{text}```\n{after}");
+    }
+    check_file("docs/import.md", &held);
 }
 
 #[test]

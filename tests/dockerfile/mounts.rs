@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use super::case::{Context, workspace};
+use super::case::workspace;
+use super::corpus::Context;
 use crate::sandbox;
 use crate::workspace::{Workspace, list};
 

@@ -4,7 +4,8 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::case::{Context, workspace};
+use super::case::workspace;
+use super::corpus::Context;
 use crate::sandbox;
 use crate::workspace::{Workspace, digest};
 
@@ -21,6 +22,16 @@ fn anew(workspace: &Workspace, flags: &[&str]) -> Vec<String> {
     let mut titles: Vec<String> = lines.map(|line| line.split_once("] ").unwrap().1.to_owned()).collect();
     titles.sort();
     titles
+}
+
+#[test]
+fn a_stage_with_names_is_listed_under_these_only() {
+    let workspace = workspace("FROM scratch AS base\nCOPY a /\nFROM base\nLABEL b=c\n", &[("a", "A")]);
+    let names = || workspace.ok(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
+    workspace.ok(&["build", "-f", "Dockerfile", "-t", "shop/web:1", "-t", "shop/web:2", "c"]);
+    assert_eq!(names(), "shop/web:1\nshop/web:2\n");
+    workspace.ok(&["build", "-f", "Dockerfile", "c"]);
+    assert_eq!(names(), "1:latest\nshop/web:1\nshop/web:2\n");
 }
 
 #[test]

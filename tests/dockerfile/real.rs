@@ -67,7 +67,7 @@ pub fn cases(directory: &Path) -> Vec<String> {
 pub fn copy_case(case: &Path, workspace: &Workspace) {
     fs::remove_file(workspace.path("ocify.toml")).unwrap();
     copy(case, &workspace.root());
-    for golden in ["expected.star", "expected-tidy.star"] {
+    for golden in ["expected.star", "expected-tidy.star", "expected.lint"] {
         let _ = fs::remove_file(workspace.path(golden));
     }
 }

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use super::case::{Context, config, tree, workspace};
+use super::case::{config, tree, workspace};
+use super::corpus::Context;
 use crate::registry::server::{Options, Server};
 use crate::sandbox;
 use crate::workspace::digest;

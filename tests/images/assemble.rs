@@ -113,6 +113,7 @@ fn maps_add_to_the_base_and_everything_else_replaces_it() {
         (r#"{"workdir": "/x"}"#, "WorkingDir", json!("/x")),
         (r#"{"user": "x"}"#, "User", json!("x")),
         (r#"{"stop_signal": "TERM"}"#, "StopSignal", json!("TERM")),
+        (r#"{"stop_signal": "sigusr1"}"#, "StopSignal", json!("sigusr1")),
         (r#"{"shell": ["/x"]}"#, "Shell", json!(["/x"])),
         (r#"{"healthcheck": {"test": ["NONE"]}}"#, "Healthcheck", json!({"Test": ["NONE"]})),
     ] {

@@ -6,12 +6,18 @@
 
 mod agreement;
 mod bases;
+#[path = "../dockerfile/case.rs"]
+#[allow(dead_code, reason = "the stories here build with other builders")]
+mod case;
 #[path = "../certificate.rs"]
 #[allow(dead_code, reason = "the registries here have certificates of their own")]
 mod certificate;
 mod client;
+#[path = "../dockerfile/corpus/mod.rs"]
+mod corpus;
 mod distribution;
 mod dockerfiles;
+mod foreign;
 mod images;
 mod imports;
 mod journey;

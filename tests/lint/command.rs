@@ -35,6 +35,19 @@ fn findings_are_data_and_no_failure() {
 }
 
 #[test]
+fn a_build_that_only_checks_finds_the_same_and_builds_nothing() {
+    let workspace = workspace(BAD, &[("a", "A")]);
+    let lint = workspace.run(&["lint", "-f", "Dockerfile", "--target", "base", "c"]);
+    let check = workspace.run(&["build", "--check", "-f", "Dockerfile", "--target", "base", "-t", "shop:1", "c"]);
+    assert_eq!((check.code, check.stdout, check.stderr), (0, lint.stdout, lint.stderr));
+    assert_ne!(workspace.run(&["inspect", "shop:1"]).code, 0, "an image was built");
+    let strict = ["--build-arg", "BUILDKIT_DOCKERFILE_CHECK=error=true", "c"];
+    assert_eq!(workspace.run(&[&["build", "--check", "-f", "Dockerfile"], &strict[..]].concat()).code, 1);
+    let error = workspace.fails(2, &["build", "--check"]);
+    assert!(error.contains("--file"), "{error}");
+}
+
+#[test]
 fn the_exit_code_says_what_was_denied_and_what_cannot_be_read() {
     let workspace = workspace(BAD, &[("a", "A")]);
     let code = |options: &[&str]| workspace.run(&[&["lint", "-f", "Dockerfile"], options, &["c"]].concat()).code;

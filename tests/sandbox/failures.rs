@@ -87,6 +87,14 @@ fn a_program_for_another_processor_says_so() {
         let run = build_as(&workspace, *who, &["build", "//:x"]);
         assert_eq!(run.code, 1);
         assert!(run.stderr.contains("binfmt_misc") && run.stderr.contains("linux/"), "{}", run.stderr);
+        // An architecture that this machine is not: the error names what it needs.
+        let platform = if cfg!(target_arch = "s390x") { "linux/arm64" } else { "linux/s390x" };
+        let run = build_as(&workspace, *who, &["build", "//:x", "--platform", platform]);
+        assert_eq!(run.code, 1);
+        let text: String = run.stderr.split_whitespace().collect();
+        for needed in ["binfmt_misc", "qemu-", "qemu-user-static", &format!("cannot be run for {platform}")] {
+            assert!(text.contains(&needed.replace(' ', "")), "{needed}: {}", run.stderr);
+        }
     }
 }
 

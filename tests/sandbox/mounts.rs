@@ -28,6 +28,21 @@ fn nothing_of_a_mount_is_in_the_layer() {
 }
 
 #[test]
+fn a_file_is_not_the_directory_in_which_it_lies() {
+    let story = |source: &str| {
+        Story::new("must ; stat /x").with(&format!("mounts = [bind(write('/a', 'x'), '/x', source = '{source}')]"))
+    };
+    for who in everybody() {
+        let workspace = story("/a").workspace();
+        let run = build_as(&workspace, *who, &["build", "//:x"]);
+        assert_eq!(spoken(&run), "/x 100644 0:0", "{who:?}: {}", run.stderr);
+        fs::write(workspace.path("BUILD.star"), story("/").spec()).unwrap();
+        let run = build_as(&workspace, *who, &["build", "//:x"]);
+        assert_eq!(spoken(&run), "/x 40755 0:0", "{who:?}: {}", run.stderr);
+    }
+}
+
+#[test]
 fn a_tmpfs_has_its_size() {
     let story = Story::new("write /t/a x ; deep 1 ; say full").with("mounts = [tmpfs('/t', size = 4096)]");
     assert_eq!(story.wrote(), "full");

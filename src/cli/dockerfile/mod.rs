@@ -90,6 +90,16 @@ impl Dockerfile {
         self.file.as_deref()
     }
 
+    /// The stage that is meant, if one was named.
+    pub(super) fn stage(&self) -> Option<&str> {
+        self.target.as_deref()
+    }
+
+    /// Stages and images that are something else.
+    pub(super) fn replaced(&self) -> &[(String, String)] {
+        &self.contexts
+    }
+
     /// What `--add-host` says.
     pub(super) fn hosts(&self) -> impl Iterator<Item = String> + '_ {
         self.hosts.iter().map(|(name, address)| format!("{name}={address}"))

@@ -19,9 +19,6 @@ pub(super) struct Arguments {
     /// The name of an archive's image; without one it is found by its digest
     #[arg(value_name = "NAME")]
     name: Option<String>,
-    /// What the image is for [default: linux/amd64]
-    #[arg(long)]
-    platform: Option<Platform>,
     /// The program to start, or one of its fixed arguments; may be repeated
     #[arg(long, value_name = "ARGUMENT", allow_hyphen_values = true)]
     entrypoint: Vec<String>,
@@ -45,7 +42,12 @@ pub(super) struct Arguments {
     created: Option<String>,
 }
 
-pub(super) fn run(path: &Path, arguments: &Arguments, environment: &environment::Arguments) -> Result<(), Diagnostic> {
+pub(super) fn run(
+    path: &Path,
+    arguments: &Arguments,
+    platform: Option<&Platform>,
+    environment: &environment::Arguments,
+) -> Result<(), Diagnostic> {
     let reference = arguments.name.as_deref().map(tag::target).transpose()?;
     let store = environment.store()?;
     let file = match path.to_str() {
@@ -53,7 +55,7 @@ pub(super) fn run(path: &Path, arguments: &Arguments, environment: &environment:
         _ => File::open(path)
             .map_err(|error| Diagnostic::failure(format!("{} cannot be read", path.display())).caused_by(error))?,
     };
-    let (image, warnings) = import_rootfs(file, &arguments.spec(), &store)?;
+    let (image, warnings) = import_rootfs(file, &arguments.spec(platform), &store)?;
     warnings.iter().for_each(|text| eprintln!("warning: {text}"));
     name::publish(reference.as_ref(), &image.descriptor(), &store)
 }
@@ -70,15 +72,14 @@ impl Arguments {
             ("--user", self.user.is_some()),
             ("--workdir", self.workdir.is_some()),
             ("--created", self.created.is_some()),
-            ("--platform", self.platform.is_some()),
         ];
         given.into_iter().find(|(_, is_given)| *is_given).map(|(option, _)| option)
     }
 
-    fn spec(&self) -> ImageSpec {
+    fn spec(&self, platform: Option<&Platform>) -> ImageSpec {
         let filled = |arguments: &Vec<String>| (!arguments.is_empty()).then(|| arguments.clone());
         ImageSpec {
-            platform: Some(self.platform.clone().unwrap_or_else(|| Platform::new("linux", "amd64", None))),
+            platform: Some(platform.cloned().unwrap_or_else(|| Platform::new("linux", "amd64", None))),
             entrypoint: filled(&self.entrypoint),
             cmd: filled(&self.cmd),
             env: self.env.clone(),

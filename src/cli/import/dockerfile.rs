@@ -12,7 +12,8 @@ use crate::diagnostic::Diagnostic;
 use crate::dockerfile::{self, Lowered, NamedContexts};
 use crate::image::{self, ImageOrIndex};
 use crate::import::{self, Imported};
-use crate::plan::{Plan, TargetGraph};
+use crate::plan::{Names, Plan, TargetGraph};
+use crate::platform::Platform;
 use crate::source::{Lock, SourceError, Workspace};
 use crate::target::{Label, Pattern};
 use crate::tomlspec;
@@ -24,6 +25,8 @@ use super::super::progress::Reporter;
 use super::super::registries::{Supplied, supplied};
 use super::super::resolver::Resolver;
 use super::super::sandbox::Sandbox;
+use super::super::selection::key_value;
+use super::super::unpinned::Unpinned;
 use super::super::{diff, environment, print, shown};
 
 /// The settings of a workspace that has none yet.
@@ -42,6 +45,9 @@ pub(super) struct Arguments {
     /// The build's context, which becomes the package [default: the Dockerfile's directory]
     #[arg(long, value_name = "DIR")]
     context: Option<PathBuf>,
+    /// Value of an ARG, which becomes its default in the spec
+    #[arg(long = "arg", visible_alias = "build-arg", value_name = "KEY=VALUE", value_parser = key_value)]
+    args: Vec<(String, String)>,
     /// Merge neighbouring layers of one kind, instead of one layer an instruction
     #[arg(long)]
     tidy: bool,
@@ -70,6 +76,7 @@ impl Arguments {
         let given = [
             ("--output", self.output.is_some()),
             ("--context", self.context.is_some()),
+            ("--arg", !self.args.is_empty()),
             ("--tidy", self.tidy),
             ("--check", self.check),
             ("--force", self.force),
@@ -90,7 +97,12 @@ impl Arguments {
     }
 }
 
-pub(super) fn run(file: &Path, arguments: &Arguments, environment: &environment::Arguments) -> Result<(), Diagnostic> {
+pub(super) fn run(
+    file: &Path,
+    arguments: &Arguments,
+    platform: Option<&Platform>,
+    environment: &environment::Arguments,
+) -> Result<(), Diagnostic> {
     let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let directory = arguments.context.as_deref().unwrap_or(parent);
     let context = Workspace::at(directory)?;
@@ -132,10 +144,10 @@ pub(super) fn run(file: &Path, arguments: &Arguments, environment: &environment:
     let name = named.into_iter().find(|name| Label::parse(&format!(":{name}"), &package).is_ok()).unwrap_or(NAME);
     let mut options = import::Options {
         build: dockerfile::Options {
-            args: BTreeMap::new(),
+            args: arguments.args.iter().cloned().collect(),
             target: None,
             build_platform: settings.platform.clone(),
-            platforms: vec![settings.platform.clone()],
+            platforms: vec![platform.unwrap_or(&settings.platform).clone()],
             contexts: NamedContexts::default(),
             labels: Vec::new(),
             tags: Vec::new(),
@@ -148,7 +160,8 @@ pub(super) fn run(file: &Path, arguments: &Arguments, environment: &environment:
         tidy: arguments.tidy,
         own,
     };
-    let Imported { text, target } = import::import(&source, &workspace, &package, &options, &mut bases)?;
+    let Imported { text, target, unused } = import::import(&source, &workspace, &package, &options, &mut bases)?;
+    unused.iter().for_each(|name| eprintln!("warning: the Dockerfile has no ARG `{name}`"));
     let label = Label::parse(&format!(":{target}"), &package).map_err(|error| Diagnostic::spec(error.to_string()))?;
     match &output {
         None => return print(&text),
@@ -176,7 +189,15 @@ pub(super) fn run(file: &Path, arguments: &Arguments, environment: &environment:
     let parsed = dockerfile::parse(&source)?;
     let Lowered { targets, root, .. } = dockerfile::lower(&parsed, &options.build, &mut bases)?;
     let theirs = TargetGraph::of(&context, settings.clone(), targets, &root)?;
-    let lock = bases.lock;
+    let Pinned { resolver, mut lock, .. } = bases;
+    let names = Names::of(&theirs, std::slice::from_ref(&root));
+    let unpinned = Unpinned::of(&names, &lock);
+    let missing = unpinned.lines();
+    locked.allow(&missing, "ocify lock")?;
+    if !missing.is_empty() {
+        unpinned.pin(&mut lock, &resolver)?;
+        locked::write(&lock, &workspace)?;
+    }
     let secrets = arguments.lent.secrets()?;
     let make = |workspace: &Workspace, targets: &TargetGraph, label: &Label, shell: Shell| -> Result<_, Diagnostic> {
         let plan = Plan::new(targets, std::slice::from_ref(label), &lock)?;
@@ -193,6 +214,7 @@ pub(super) fn run(file: &Path, arguments: &Arguments, environment: &environment:
             secrets: &secrets,
             clock: &|| begun.elapsed(),
             tier: Sandbox::default().tier()?,
+            emulators: &environment::emulators(),
             shell,
             visitors: None,
             against: None,

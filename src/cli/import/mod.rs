@@ -8,6 +8,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::diagnostic::Diagnostic;
+use crate::platform::Platform;
 
 use super::environment;
 
@@ -35,6 +36,9 @@ pub(super) struct Arguments {
     /// A Dockerfile, or an archive; `-` is an archive on stdin
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// What the image is for [default: the workspace's platform, of an archive linux/amd64]
+    #[arg(long)]
+    platform: Option<Platform>,
     #[command(flatten)]
     archive: archive::Arguments,
     #[command(flatten)]
@@ -42,7 +46,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -> Result<(), Diagnostic> {
-    let Arguments { file, archive, dockerfile } = arguments;
+    let Arguments { file, platform, archive, dockerfile } = arguments;
     let name = file.display();
     let mixed = |option: &str, kind: &str, other: &str| {
         let error = Diagnostic::spec(format!("`{name}` is {kind}, and {option} is for {other}"));
@@ -51,12 +55,12 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     if is_text(file)? {
         return match archive.given() {
             Some(option) => mixed(option, "a Dockerfile", "an archive"),
-            None => dockerfile::run(file, dockerfile, environment),
+            None => dockerfile::run(file, dockerfile, platform.as_ref(), environment),
         };
     }
     match dockerfile.given() {
         Some(option) => mixed(option, "an archive", "a Dockerfile"),
-        None => archive::run(file, archive, environment),
+        None => archive::run(file, archive, platform.as_ref(), environment),
     }
 }
 

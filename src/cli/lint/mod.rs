@@ -12,6 +12,7 @@ use crate::diagnostic::Diagnostic;
 use crate::lint::{self, Finding, RULES, Report, Severity};
 use crate::source::Workspace;
 
+use super::dockerfile::Dockerfile;
 use super::selection::{Selection, key_value};
 use super::{environment, print};
 
@@ -70,6 +71,28 @@ enum Format {
     Json,
     /// SARIF 2.1.0, for services that host code
     Sarif,
+}
+
+/// `ocify build --check`: what lint finds in the Dockerfile that would be built.
+pub(super) fn check(
+    dockerfile: &Dockerfile,
+    selection: &Selection,
+    environment: &environment::Arguments,
+) -> Result<(), Diagnostic> {
+    let arguments = Arguments {
+        selection: selection.clone(),
+        file: dockerfile.file().map(Path::to_owned),
+        target: dockerfile.stage().map(str::to_owned),
+        contexts: dockerfile.replaced().to_vec(),
+        fix: false,
+        unsafe_fixes: false,
+        format: Format::Text,
+        deny: Vec::new(),
+        ignore: Vec::new(),
+        select: Vec::new(),
+        explain: None,
+    };
+    run(&arguments, environment)
 }
 
 pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -> Result<(), Diagnostic> {

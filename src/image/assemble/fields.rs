@@ -84,9 +84,10 @@ pub fn port(text: &str) -> Result<String, ImageError> {
     }
 }
 
-/// Checks a signal: a name with or without `SIG`, or a number.
+/// Checks a signal: a name with or without `SIG`, in any case, as engines take it, or a number.
 pub fn check_signal(text: &str) -> Result<(), ImageError> {
-    let name = text.strip_prefix("SIG").unwrap_or(text);
+    let upper = text.to_ascii_uppercase();
+    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
     let number = |text: &str, range: std::ops::RangeInclusive<u32>| {
         text.bytes().all(|b| b.is_ascii_digit()) && text.parse().is_ok_and(|number| range.contains(&number))
     };

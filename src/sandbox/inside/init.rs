@@ -18,11 +18,13 @@ use super::disk::{DISK_INTERVAL, Disk};
 use super::recorder::{Journal, Recorder};
 use super::step::{self, STAGES, become_program};
 use super::streams::{Streams, release_output};
-use super::{Channel, Failure, In, die_with_parent, mounts, rights, snapshot, visit};
+use super::{Channel, Failure, In, die_with_parent, emulation, mounts, rights, snapshot, visit};
 
 /// Runs the step and reports what it changed, or lets a visitor in.
 pub(super) fn run(request: &Request, channel: &mut Channel) -> Result<(), Failure> {
     die_with_parent().during(Stage::Watch)?;
+    // In the machine's root: emulators are there.
+    let emulation = request.emulator.as_ref().map(emulation::register).transpose();
     let (upper, mounted) = mounts::change_root(request)?;
     let journal = Journal::new(request.tier, upper, &request.facts, &mounted).during(Stage::Watch)?;
     drop(mounted);
@@ -44,6 +46,8 @@ pub(super) fn run(request: &Request, channel: &mut Channel) -> Result<(), Failur
         }
         None if request.desk => visit::admit(request, journal, channel)?,
         None => {
+            // A step goes on without an emulator: its program may be the machine's, and else the kernel says so.
+            emulation.during(Stage::Emulator)?;
             // What follows only writes to the channel, about which no filter asks.
             step::restrict(request).during(Stage::Filter)?;
         }

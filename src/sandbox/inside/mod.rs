@@ -6,6 +6,7 @@
 
 mod bind;
 mod disk;
+mod emulation;
 mod files;
 mod filter;
 mod init;

@@ -19,12 +19,14 @@ option() {
     done
 }
 
-# A file of everything that the sources in the working directory say.
+# A file of everything that the sources in the working directory say. It gets its name last, else a `.js` would be read
+# while it is written, and have no end.
 made() {
     mkdir -p "${1%/*}"
     { echo "made by $all"; find . -type f \( -name '*.go' -o -name '*.rs' -o -name '*.java' -o -name '*.cs' -o -name '*.cpp' -o -name '*.js' \
-        -o -name '*.ex' -o -name '*.md' \) | sort | while read -r file; do echo "$file"; cat "$file"; done; } > "$1"
-    chmod 0755 "$1"
+        -o -name '*.ex' -o -name '*.md' \) | sort | while read -r file; do echo "$file"; cat "$file"; done; } > "$1.new"
+    chmod 0755 "$1.new"
+    mv "$1.new" "$1"
 }
 
 account() {
