@@ -27,7 +27,7 @@ processor{plural}{load}.
 - **D2**: a Dockerfile of ten steps without RUN on a context of 20,000 text files like those of W1.
 - **R1**: an image of the files of W2 in four layers, pushed to an empty docker-registry on this machine, and pulled from it.
 - **S1**: a step in an image with one static program that ends at once, 50 times; bwrap with the same namespaces.
-- **S2**: `dpkg -i` of a package of 5,000 small files in a step, as root and as a single user, whose owners are recorded.
+- **S2**: `dpkg -i` of a package of 5,000 small files in a step, as a single user, whose owners are recorded, and in the tier beside.
 
 *Cold* means an empty store, with the files in the page cache. What ocify writes is the store, which is an OCI image layout; small
 blobs are synced to disk, of large ones only the names, and the peers don't sync. umoci adds a layer to a layout, the pipelines write a file, and buildah builds with `--layers` in
