@@ -16,5 +16,5 @@ mod mounts;
 mod network;
 mod no_cache;
 mod platforms;
-mod real;
+pub mod real;
 mod stories;

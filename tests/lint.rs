@@ -1,6 +1,7 @@
 //! Checks of Dockerfiles and specs.
 
 mod command;
+mod field;
 mod fixes;
 mod formats;
 mod own_rules;

@@ -140,7 +140,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     if let Some(error) = failure {
         // What was asked for is there or not; with `--keep-going` what is there is wanted all the same.
         if arguments.keep_going {
-            arguments.delivery.write(&targets, &built, &store)?;
+            arguments.delivery.write(&targets, &built, arguments.dockerfile.is_given(), &store)?;
             print_lines(&built)?;
         }
         return Err(error);
@@ -148,7 +148,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     if let Some(file) = &arguments.record {
         record::write(file, records, &store)?;
     }
-    arguments.delivery.write(&targets, &built, &store)?;
+    arguments.delivery.write(&targets, &built, arguments.dockerfile.is_given(), &store)?;
     arguments.delivery.publish(&targets, &built, client.as_deref(), &store, arguments.quiet)?;
     print_lines(&built)
 }

@@ -58,11 +58,13 @@ impl Delivery {
         Ok(())
     }
 
-    /// Writes the outputs, and sets the names of what was built in the store.
+    /// Writes the outputs, and sets the names of what was built in the store. A stage of a Dockerfile that was given names has
+    /// no other: its own says nothing outside of the file.
     pub(super) fn write(
         &self,
         targets: &TargetGraph,
         built: &[(Label, ImageOrIndex)],
+        is_dockerfile: bool,
         store: &Store,
     ) -> Result<(), Diagnostic> {
         let mut references = Vec::new();
@@ -71,7 +73,8 @@ impl Delivery {
             for output in &self.outputs {
                 output.write(built, &names, store)?;
             }
-            let listed = std::iter::once(label.ref_name()).chain(names);
+            let own = (!is_dockerfile || tags(targets, label).is_empty()).then(|| label.ref_name());
+            let listed = own.into_iter().chain(names);
             references.extend(listed.map(|name| (name, built.descriptor())));
         }
         store

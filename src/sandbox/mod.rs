@@ -54,5 +54,5 @@ pub fn keeps_abstract_sockets() -> bool {
 
 /// Does the work of the helper if this process was started as one. Call it before anything starts a thread.
 pub fn helper(mut arguments: impl Iterator<Item = OsString>) -> Option<ExitCode> {
-    (arguments.nth(1).as_deref() == Some(OsStr::new(HELPER))).then(inside::main)
+    (arguments.nth(1).as_deref() == Some(OsStr::new(HELPER))).then(|| inside::main(arguments.next()))
 }

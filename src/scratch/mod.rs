@@ -205,7 +205,7 @@ mod tests {
                     let _ = renameat_with(CWD, &d, CWD, &link, RenameFlags::EXCHANGE);
                 }
             });
-            for _ in 0..300 {
+            for _ in 0..1500 {
                 let _ = fs::create_dir_all(&d);
                 let _ = std::os::unix::fs::symlink(&outside, &link);
                 remove_directory(&top);

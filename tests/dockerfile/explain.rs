@@ -2,52 +2,92 @@
 
 use std::fs;
 
-use super::case::workspace;
+use super::case::{tree, workspace};
 use super::corpus::Context;
 use crate::registry::server::{Options, Server};
 use crate::sandbox;
 use crate::workspace::Workspace;
 
-/// The classic service: a base, system packages, the packages of the language, the code.
-const CONTEXT: Context = &[("requirements.txt", "flask"), ("app.py", "print(1)")];
-const GOOD: &str = "FROM scratch\nCOPY --from=tools . /\nWORKDIR /app\nRUN [\"apt-get\", \"mkdir\", \"/usr\"]\n\
-    COPY requirements.txt .\nRUN [\"pip\", \"mkdir\", \"/site\"]\nCOPY . .\nCMD [\"python3\", \"app.py\"]\n";
-const BAD: &str = "FROM scratch\nCOPY --from=tools . /\nWORKDIR /app\nCOPY . .\nRUN [\"apt-get\", \"mkdir\", \"/usr\"]\n\
-    RUN [\"pip\", \"mkdir\", \"/site\"]\nCMD [\"python3\", \"app.py\"]\n";
+/// The classic service: a base, system packages, the packages of the language, the code. The tools are fake ones.
+const CONTEXT: Context = &[("requirements.txt", "flask"), ("app.py", "print(1)"), (".dockerignore", "step\n")];
+const TOOLS: &str = "FROM scratch AS tools\nCOPY --from=fake step /bin/sh\n";
+const GOOD: &str = "FROM tools\nWORKDIR /app\nRUN apt-get update && apt-get install -y --no-install-recommends libpq5 && rm -rf /var/lib/apt/lists/*\n\
+    COPY requirements.txt .\nRUN pip install --no-cache-dir -r requirements.txt\nCOPY . .\nUSER 1000:1000\n\
+    CMD [\"python3\", \"app.py\"]\n";
+const BAD: &str = "FROM tools\nWORKDIR /app\nCOPY . .\nRUN apt-get update\nRUN apt-get install -y libpq5\n\
+    RUN pip install -r requirements.txt\nCMD python3 app.py\n";
+/// Where the tools are.
+const FAKE: &str = "--build-context=fake=fake";
 
-/// The Dockerfile on an image with fake `apt-get` and `pip`, built once.
-fn built(dockerfile: &str) -> Workspace {
-    let tools = "FROM scratch AS tools\nCOPY step /bin/apt-get\nCOPY step /bin/pip\n";
-    let workspace = workspace(&format!("{tools}{dockerfile}"), CONTEXT);
-    fs::copy(sandbox::program(), workspace.path("c/step")).unwrap();
-    workspace.ok(&["build", "-f", "Dockerfile", "c"]);
+/// The Dockerfile and its context, with the tools beside it.
+fn classic(dockerfile: &str) -> Workspace {
+    let workspace = workspace(&format!("{TOOLS}{dockerfile}"), CONTEXT);
+    fs::create_dir(workspace.path("fake")).unwrap();
+    fs::copy(sandbox::program(), workspace.path("fake/step")).unwrap();
     workspace
 }
 
-/// What `explain` says of the steps of the last stage that are not there: their lines in the Dockerfile, counted from its FROM.
+/// What `explain` says of the steps of the last stage that are not there: their lines in the Dockerfile.
 fn misses(workspace: &Workspace) -> Vec<String> {
-    let text = workspace.ok(&["explain", "-f", "Dockerfile", "c"]);
+    let text = workspace.ok(&["explain", "-f", "Dockerfile", FAKE, "c"]);
     let misses = text.lines().filter(|line| line.starts_with("//:1 ") && line.contains(": miss: "));
     misses.map(|line| line.split_once(" (Dockerfile:").unwrap().1.split(')').next().unwrap().to_owned()).collect()
 }
 
+/// What lint finds, each with its line.
+fn findings(workspace: &Workspace) -> Vec<String> {
+    let text = workspace.ok(&["lint", "-f", "Dockerfile", FAKE, "c"]);
+    let heads = text.lines().filter(|line| line.starts_with("Dockerfile:"));
+    heads
+        .map(|line| format!("{} {}", line.split(':').nth(1).unwrap(), line.split(['[', ']']).nth(1).unwrap()))
+        .collect()
+}
+
 #[test]
-fn an_edit_runs_again_what_the_order_of_the_instructions_implies() {
+fn the_classic_service_is_built_checked_and_built_again_as_its_order_implies() {
     if !sandbox::is_allowed() {
         return;
     }
-    let good = built(GOOD);
-    assert_eq!(misses(&good), [""; 0]);
+    let (good, bad) = (classic(GOOD), classic(BAD));
+    for workspace in [&good, &bad] {
+        let found = tree(workspace, &[FAKE]);
+        for made in [
+            "apt-get-libpq5 0644 0:0 installed",
+            "pip-requirements.txt 0644 0:0 installed",
+            "app/app.py 0644 0:0 print(1)",
+        ] {
+            assert!(found.iter().any(|line| line == made), "{made}\n{found:#?}");
+        }
+        assert_eq!(misses(workspace), [""; 0]);
+    }
+
+    assert_eq!(findings(&good), [""; 0]);
+    let advice = bad.ok(&["lint", "-f", "Dockerfile", FAKE, "c"]);
+    let expected = [
+        "3 RootUser",
+        "5 CopyBeforeInstall",
+        "5 CopyBeforeInstall",
+        "6 AptUpdateAlone",
+        "7 AptInstallRecommends",
+        "9 JSONArgsRecommended",
+    ];
+    assert_eq!(findings(&bad), expected, "{advice}");
+    for help in [
+        "copy only requirements.txt before it, and the rest behind it",
+        "move the RUN up: it needs none of these files",
+        "join it with the `install` that needs it",
+    ] {
+        assert!(advice.contains(help), "{help}\n{advice}");
+    }
+
     good.write("c/app.py", "print(2)");
     // `COPY . .`, and the image, which is where its stage begins.
-    assert_eq!(misses(&good), ["10", "4"]);
+    assert_eq!(misses(&good), ["8", "3"]);
     good.write("c/app.py", "print(1)");
     good.write("c/requirements.txt", "flask==3");
-    assert_eq!(misses(&good), ["8", "9", "10", "4"]);
-
-    let bad = built(BAD);
+    assert_eq!(misses(&good), ["6", "7", "8", "3"]);
     bad.write("c/app.py", "print(2)");
-    assert_eq!(misses(&bad), ["7", "8", "9", "4"]);
+    assert_eq!(misses(&bad), ["5", "6", "7", "8", "3"]);
 }
 
 #[test]

@@ -25,6 +25,16 @@ fn anew(workspace: &Workspace, flags: &[&str]) -> Vec<String> {
 }
 
 #[test]
+fn a_stage_with_names_is_listed_under_these_only() {
+    let workspace = workspace("FROM scratch AS base\nCOPY a /\nFROM base\nLABEL b=c\n", &[("a", "A")]);
+    let names = || workspace.ok(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
+    workspace.ok(&["build", "-f", "Dockerfile", "-t", "shop/web:1", "-t", "shop/web:2", "c"]);
+    assert_eq!(names(), "shop/web:1\nshop/web:2\n");
+    workspace.ok(&["build", "-f", "Dockerfile", "c"]);
+    assert_eq!(names(), "1:latest\nshop/web:1\nshop/web:2\n");
+}
+
+#[test]
 fn steps_are_made_anew_and_give_the_same() {
     let workspace = workspace(DOCKERFILE, CONTEXT);
     let first = workspace.ok(&["build", "-f", "Dockerfile", "c"]);

@@ -1,4 +1,4 @@
-//! Steps that install a package of Debian's with dpkg, offline: by root, and by an ordinary user in both ways that there
+//! Steps that install a package of Debian's with dpkg and with apt-get, offline: by root, and by an ordinary user in both ways that there
 //! are; from nothing each time, and with a clock that is an hour ahead. The layer is the same.
 //!
 //! `OCIFY_TEST_BOOKWORM` names an archive of what `debootstrap --variant=minbase bookworm` makes; .ci/run sets it.
@@ -56,14 +56,15 @@ fn package(workspace: &Workspace, name: &str, script: &str) {
 }
 
 fn workspace(archive: &Path) -> Workspace {
-    let install = "dpkg -i /packages/NAME.deb && test \"$(stat -c %U /var/lib/shop)\" = shop";
+    let installed = "test \"$(stat -c %U /var/lib/shop)\" = shop";
     let spec = format!(
-        "def image_of(name, deb, **options):\n    image(name = name, base = ':bookworm', layers = [\n\
-         \x20       run({install:?}.replace('NAME', deb), **options)])\n\
+        "def image_of(name, deb, command = 'dpkg -i', **options):\n    image(name = name, base = ':bookworm', layers = [\n\
+         \x20       run(command + ' /packages/' + deb + '.deb && ' + {installed:?}, **options)])\n\
          image(name = 'bookworm', layers = [archive(src = 'bookworm.tar')])\n\
          packages = files(srcs = glob(['*.deb']), dest = '/')\n\
          image_of('shop', 'shop', inputs = {{'/packages': packages}})\n\
          image_of('console', 'console', inputs = {{'/packages': packages}})\n\
+         image_of('apt', 'shop', command = 'apt-get install -y', inputs = {{'/packages': packages}})\n\
          image_of('later', 'shop', env = {{'LD_PRELOAD': '/faketime/libfaketime.so.1', 'FAKETIME': '+1h'}},\n\
          \x20   inputs = {{'/packages': packages, '/faketime': files(srcs = ['libfaketime.so.1'], dest = '/')}})\n"
     );
@@ -108,7 +109,7 @@ fn a_package_is_installed_in_the_same_way_by_everybody_and_at_every_hour() {
     if rustix::process::geteuid().is_root() {
         tiers = vec![(Who::Root, "root"), (Who::WithIds, "subordinate-ids"), (Who::WithIds, "single-user")];
     }
-    for target in ["shop", "console"] {
+    for target in ["shop", "console", "apt"] {
         let mut built = tiers.iter().map(|&(who, tier)| (tier, build(&workspace, who, tier, target, false)));
         let (_, first) = built.next().unwrap();
         for (tier, other) in built {

@@ -1,8 +1,12 @@
 //! What hostile steps try, beside what `isolation` has: docs/design/sandbox.md lists which test is about which attack.
 
+use std::fs;
 use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::Command;
 
-use super::program::{Story, build_as, everybody};
+use super::program::{Story, build_as, everybody, spoken};
+use crate::workspace::Workspace;
 
 #[test]
 fn calls_that_act_on_the_machine_are_refused() {
@@ -19,6 +23,25 @@ fn the_first_process_is_out_of_reach() {
          cat /proc/1/root/etc/shadow: Permission denied\ncat /proc/1/fd/3: Permission denied\n\
          cat /proc/1/maps: Permission denied"
     );
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_shell_that_is_a_link_to_the_program_that_starts_it_cannot_change_that() {
+    let loader = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("loader-{}", std::process::id()));
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sandbox/loader.c");
+    let compiled =
+        Command::new("cc").args(["-nostdlib", "-static-pie", "-fPIC", "-o"]).arg(&loader).arg(source).status();
+    assert!(compiled.unwrap().success());
+    let spec = "image(name = 'x', layers = [files(srcs = {'/lib64/ld-linux-x86-64.so.2': 'loader'}),
+        symlink('/bin/sh', '/proc/self/exe'), run('true')])";
+    for who in everybody() {
+        let workspace = Workspace::new().file("BUILD.star", spec);
+        fs::copy(&loader, workspace.path("loader")).unwrap();
+        let run = build_as(&workspace, *who, &["build", "//:x"]);
+        assert!(run.code == 0 && spoken(&run) == "refused", "{who:?}: {}", run.stderr);
+    }
+    fs::remove_file(loader).unwrap();
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 
-use super::program::{Story, Who, build_as, everybody};
+use super::program::{Story, Who, build_as, everybody, spoken};
 
 #[test]
 fn the_environment_is_the_same_everywhere() {
@@ -88,6 +88,25 @@ fn a_device_that_a_step_makes_opens_nothing() {
     for who in everybody() {
         let run = wrote.run_as(*who);
         assert!(run.code == 0 && run.stderr.contains("done"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn nothing_of_the_machine_can_be_made_or_changed_in_dev_and_proc() {
+    // The modes are those that they have: should it be possible, the machine is as it was.
+    let story = Story::new(
+        "write /dev/null x ; chmod /dev/full 0666 ; chmod /proc/version 0444 ; mknod /dev/new c 1 5 ; write /dev/new x ;
+         write /dev/newer x ; cat /dev/newer",
+    );
+    for who in everybody() {
+        let run = story.run_as(*who);
+        let wrote = spoken(&run);
+        let is_kept = ["/dev/full", "/proc/version"];
+        let is_kept = is_kept.map(|name| format!("chmod {name}: Read-only file system\n")).concat();
+        assert!(run.code == 0 && wrote.starts_with(&is_kept), "{who:?}: {}", run.stderr);
+        let is_closed = wrote[is_kept.len()..] == *"write /dev/new: Permission denied\nx";
+        // To root it is a device that may not be opened here; no other can make one.
+        assert!(wrote.ends_with('x') && (is_closed || *who != Who::Root), "{who:?}: {wrote}");
     }
 }
 

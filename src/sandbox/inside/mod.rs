@@ -1,7 +1,7 @@
 //! The helper: this program once more, with one thread, which makes the namespaces and becomes their first process.
 //!
 //! ```text
-//! ocify ── helper (user namespace) ── first process (pid 1: recorder, reaper) ── the step
+//! ocify ── helper (user namespace, then executed once more) ── first process (pid 1: recorder, reaper) ── the step
 //! ```
 
 mod bind;
@@ -12,6 +12,7 @@ mod filter;
 mod init;
 mod mounts;
 mod namespaces;
+mod program;
 mod recorder;
 mod rights;
 mod snapshot;
@@ -19,6 +20,7 @@ mod step;
 mod streams;
 mod visit;
 
+use std::ffi::OsString;
 use std::io::{self, BufWriter, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -69,14 +71,14 @@ impl Channel {
     }
 }
 
-/// Does what the socket at stdin asks for.
-pub(super) fn main() -> ExitCode {
+/// Does what the socket at stdin asks for; or goes on with what was `handed` over.
+pub(super) fn main(handed: Option<OsString>) -> ExitCode {
     let socket = match io::stdin().as_fd().try_clone_to_owned() {
         Ok(socket) => UnixStream::from(socket),
         Err(_) => return ExitCode::FAILURE,
     };
     let mut channel = Channel(BufWriter::new(socket));
-    match serve(&mut channel) {
+    match serve(&mut channel, handed) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             channel.fail(&failure);
@@ -85,14 +87,20 @@ pub(super) fn main() -> ExitCode {
     }
 }
 
-fn serve(channel: &mut Channel) -> Result<(), Failure> {
+fn serve(channel: &mut Channel, handed: Option<OsString>) -> Result<(), Failure> {
     die_with_parent().during(Stage::Request)?;
+    if let Some(handed) = handed {
+        return run(&program::request(&handed).during(Stage::Request)?, channel);
+    }
     let mut text = Vec::new();
     channel.0.get_mut().read_to_end(&mut text).during(Stage::Request)?;
     let job: Job<Request> = serde_json::from_slice(&text).map_err(io::Error::other).during(Stage::Request)?;
     rustix::process::setsid().during(Stage::Namespaces)?;
     match job {
-        Job::Step(request) => run(&request, channel),
+        Job::Step(request) => {
+            namespaces::enter(&request)?;
+            match program::execute_again(&request).during(Stage::Namespaces)? {}
+        }
         Job::Give { mapping, tree, files } => {
             namespaces::enter_mapped(&mapping)?;
             files::give(Path::new(&tree), &files)?;
@@ -107,9 +115,6 @@ fn serve(channel: &mut Channel) -> Result<(), Failure> {
 }
 
 fn run(request: &Request, channel: &mut Channel) -> Result<(), Failure> {
-    namespaces::enter(request)?;
-    // A change of credentials takes it back.
-    die_with_parent().during(Stage::Namespaces)?;
     match kernel::fork().during(Stage::Namespaces)? {
         None => init::run(request, channel),
         Some(first) => {

@@ -3,11 +3,11 @@
 //! Everything is mounted on descriptors that are opened in the image without following a link, so no name in the image can
 //! lead a mount elsewhere.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, mkdirat, open, openat, openat2, symlinkat};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2, symlinkat};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags,
@@ -17,6 +17,7 @@ use rustix::mount::{
 use rustix::process::pivot_root;
 
 use super::super::error::Stage;
+use super::super::kernel;
 use super::super::request::{LOWER, Request, STUBS, UPPER, WORK};
 use super::bind::{self, Mounted};
 use super::{Failure, In, rights};
@@ -33,10 +34,8 @@ const LINKS: [(&str, &str); 5] = [
     ("stdout", "/proc/self/fd/1"),
 ];
 
-/// What of /proc says things about the machine or acts on it: covered by an empty file, or made read-only.
-const COVERED: [&str; 6] =
-    ["/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug", "/proc/timer_list", "/proc/kmsg"];
-const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+/// What of /proc says things about the machine that nobody needs: covered by an empty file.
+const COVERED: [&str; 6] = ["kcore", "keys", "kmsg", "latency_stats", "sched_debug", "timer_list"];
 
 const QUIET: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
 
@@ -84,10 +83,13 @@ fn overlay() -> io::Result<OwnedFd> {
     Ok(root)
 }
 
-/// An empty /dev with the harmless devices of the host, terminals of its own, and shared memory.
+/// An empty /dev with the harmless devices of the host, terminals of its own, and shared memory. What root makes in there
+/// opens nothing; and the devices are those of the host, so that nobody may change their modes and owners, which a read-only
+/// mount forbids, while what is written to it reaches a device all the same.
 fn mount_devices(root: &OwnedFd) -> io::Result<()> {
     let quiet = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    let dev = filesystem("tmpfs", &[("mode", "0755"), ("size", "64k")], quiet)?;
+    let no_devices = quiet | MountAttrFlags::MOUNT_ATTR_NODEV;
+    let dev = filesystem("tmpfs", &[("mode", "0755"), ("size", "64k")], no_devices)?;
     attach(&dev, root, "dev")?;
     for name in DEVICES {
         let host =
@@ -98,6 +100,7 @@ fn mount_devices(root: &OwnedFd) -> io::Result<()> {
         };
         openat(&dev, name, OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC, Mode::empty())?;
         attach_file(&host, &dev, name)?;
+        kernel::restrict_mount(&host, quiet | MountAttrFlags::MOUNT_ATTR_RDONLY)?;
     }
     for (name, target) in LINKS {
         symlinkat(target, &dev, name)?;
@@ -106,7 +109,7 @@ fn mount_devices(root: &OwnedFd) -> io::Result<()> {
     mkdirat(&dev, "shm", Mode::from_raw_mode(0o755))?;
     let terminals = filesystem("devpts", &[("mode", "0620"), ("ptmxmode", "0666")], quiet)?;
     attach(&terminals, &dev, "pts")?;
-    let memory = filesystem("tmpfs", &[("mode", "1777")], quiet | MountAttrFlags::MOUNT_ATTR_NODEV)?;
+    let memory = filesystem("tmpfs", &[("mode", "1777")], no_devices)?;
     attach(&memory, &dev, "shm")
 }
 
@@ -128,25 +131,24 @@ fn mount_sys(root: &OwnedFd, cpus: usize) -> io::Result<()> {
     attach(&sys, root, "sys")
 }
 
-/// Works on the new root's own /proc, in which no name is a step's.
+/// Works on the new root's own /proc, in which no name is a step's. What is no process's is the machine's, whoever mounts it:
+/// what is written to it acts on the machine, and a change of its mode shows in every other /proc. So it is read-only.
 fn protect_proc() -> io::Result<()> {
     let clone = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    for path in COVERED {
-        // First, as to let go of a mount that is nowhere takes milliseconds: the kernel waits until no processor looks at it.
-        let place = match open(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
-            Err(Errno::NOENT) => continue,
-            place => place?,
-        };
-        attach_to(&open_tree(CWD, "/dev/null", clone)?, &place)?;
-    }
-    for path in READ_ONLY {
-        let itself = match open_tree(CWD, path, clone) {
-            Err(Errno::NOENT) => continue,
-            itself => itself?,
-        };
-        move_mount(&itself, "", CWD, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
-        let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-        mount_remount(path, flags, c"")?;
+    let read_only = QUIET | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_RDONLY;
+    for entry in fs::read_dir("/proc")? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if entry.file_type()?.is_symlink() || name.as_encoded_bytes().iter().all(u8::is_ascii_digit) {
+            continue;
+        }
+        let is_covered = COVERED.iter().any(|covered| name == **covered);
+        let source = if is_covered { "/dev/null".into() } else { entry.path() };
+        let mount = open_tree(CWD, source, clone)?;
+        move_mount(&mount, "", CWD, entry.path(), MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+        if !is_covered {
+            kernel::restrict_mount(&mount, read_only)?;
+        }
     }
     let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     Ok(mount_remount("/sys", flags, c"")?)
