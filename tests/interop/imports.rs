@@ -1,18 +1,14 @@
 //! Dockerfiles as people have them, imported: the spec builds the image that the Dockerfile builds. The bases have busybox
 //! for their programs.
 
-use std::path::PathBuf;
-
+use crate::busybox;
 use crate::real::{bases, cases, copy_case, directory};
 use crate::workspace::Workspace;
 
 #[test]
 fn the_specs_of_dockerfiles_of_the_field_build_the_same_images() {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let busybox = std::env::split_paths(&path).map(|directory| directory.join("busybox")).find(|path| path.exists());
-    let busybox: PathBuf = busybox.expect("busybox is needed for this test; install Debian's package `busybox-static`");
     let made = Workspace::new();
-    let lock = bases(&made, Some(&busybox));
+    let lock = bases(&made, Some(&busybox()));
     let store = made.store().display().to_string();
     let mut wrong = Vec::new();
     for name in cases(&directory()) {

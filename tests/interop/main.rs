@@ -6,6 +6,7 @@
 
 mod agreement;
 mod bases;
+mod busybox;
 #[path = "../dockerfile/case.rs"]
 #[allow(dead_code, reason = "the stories here build with other builders")]
 mod case;
@@ -35,6 +36,7 @@ mod server;
 #[allow(dead_code, reason = "the stories here use a part of the builder")]
 mod workspace;
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use workspace::Workspace;
@@ -52,6 +54,13 @@ fn tool(program: &str, arguments: &[&str]) -> String {
         String::from_utf8_lossy(&output.stderr)
     );
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// Debian's busybox, which needs no libraries.
+fn busybox() -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|directory| directory.join("busybox")).find(|path| path.exists());
+    found.expect("busybox is needed for this test; install Debian's package `busybox-static`")
 }
 
 /// A policy that takes unsigned images, for machines without one.

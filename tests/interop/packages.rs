@@ -78,8 +78,16 @@ fn workspace(archive: &Path) -> Workspace {
     workspace
 }
 
-/// Builds in a store of its own.
-fn build(workspace: &Workspace, who: Who, tier: &str, target: &str, is_later: bool) -> (String, String) {
+/// Who builds, and in which tier.
+pub fn tiers() -> Vec<(Who, &'static str)> {
+    match rustix::process::geteuid().is_root() {
+        true => vec![(Who::Root, "root"), (Who::WithIds, "subordinate-ids"), (Who::WithIds, "single-user")],
+        false => vec![(Who::User, "single-user")],
+    }
+}
+
+/// Builds in a store of its own, and gives what was printed and the digest of the last layer.
+pub fn build(workspace: &Workspace, who: Who, tier: &str, target: &str, is_later: bool) -> (String, String) {
     let out = format!("oci:{target}-{tier}-{is_later}");
     let mut command = command_as(workspace, who, &["build", &format!("//:{target}"), "--sandbox", tier, "-o", &out]);
     command.env("OCIFY_STORE", workspace.root().parent().unwrap().join(format!("store-{tier}-{is_later}")));
@@ -105,10 +113,7 @@ fn last_layer(layout: &Path) -> String {
 fn a_package_is_installed_in_the_same_way_by_everybody_and_at_every_hour() {
     let archive = env::var_os("OCIFY_TEST_BOOKWORM").expect("OCIFY_TEST_BOOKWORM names no archive, see .ci/run");
     let workspace = workspace(Path::new(&archive));
-    let mut tiers = vec![(Who::User, "single-user")];
-    if rustix::process::geteuid().is_root() {
-        tiers = vec![(Who::Root, "root"), (Who::WithIds, "subordinate-ids"), (Who::WithIds, "single-user")];
-    }
+    let tiers = tiers();
     for target in ["shop", "console", "apt"] {
         let mut built = tiers.iter().map(|&(who, tier)| (tier, build(&workspace, who, tier, target, false)));
         let (_, first) = built.next().unwrap();

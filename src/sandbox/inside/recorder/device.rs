@@ -1,10 +1,11 @@
 //! `mknod` of devices: on disk an empty file, in the layer the device.
 
 use std::io;
+use std::os::fd::AsFd;
 
 use rustix::fs::{AtFlags, Mode, OFlags, chmodat, openat};
 
-use super::super::super::kernel::Answer;
+use super::super::super::kernel::{self, Answer};
 use super::calls::Call;
 use super::journal::{Journal, Known};
 use super::tracee::Tracee;
@@ -30,6 +31,9 @@ pub(super) fn make(
     let file = openat(&parent, &name[..], flags, Mode::empty())?;
     chmodat(&parent, &name[..], permissions, AtFlags::empty())?;
     let device = Some((mode & libc::S_IFMT, libc::major(number), libc::minor(number)));
-    journal.record(&file, Known { device, ..Known::default() })?;
+    // What is made in a directory with this bit has the directory's group.
+    let above = kernel::stat(parent.as_fd())?.st_mode & libc::S_ISGID;
+    let gid = if above != 0 { journal.of(&parent)?.unwrap_or_default().gid } else { 0 };
+    journal.record(&file, Known { gid, device, ..Known::default() })?;
     Ok(Answer::Value(0))
 }
