@@ -42,7 +42,7 @@ use std::process::ExitCode;
 
 /// The version of all that a step can notice of the sandbox and of how its changes are read. Another version is another
 /// key.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The argument that makes this program the helper.
 const HELPER: &str = "--sandbox-helper";
