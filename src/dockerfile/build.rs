@@ -4,18 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{At, Diagnostic, Spanned};
 use crate::oci::ImageConfig;
-use crate::path::ImagePath;
 use crate::platform::Platform;
-use crate::target::{
-    self, Base, Chmod, HistoryEntry, ImageSpec, Label, LayerSpec, Mount, Owner, Place, PlaceSource, Run,
-};
+use crate::target::{Base, Chmod, HistoryEntry, ImageSpec, Label, LayerSpec, Owner, Place, PlaceSource};
 
 use super::config::{healthcheck, ports, truth, value};
 use super::instruction::{Body, Command, Copy, Instruction};
 use super::lower::{Argument, Bases, Options, image, on_build};
-use super::mount;
 use super::named_context::NamedContext;
-use super::network;
 use super::remote;
 use super::scope::Scope;
 use super::stage::{From, Stage, from};
@@ -23,8 +18,6 @@ use super::word::Word;
 
 /// What an image's `PATH` is where it says none.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// Seconds after which a command is ended: a day.
-const TIMEOUT: u32 = 86_400;
 
 /// A stage so far: what its image will be, and what the next instruction sees.
 pub(super) struct StageBuild<'a> {
@@ -40,12 +33,12 @@ pub(super) struct StageBuild<'a> {
     global: Scope,
     pub(super) scope: Scope,
     /// The whole environment, also the base's.
-    env: BTreeMap<String, String>,
+    pub(super) env: BTreeMap<String, String>,
     /// Declared ARGs with a value, for commands.
     pub(super) args: BTreeMap<String, String>,
     pub(super) workdir: String,
-    user: Word,
-    shell: Vec<String>,
+    pub(super) user: Word,
+    pub(super) shell: Vec<String>,
 }
 
 /// The stages before this one.
@@ -394,77 +387,6 @@ impl<'a> StageBuild<'a> {
         Ok(base)
     }
 
-    /// What RUN runs, and the script that it is, if that has to be a file.
-    fn run_command(
-        &self,
-        instruction: &Instruction,
-        command: &Command,
-        heredocs: &[super::Heredoc],
-    ) -> Result<(target::Command, Option<Spanned<Mount>>), Diagnostic> {
-        let text = match command {
-            Command::Exec(words) if words.first().is_some_and(|program| !program.is_empty()) => {
-                return Ok((target::Command::Argv(words.clone()), None));
-            }
-            Command::Exec(_) => {
-                let error = Diagnostic::spec("RUN needs a program").at(instruction.span.clone());
-                return Err(error.help("write RUN [\"program\", \"argument\"]"));
-            }
-            Command::Shell(text) => text,
-        };
-        let alone = super::heredoc::opening(&text.value).is_some();
-        let script = match heredocs {
-            [only] if alone && only.content.starts_with("#!") => {
-                let (script, path) = mount::script(only, &text.span)?;
-                return Ok((target::Command::Argv(vec![path]), Some(script)));
-            }
-            [only] if alone => only.content.clone(),
-            some => some
-                .iter()
-                .fold(text.value.clone(), |text, heredoc| format!("{text}\n{}{}", heredoc.content, heredoc.name)),
-        };
-        Ok((target::Command::Argv(self.shell.iter().cloned().chain([script]).collect()), None))
-    }
-
-    fn run(
-        &mut self,
-        instruction: &Instruction,
-        command: target::Command,
-        mounts: Vec<Spanned<Mount>>,
-    ) -> Result<(), Diagnostic> {
-        let mut network = network::default(self.options);
-        for flag in &instruction.flags {
-            let name = &flag.name;
-            let refuse = |help: &str| {
-                Err(Diagnostic::spec(format!("`--{}` of RUN cannot be had yet", name.value))
-                    .at(name.span.clone())
-                    .help(help))
-            };
-            match (name.value.as_str(), flag.value.as_ref().map(|value| value.value.as_str())) {
-                ("mount", _) | ("security", Some("sandbox")) => {}
-                ("network", _) => network = network::asked(value(flag)?, self.options)?,
-                ("security", _) => return refuse("commands run in a sandbox"),
-                _ => return refuse("commands see no devices of the machine"),
-            }
-        }
-        let user = match self.user.value.as_str() {
-            "" => None,
-            user => {
-                // What the base says has no place of its own.
-                let span = self.user.span.clone().unwrap_or_else(|| instruction.span.clone());
-                Some(Spanned { value: owner(user).at(Some(&span))?, span: Some(span) })
-            }
-        };
-        let workdir =
-            ImagePath::parse(absolute("/", &self.workdir)).map_err(|error| Diagnostic::spec(error.to_string()))?;
-        let mut env = self.env.clone();
-        env.extend(self.args.clone());
-        let (hosts, proxies) = (self.options.hosts.clone(), network::proxies(network, self.options));
-        let given = Run { env, workdir, mounts, user, network, hosts, proxies, ..Run::new(command) };
-        let run = Run { timeout: TIMEOUT, ..given };
-        self.spec.layers.push(Spanned { value: LayerSpec::Run(run), span: Some(instruction.span.clone()) });
-        Ok(())
-    }
-
     fn place(&mut self, instruction: &Instruction, place: Place) {
         let value = LayerSpec::Place(Box::new(place));
         self.spec.layers.push(Spanned { value, span: Some(instruction.span.clone()) });
@@ -498,7 +420,7 @@ pub(super) fn absolute(from: &str, path: &str) -> String {
     format!("/{}", names.join("/"))
 }
 
-fn owner(text: &str) -> Result<Owner, Diagnostic> {
+pub(super) fn owner(text: &str) -> Result<Owner, Diagnostic> {
     text.parse().map_err(|error| {
         let error = Diagnostic::spec(format!("{error}"));
         error.help("write `user` or `user:group`, by name or by number")

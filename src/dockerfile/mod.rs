@@ -21,6 +21,7 @@ mod mount;
 mod named_context;
 mod network;
 mod remote;
+mod run;
 mod scope;
 mod stage;
 mod word;
