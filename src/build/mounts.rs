@@ -250,7 +250,7 @@ impl Part {
         let unfit = |error| Diagnostic::failure("what is mounted cannot be put on disk").caused_by(error);
         let mut files = Changeset::new();
         entries.into_iter().try_for_each(|entry| files.insert(entry)).map_err(unfit)?;
-        Tree::of([&files]).map_err(unfit)
+        Tree::of_layer(files).map_err(unfit)
     }
 }
 

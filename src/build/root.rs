@@ -54,7 +54,7 @@ impl FileSystem {
         self.layers.make_readable(store, &mut files.filter_map(content).collect::<Vec<_>>())?;
         let mut files = Changeset::new();
         entries.into_iter().try_for_each(|entry| files.insert(entry)).map_err(|error| unfit().caused_by(error))?;
-        Tree::of([&files]).map_err(|error| unfit().caused_by(error))
+        Tree::of_layer(files).map_err(|error| unfit().caused_by(error))
     }
 }
 

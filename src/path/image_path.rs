@@ -96,7 +96,15 @@ impl ImagePath {
 
     /// This path with `below` appended.
     pub fn join(&self, below: &ImagePath) -> Result<ImagePath, ImagePathError> {
-        ImagePath::parse([self.as_bytes(), below.as_bytes()].join(&b'/'))
+        if self.is_root() || below.is_root() {
+            return Ok(if self.is_root() { below.clone() } else { self.clone() });
+        }
+        // Both are normal.
+        let joined: Arc<[u8]> = self.0.iter().chain(b"/").chain(&*below.0).copied().collect();
+        if joined.len() > Self::MAX_LEN {
+            return Err(ImagePathError { path: escape(&joined), reason: "is longer than 4096 bytes" });
+        }
+        Ok(ImagePath(joined))
     }
 
     /// This path with one component appended.

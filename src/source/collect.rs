@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use rustix::fs::{AtFlags, FileType, OFlags, Stat};
@@ -99,10 +99,11 @@ fn visit(
     top: &Path,
     choose: &(dyn Fn(&[u8], bool) -> Choice + Sync),
 ) -> Result<Visit<SourceFile>, SourceError> {
-    let here: PathBuf = top.join(directory.path);
+    // One name after the other takes the last place.
+    let mut path = top.join(directory.path).join(".name");
     let mut visit = Visit::nothing();
     for item in &directory.items {
-        let path = here.join(&item.name);
+        path.set_file_name(&item.name);
         match choose(path.as_os_str().as_bytes(), item.file_type == FileType::Directory) {
             Choice::Take => {}
             Choice::Enter => {

@@ -45,6 +45,20 @@ impl Tree {
         Ok(tree)
     }
 
+    /// The tree of one layer, as [`Tree::of`].
+    ///
+    /// # Errors
+    /// As [`Tree::apply`].
+    pub fn of_layer(layer: Changeset) -> Result<Self, TreeError> {
+        let mut tree = Tree::new();
+        if layer.is_tree() {
+            check_size(&tree, &layer)?;
+            return Ok(Tree { groups: layer.groups, names: Arc::new(layer.names) });
+        }
+        tree.apply(&layer)?;
+        Ok(tree)
+    }
+
     /// Puts a layer on top; see the [module](crate::tree) for how.
     ///
     /// # Errors

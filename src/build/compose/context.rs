@@ -1,6 +1,6 @@
 //! The sources of a COPY or ADD in the workspace, as a tree.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::diagnostic::Diagnostic;
 use crate::entry::{Entry, Kind, Metadata};
@@ -24,11 +24,14 @@ pub(super) fn tree(
     workspace: &Workspace,
     composition: &Composition,
 ) -> Result<Tree, Diagnostic> {
-    let mut context = Context { workspace, ignore, files: BTreeMap::new(), followed: BTreeSet::new() };
+    let mut context = Context { workspace, ignore, files: Vec::new(), followed: BTreeSet::new() };
     for pattern in patterns {
         context.collect(pattern)?;
     }
-    let files: Vec<SourceFile> = context.files.into_values().collect();
+    // Patterns may find the same.
+    let mut files = context.files;
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    files.dedup_by(|a, b| a.path == b.path);
     let kinds = workspace.hash_all(&files, composition.digests)?;
     let mut changes = Changeset::new();
     for (file, kind) in files.into_iter().zip(kinds) {
@@ -42,13 +45,13 @@ pub(super) fn tree(
             insert(&mut changes, Entry { path: file.path, metadata, kind })?;
         }
     }
-    Tree::of([&changes]).map_err(|error| Diagnostic::failure("the sources contradict each other").caused_by(error))
+    Tree::of_layer(changes).map_err(|error| Diagnostic::failure("the sources contradict each other").caused_by(error))
 }
 
 struct Context<'a> {
     workspace: &'a Workspace,
     ignore: &'a IgnorePatterns,
-    files: BTreeMap<ImagePath, SourceFile>,
+    files: Vec<SourceFile>,
     /// Links whose targets were collected.
     followed: BTreeSet<ImagePath>,
 }
@@ -75,16 +78,16 @@ impl Context<'_> {
             found => found?,
         };
         let mut links = Vec::new();
-        for file in found {
+        for (at, file) in found.into_iter().enumerate() {
             let bytes = file.path.as_bytes();
-            // The top itself was not asked about.
-            if !pattern.wants(bytes) || self.ignore.is_ignored(bytes) {
+            // The top itself, which comes first, was not asked about.
+            if at == 0 && (!pattern.wants(bytes) || self.ignore.is_ignored(bytes)) {
                 continue;
             }
             if let (SourceKind::Symlink { target }, true) = (&file.kind, pattern.is_match(bytes)) {
                 links.push((file.path.clone(), target.clone()));
             }
-            self.files.insert(file.path.clone(), file);
+            self.files.push(file);
         }
         links.into_iter().try_for_each(|(link, target)| self.follow(&link, &target))
     }
@@ -98,7 +101,7 @@ impl Context<'_> {
             }
             let SourceKind::Symlink { target } = file.kind.clone() else { continue };
             let link = file.path.clone();
-            self.files.insert(link.clone(), file);
+            self.files.push(file);
             let rest = pattern.below_top();
             self.collect_at(&link, &target, &rest)?;
         }

@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufReader;
+use std::sync::Arc;
 
 use crate::archive::read::is_tar;
 use crate::diagnostic::{At, Diagnostic};
@@ -34,13 +35,18 @@ pub(super) fn compose(place: &Place, composition: &Composition) -> Result<Change
         }
     }
     let sources = match place.from {
-        Some(_) => Tree::clone(&*composition.from.tree(composition.store)?),
+        Some(_) => composition.from.tree(composition.store)?,
         None => {
             let directory = place.directory.as_ref().map(|directory| Workspace::at(&directory.root)).transpose()?;
-            context::tree(&patterns, &ignore, directory.as_ref().unwrap_or(composition.workspace), composition)?
+            Arc::new(context::tree(
+                &patterns,
+                &ignore,
+                directory.as_ref().unwrap_or(composition.workspace),
+                composition,
+            )?)
         }
     };
-    let mut trees = Trees { list: vec![sources, contents(place, composition)?], archives: BTreeSet::new() };
+    let mut trees = Trees { list: vec![sources, contents(place, composition)?.into()], archives: BTreeSet::new() };
     let mut placing = Placing::new(place, &exclude, composition)?;
     placing.destination()?;
     let mut patterns = patterns.iter();
@@ -72,7 +78,7 @@ pub(super) fn compose(place: &Place, composition: &Composition) -> Result<Change
 /// Where things are taken from: the context or an image, then the instruction's own contents, then unpacked archives and what
 /// was fetched.
 struct Trees {
-    list: Vec<Tree>,
+    list: Vec<Arc<Tree>>,
     archives: BTreeSet<usize>,
 }
 
@@ -84,10 +90,16 @@ struct Placing<'a> {
     /// The destination, with links followed.
     dest: ImagePath,
     owner: Option<(u32, u32)>,
-    /// What comes to each path: the tree, and the path there.
-    placed: BTreeMap<ImagePath, (usize, ImagePath)>,
-    is_directory: BTreeMap<ImagePath, bool>,
-    made: BTreeSet<ImagePath>,
+    placed: BTreeMap<ImagePath, Placed>,
+    /// The directory in which something was placed last, and whether the tree below lacks it.
+    last: Option<(ImagePath, bool)>,
+}
+
+/// What comes to a path.
+struct Placed {
+    is_directory: bool,
+    /// The tree, and the path there; `None` for a directory that is made.
+    source: Option<(usize, ImagePath)>,
 }
 
 impl<'a> Placing<'a> {
@@ -105,8 +117,7 @@ impl<'a> Placing<'a> {
             unknown.iter().for_each(|error| composition.progress.warned(&format!("{}: {error}", place.instruction)));
             Ok::<_, Diagnostic>(found)
         });
-        let (placed, is_directory, made) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
-        Ok(Placing { place, exclude, below, dest, owner: owner.transpose()?, placed, is_directory, made })
+        Ok(Placing { place, exclude, below, dest, owner: owner.transpose()?, placed: BTreeMap::new(), last: None })
     }
 
     /// Makes what has to be there before anything is placed.
@@ -187,7 +198,7 @@ impl<'a> Placing<'a> {
         if let (true, Some(Kind::File { content })) = (self.place.unpack, node.map(|node| &node.kind))
             && is_archive(content)
         {
-            trees.list.push(unpacked(content, composition)?);
+            trees.list.push(unpacked(content, composition)?.into());
             let index = trees.list.len() - 1;
             trees.archives.insert(index);
             let dest = self.dest.clone();
@@ -207,7 +218,7 @@ impl<'a> Placing<'a> {
     ) -> Result<(), Diagnostic> {
         let index = trees.list.len();
         if unpack {
-            trees.list.push(unpacked(content, composition)?);
+            trees.list.push(unpacked(content, composition)?.into());
             trees.archives.insert(index);
             return self.directory(index, &ImagePath::root(), &self.dest.clone(), trees);
         }
@@ -223,11 +234,8 @@ impl<'a> Placing<'a> {
         };
         let path = image_path(name.as_bytes())?;
         let metadata = Metadata::root_owned(0o600, composition.epoch);
-        trees.list.push(tree_of([Entry {
-            path: path.clone(),
-            metadata,
-            kind: Kind::File { content: content.clone() },
-        }])?);
+        let kind = Kind::File { content: content.clone() };
+        trees.list.push(tree_of([Entry { path: path.clone(), metadata, kind }])?.into());
         self.file(index, &path, &path, trees)
     }
 
@@ -244,7 +252,7 @@ impl<'a> Placing<'a> {
         if !from.is_root() && !tree.get(&from).is_some_and(|node| node.kind.is_directory()) {
             return Err(Diagnostic::spec(format!("`{from}` is no directory of the commit")));
         }
-        trees.list.push(tree);
+        trees.list.push(tree.into());
         self.directory(index, &from, &self.dest.clone(), trees)
     }
 
@@ -323,7 +331,10 @@ impl<'a> Placing<'a> {
     }
 
     fn put(&mut self, to: ImagePath, index: usize, from: ImagePath, is_directory: bool) -> Result<(), Diagnostic> {
-        match (self.kind(&to), is_directory) {
+        let is_new = to.parent().map_or(Ok(false), |parent| self.enter(parent))?;
+        // In a directory that is new, nothing lies below: of many files, most are asked about in vain.
+        let there = if is_new { self.placed.get(&to).map(|placed| placed.is_directory) } else { self.kind(&to) };
+        match (there, is_directory) {
             (Some(true), false) => {
                 let error = Diagnostic::spec(format!("a file cannot be copied onto the directory `{to}`"));
                 return Err(error.help("name another destination, or end it with `/`"));
@@ -334,13 +345,21 @@ impl<'a> Placing<'a> {
             }
             _ => {}
         }
-        if let Some(parent) = to.parent() {
-            self.make(&parent)?;
-        }
-        self.made.remove(&to);
-        self.is_directory.insert(to.clone(), is_directory);
-        self.placed.insert(to, (index, from));
+        self.placed.insert(to, Placed { is_directory, source: Some((index, from)) });
         Ok(())
+    }
+
+    /// Makes a directory to place something in, as far as it is missing; true if the tree below lacks it.
+    fn enter(&mut self, directory: ImagePath) -> Result<bool, Diagnostic> {
+        match &self.last {
+            Some((last, is_new)) if *last == directory => Ok(*is_new),
+            _ => {
+                self.make(&directory)?;
+                let is_new = self.below.resolve(&directory).is_err();
+                self.last = Some((directory, is_new));
+                Ok(is_new)
+            }
+        }
     }
 
     /// Makes a directory and those above it, as far as they are missing.
@@ -353,8 +372,7 @@ impl<'a> Placing<'a> {
                         .help("name another destination"));
                 }
                 None => {
-                    self.is_directory.insert(path.clone(), true);
-                    self.made.insert(path);
+                    self.placed.insert(path, Placed { is_directory: true, source: None });
                 }
             }
         }
@@ -373,24 +391,25 @@ impl<'a> Placing<'a> {
             let is_directory = found.is_root() || self.below.get(&found)?.kind.is_directory();
             (is_directory || !linked).then_some(is_directory)
         };
-        self.is_directory.get(path).copied().or_else(below)
+        self.placed.get(path).map(|placed| placed.is_directory).or_else(below)
     }
 
     /// The entries with the owner and the mode that the instruction gives them.
     fn layer(self, trees: &Trees, composition: &Composition) -> Result<Changeset, Diagnostic> {
-        let mut selections: Vec<Selection> = trees.list.iter().map(Selection::of).collect();
-        for (to, (index, from)) in &self.placed {
-            selections[*index].take(from.clone(), to.clone());
-        }
+        let mut selections: Vec<Selection> = trees.list.iter().map(|tree| Selection::of(tree)).collect();
         let mut changes = Changeset::new();
-        for path in &self.made {
+        for (path, placed) in self.placed {
+            if let Some((index, from)) = placed.source {
+                selections[index].take(from, path);
+                continue;
+            }
             let mut metadata = Metadata::root_owned(0o755, composition.epoch);
             // `--chmod=1777` gives parents 0777.
             metadata.mode = self.place.chmod.as_ref().map_or(0o755, |chmod| chmod.apply(0o755, true) & 0o777);
             (metadata.uid, metadata.gid) = self.owner.unwrap_or((0, 0));
-            insert(&mut changes, Entry { path: path.clone(), metadata, kind: Kind::Directory })?;
+            insert(&mut changes, Entry { path, metadata, kind: Kind::Directory })?;
         }
-        for (index, selection) in selections.iter().enumerate() {
+        for (index, selection) in selections.into_iter().enumerate() {
             for mut entry in selection.entries(None, None, composition)? {
                 if let Some((uid, gid)) = self.owner {
                     (entry.metadata.uid, entry.metadata.gid) = (uid, gid);
@@ -419,7 +438,7 @@ fn contents(place: &Place, composition: &Composition) -> Result<Tree, Diagnostic
 
 fn tree_of(entries: impl IntoIterator<Item = Entry>) -> Result<Tree, Diagnostic> {
     let changes = layer_of(entries.into_iter().collect())?;
-    Tree::of([&changes]).map_err(|error| Diagnostic::spec("the contents contradict each other").caused_by(error))
+    Tree::of_layer(changes).map_err(|error| Diagnostic::spec("the contents contradict each other").caused_by(error))
 }
 
 fn is_archive(content: &Content) -> bool {
@@ -431,7 +450,7 @@ fn unpacked(content: &Content, composition: &Composition) -> Result<Tree, Diagno
     listing.warnings.iter().for_each(|text| composition.progress.warned(text));
     let unreadable = || Diagnostic::failure("the archive cannot be unpacked");
     let changes = Changeset::from_archive(listing.entries).map_err(|error| unreadable().caused_by(error))?;
-    Tree::of([&changes]).map_err(|error| unreadable().caused_by(error))
+    Tree::of_layer(changes).map_err(|error| unreadable().caused_by(error))
 }
 
 fn malformed(error: PatternError) -> Diagnostic {

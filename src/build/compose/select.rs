@@ -1,7 +1,5 @@
 //! Part of a tree under new names: what `copy` and `archive` have in common.
 
-use std::collections::BTreeMap;
-
 use crate::diagnostic::Diagnostic;
 use crate::entry::{Entry, Kind};
 use crate::path::ImagePath;
@@ -14,33 +12,35 @@ use super::owner::Owners;
 /// Which entries of a tree are taken, where each goes, and what the call says about owner and mode.
 pub(super) struct Selection<'a> {
     tree: &'a Tree,
-    /// The new paths of each entry that is taken, by its path in the tree.
-    places: BTreeMap<ImagePath, Vec<ImagePath>>,
+    /// The path in the tree and the new path of each entry that is taken, as often as it is.
+    places: Vec<(ImagePath, ImagePath)>,
 }
 
 impl<'a> Selection<'a> {
     /// Nothing of `tree` yet.
     pub(super) fn of(tree: &'a Tree) -> Self {
-        Selection { tree, places: BTreeMap::new() }
+        Selection { tree, places: Vec::new() }
     }
 
     /// Takes the entry at `path` to `place`.
     pub(super) fn take(&mut self, path: ImagePath, place: ImagePath) {
-        self.places.entry(path).or_default().push(place);
+        self.places.push((path, place));
     }
 
     /// The selected entries under their new paths. Names of one file stay names of one file as far as they are selected. Times
     /// later than the epoch become the epoch.
     pub(super) fn entries(
-        &self,
+        mut self,
         owner: Option<&Owner>,
         mode: Option<Mode>,
         composition: &Composition,
     ) -> Result<Vec<Entry>, Diagnostic> {
         let owner = owner.map(|owner| Owners::of(composition).resolve(owner)).transpose()?;
-        let mut entries = Vec::new();
+        // Of one entry, the places stay in the order in which they came.
+        self.places.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let mut entries = Vec::with_capacity(self.places.len());
         for Entry { path, mut metadata, kind } in
-            self.tree.below(&ImagePath::root(), |path| self.places.contains_key(path))
+            self.tree.below(&ImagePath::root(), |path| !self.places_of(path).is_empty())
         {
             metadata.mtime = metadata.mtime.min(composition.epoch);
             if let Some((uid, gid)) = owner {
@@ -50,13 +50,20 @@ impl<'a> Selection<'a> {
                 metadata.mode = mode.0;
             }
             let kind = match kind {
-                Kind::HardLink { target } => Kind::HardLink { target: self.places[&target][0].clone() },
+                Kind::HardLink { target } => Kind::HardLink { target: self.places_of(&target)[0].1.clone() },
                 kind => kind,
             };
-            for place in self.places[&path].iter().filter(|place| !place.is_root()) {
+            for (_, place) in self.places_of(&path).iter().filter(|(_, place)| !place.is_root()) {
                 entries.push(Entry { path: place.clone(), metadata: metadata.clone(), kind: kind.clone() });
             }
         }
         Ok(entries)
+    }
+
+    /// Where the entry at `path` goes. The places are sorted.
+    fn places_of(&self, path: &ImagePath) -> &[(ImagePath, ImagePath)] {
+        let begin = self.places.partition_point(|(from, _)| from < path);
+        let count = self.places[begin..].iter().take_while(|(from, _)| from == path).count();
+        &self.places[begin..begin + count]
     }
 }

@@ -126,7 +126,7 @@ fn unpacked(text: &str, file: File, directory: Option<&str>, store: &Store) -> R
         .map_err(|error| unreadable(text).caused_by(error))?;
     tar.warnings.iter().for_each(|text| eprintln!("warning: {text}"));
     let changes = Changeset::from_archive(tar.entries).map_err(|error| unreadable(text).caused_by(error))?;
-    let tree = Tree::of([&changes]).map_err(|error| unreadable(text).caused_by(error))?;
+    let tree = Tree::of_layer(changes).map_err(|error| unreadable(text).caused_by(error))?;
     let place = store.workplace().map_err(|error| unreadable(text).caused_by(error))?;
     let mut root = place.path().join("context");
     extract(&tree, &root).map_err(|error| unreadable(text).caused_by(error))?;

@@ -41,7 +41,7 @@ pub fn write_tar(store: &Store, image: &Image, out: &mut (impl Write + Send)) ->
 pub fn directory(store: &Store, image: &Image, directory: &Path) -> Result<Vec<Skipped>, SinkError> {
     let mut files = Changeset::new();
     readable_entries(store, image)?.into_iter().try_for_each(|entry| files.insert(entry))?;
-    Ok(extract(&Tree::of([&files])?, directory)?)
+    Ok(extract(&Tree::of_layer(files)?, directory)?)
 }
 
 /// The entries of the merged tree, with contents that can be read.
