@@ -175,13 +175,26 @@ pub(super) fn wake_at_once(listener: &OwnedFd) {
 
 /// Takes rights away from a mount; `flags` are added to those that it has.
 pub(super) fn restrict_mount(mount: &OwnedFd, flags: MountAttrFlags) -> io::Result<()> {
-    let attributes = libc::mount_attr { attr_set: flags.bits().into(), attr_clr: 0, propagation: 0, userns_fd: 0 };
-    let (path, size) = (c"".as_ptr(), size_of::<libc::mount_attr>());
+    set_mount(mount, 0, (flags, MountAttrFlags::empty()))
+}
+
+/// As [`restrict_mount`], and of all that is mounted in it.
+pub(super) fn restrict_mounts(mount: &OwnedFd, flags: MountAttrFlags) -> io::Result<()> {
+    set_mount(mount, libc::AT_RECURSIVE, (flags, MountAttrFlags::empty()))
+}
+
+/// Gives a mount, but none that is mounted in it, the rights back that [`restrict_mounts`] has taken.
+pub(super) fn free_mount(mount: &OwnedFd, flags: MountAttrFlags) -> io::Result<()> {
+    set_mount(mount, 0, (MountAttrFlags::empty(), flags))
+}
+
+fn set_mount(mount: &OwnedFd, reach: c_int, (set, clear): (MountAttrFlags, MountAttrFlags)) -> io::Result<()> {
+    let (attr_set, attr_clr) = (set.bits().into(), clear.bits().into());
+    let attributes = libc::mount_attr { attr_set, attr_clr, propagation: 0, userns_fd: 0 };
+    let (path, flags, size) = (c"".as_ptr(), libc::AT_EMPTY_PATH | reach, size_of::<libc::mount_attr>());
     // SAFETY: the kernel reads the text and the structure, whose size it is told.
-    let set = unsafe {
-        libc::syscall(libc::SYS_mount_setattr, mount.as_raw_fd(), path, libc::AT_EMPTY_PATH, &attributes, size)
-    };
-    checked(set).map(drop)
+    let result = unsafe { libc::syscall(libc::SYS_mount_setattr, mount.as_raw_fd(), path, flags, &attributes, size) };
+    checked(result).map(drop)
 }
 
 /// The next notification; `None` if its process is gone meanwhile.

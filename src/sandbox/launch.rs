@@ -19,13 +19,11 @@ use super::HELPER;
 use super::cgroup::Cgroup;
 use super::emulator::Emulator;
 use super::error::SandboxError;
+use super::program;
 use super::request::{Command, Ending, Found, Job, LOWER, Message, Request, STUBS, UPPER, User, WORK};
 use super::subordinate::Mapping;
 use super::tier::Tier;
 use super::visit::{Guests, receive};
-
-/// This program.
-const PROGRAM: &str = "/proc/self/exe";
 
 /// How much of the end of a step's output is kept for its error, in bytes.
 const KEPT: usize = 16 << 10;
@@ -154,7 +152,7 @@ enum Outcome {
 }
 
 fn spawn(place: &Path, socket: OwnedFd, stdout: Stdio, output: OwnedFd) -> io::Result<Child> {
-    let mut command = process::Command::new(PROGRAM);
+    let mut command = process::Command::new(program::to_start());
     command.arg(HELPER).env_clear().current_dir(place);
     command.stdin(socket).stdout(stdout).stderr(output);
     command.spawn()

@@ -19,6 +19,7 @@ mod launch;
 mod mount;
 mod names;
 mod passing;
+mod program;
 mod request;
 mod root;
 mod step;

@@ -1,7 +1,7 @@
 //! The helper: this program once more, with one thread, which makes the namespaces and becomes their first process.
 //!
 //! ```text
-//! ocify ── helper (user namespace, then executed once more) ── first process (pid 1: recorder, reaper) ── the step
+//! ocify ── helper (namespaces, executed once more by an ordinary user) ── first process (pid 1: recorder, reaper) ── the step
 //! ```
 
 mod bind;
@@ -31,6 +31,7 @@ use rustix::process::{Signal, WaitOptions};
 
 use super::error::Stage;
 use super::kernel;
+use super::program::is_out_of_reach;
 use super::request::{Job, Message, Request};
 
 /// What went wrong, and in which stage.
@@ -99,6 +100,9 @@ fn serve(channel: &mut Channel, handed: Option<OsString>) -> Result<(), Failure>
     match job {
         Job::Step(request) => {
             namespaces::enter(&request)?;
+            if is_out_of_reach() {
+                return run(&request, channel);
+            }
             match program::execute_again(&request).during(Stage::Namespaces)? {}
         }
         Job::Give { mapping, tree, files } => {

@@ -11,7 +11,7 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2, syml
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags,
-    UnmountFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount_change,
+    UnmountFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount_bind, mount_change,
     mount_remount, move_mount, open_tree, unmount,
 };
 use rustix::process::pivot_root;
@@ -134,8 +134,6 @@ fn mount_sys(root: &OwnedFd, cpus: usize) -> io::Result<()> {
 /// Works on the new root's own /proc, in which no name is a step's. What is no process's is the machine's, whoever mounts it:
 /// what is written to it acts on the machine, and a change of its mode shows in every other /proc. So it is read-only.
 fn protect_proc() -> io::Result<()> {
-    let clone = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    let read_only = QUIET | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_RDONLY;
     for entry in fs::read_dir("/proc")? {
         let entry = entry?;
         let name = entry.file_name();
@@ -144,12 +142,12 @@ fn protect_proc() -> io::Result<()> {
         }
         let is_covered = COVERED.iter().any(|covered| name == **covered);
         let source = if is_covered { "/dev/null".into() } else { entry.path() };
-        let mount = open_tree(CWD, source, clone)?;
-        move_mount(&mount, "", CWD, entry.path(), MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
-        if !is_covered {
-            kernel::restrict_mount(&mount, read_only)?;
-        }
+        mount_bind(source, entry.path())?;
     }
+    // Two calls in place of one for each of some fifty entries.
+    let proc = openat(CWD, "/proc", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    kernel::restrict_mounts(&proc, MountAttrFlags::MOUNT_ATTR_RDONLY)?;
+    kernel::free_mount(&proc, MountAttrFlags::MOUNT_ATTR_RDONLY)?;
     let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     Ok(mount_remount("/sys", flags, c"")?)
 }
