@@ -5,6 +5,8 @@
 
 use std::fmt::Write;
 
+use super::comments::one_line;
+
 /// The longest line that is not broken, in characters.
 const WIDTH: usize = 100;
 
@@ -186,7 +188,7 @@ impl Lines {
     fn add(&mut self, comments: &[String], before: &str, code: &Code) {
         let indent = "    ".repeat(self.depth);
         for comment in comments {
-            let _ = writeln!(self.text, "{indent}{comment}");
+            let _ = writeln!(self.text, "{indent}{}", one_line(comment));
         }
         let code = code.write(self.depth, indent.len() + before.chars().count());
         let _ = writeln!(self.text, "{indent}{before}{code},");
@@ -241,8 +243,9 @@ fn escaped(text: &str, block: bool) -> String {
 
 /// The text of a block, whose last quote must not be taken for one of the three behind it.
 fn closed(text: String) -> String {
+    let is_escaped = |rest: &str| rest.bytes().rev().take_while(|&b| b == b'\\').count() % 2 == 1;
     match text.strip_suffix('"') {
-        Some(rest) if !rest.ends_with('\\') => format!("{rest}\\\""),
+        Some(rest) if !is_escaped(rest) => format!("{rest}\\\""),
         _ => text,
     }
 }
@@ -267,6 +270,7 @@ mod tests {
             ("a\\b\"c\"\n", "\"a\\\\b\\\"c\\\"\\n\""),
             ("a\n\"b\"\n", "\"\"\"a\n\"b\"\n\"\"\""),
             ("a\nb\"", "\"\"\"a\nb\\\"\"\"\""),
+            ("a\nb\\\"", "\"\"\"a\nb\\\\\\\"\"\"\""),
             ("a\n\"\"\"b", "\"\"\"a\n\\\"\\\"\\\"b\"\"\""),
             ("a\u{1b}", "\"a\\u001b\""),
         ] {

@@ -68,10 +68,16 @@ fn comment(line: &str) -> Option<String> {
     if text.trim_start().starts_with("hadolint ") {
         return None;
     }
+    let text = one_line(text.trim_end());
     Some(match text.chars().next() {
-        Some(c) if !c.is_whitespace() && c != '#' && c != '!' => format!("# {}", text.trim_end()),
-        _ => format!("#{}", text.trim_end()),
+        Some(c) if !c.is_whitespace() && c != '#' && c != '!' => format!("# {text}"),
+        _ => format!("#{text}"),
     })
+}
+
+/// A comment that ends where its line does. It may have the name of a file in it, and that the end of a line.
+pub(super) fn one_line(comment: &str) -> String {
+    comment.replace(|c: char| c.is_control() && c != '\t', " ")
 }
 
 fn is_directive(line: &str) -> bool {
@@ -94,5 +100,11 @@ mod tests {
         assert_eq!(comments.head, ["# The shop."]);
         assert_eq!(comments.of, [vec!["# Base", "# one"], vec!["# in it"], vec![]]);
         assert_eq!(comments.tail, ["# last"]);
+    }
+
+    #[test]
+    fn nothing_behind_a_comment_is_code() {
+        assert_eq!(comment("# a\rprint(1)\u{85}").as_deref(), Some("# a print(1) "));
+        assert_eq!(one_line("`a\nprint(1)`\t"), "`a print(1)`\t");
     }
 }

@@ -37,7 +37,7 @@ use crate::path::WorkspacePath;
 use crate::source::Workspace;
 use crate::target::{Base, ImageSpec, Rule};
 
-use comments::Comments;
+use comments::{Comments, one_line};
 use listing::Listing;
 use names::Names;
 use stage::{Stage, Written};
@@ -171,7 +171,8 @@ impl Importer<'_> {
         }
         for (name, reason) in &self.variables.literal {
             let value = if self.options.build.args.contains_key(name) { "the value given" } else { "its default" };
-            lines.push_str(&format!("# ocify: the ARG {name} is written out with {value}: {reason}.\n"));
+            let comment = format!("# ocify: the ARG {name} is written out with {value}: {reason}.");
+            lines.push_str(&format!("{}\n", one_line(&comment)));
         }
         if !lines.is_empty() {
             self.text.push_str(&format!("{lines}\n"));

@@ -206,6 +206,29 @@ fn nothing_is_overwritten_unless_it_is_asked_for() {
 }
 
 #[test]
+fn a_link_in_the_place_of_the_spec_is_replaced_and_not_followed() {
+    let workspace = Workspace::new().file("Dockerfile", "FROM scratch\nCOPY a /\n").file("a", "A");
+    let outside = tempfile::NamedTempFile::new().unwrap();
+    fs::write(outside.path(), "mine\n").unwrap();
+    std::os::unix::fs::symlink(outside.path(), workspace.path("BUILD.star")).unwrap();
+    workspace.ok(&["import", "Dockerfile", "--force"]);
+    assert_eq!(fs::read_to_string(outside.path()).unwrap(), "mine\n");
+    assert!(fs::read_to_string(workspace.path("BUILD.star")).unwrap().contains("image("));
+}
+
+#[test]
+fn what_a_dockerfile_says_is_no_code_of_the_spec() {
+    let dockerfile =
+        "# one\rprint(4711)\nFROM scratch\nCOPY [\"a\\nprint(4712)#*\", \"/x\"]\nCMD [\"a\\nb\\\\\\\"\"]\n";
+    let workspace = Workspace::new().file("Dockerfile", dockerfile).file("a\nprint(4712)#1", "A");
+    let text = workspace.ok(&["import", "Dockerfile", "-o", "-"]);
+    assert!(
+        text.contains("# one print(4711)") && text.contains("# ocify: the one file that `a print(4712)#*`"),
+        "{text}"
+    );
+}
+
+#[test]
 fn options_of_the_one_kind_are_refused_for_the_other() {
     let workspace = Workspace::new().file("Dockerfile", "FROM scratch\n").file("rootfs.tar", [0; 1024]);
     let error = workspace.fails(2, &["import", "Dockerfile", "--cmd", "sh"]);

@@ -18,6 +18,7 @@ use crate::tree::{Changeset, Tree, extract};
 
 use super::super::load;
 use super::super::locked::Locked;
+use super::super::report::harmless;
 
 /// The files of a build.
 pub(super) struct BuildContext {
@@ -124,7 +125,7 @@ fn unpacked(text: &str, file: File, directory: Option<&str>, store: &Store) -> R
     let tar = decompress(BufReader::with_capacity(1 << 16, file), &limits)
         .and_then(|stream| read_tar(stream, &limits, Some(&mut spool)))
         .map_err(|error| unreadable(text).caused_by(error))?;
-    tar.warnings.iter().for_each(|text| eprintln!("warning: {text}"));
+    tar.warnings.iter().for_each(|text| eprint!("{}", harmless(&format!("warning: {text}\n"), false)));
     let changes = Changeset::from_archive(tar.entries).map_err(|error| unreadable(text).caused_by(error))?;
     let tree = Tree::of_layer(changes).map_err(|error| unreadable(text).caused_by(error))?;
     let place = store.workplace().map_err(|error| unreadable(text).caused_by(error))?;

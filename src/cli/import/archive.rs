@@ -8,6 +8,7 @@ use crate::diagnostic::Diagnostic;
 use crate::platform::Platform;
 use crate::target::ImageSpec;
 
+use super::super::report::harmless;
 use super::super::selection::key_value;
 use super::super::{environment, load, name, tag};
 
@@ -56,7 +57,7 @@ pub(super) fn run(
             .map_err(|error| Diagnostic::failure(format!("{} cannot be read", path.display())).caused_by(error))?,
     };
     let (image, warnings) = import_rootfs(file, &arguments.spec(platform), &store)?;
-    warnings.iter().for_each(|text| eprintln!("warning: {text}"));
+    warnings.iter().for_each(|text| eprint!("{}", harmless(&format!("warning: {text}\n"), false)));
     name::publish(reference.as_ref(), &image.descriptor(), &store)
 }
 

@@ -1,7 +1,7 @@
 //! `ocify import` of a Dockerfile: the spec that says the same.
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
+use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -10,6 +10,7 @@ use crate::action::StepTarget;
 use crate::build::{Built, Context, Options, build};
 use crate::diagnostic::Diagnostic;
 use crate::dockerfile::{self, Lowered, NamedContexts};
+use crate::image::sink::OutputFile;
 use crate::image::{self, ImageOrIndex};
 use crate::import::{self, Imported};
 use crate::plan::{Names, Plan, TargetGraph};
@@ -248,12 +249,17 @@ fn beside(directory: &Path, name: &str) -> PathBuf {
 }
 
 fn write(path: &Path, text: &str, overwrite: bool) -> Result<(), Diagnostic> {
-    let mut options = OpenOptions::new();
-    let options = if overwrite { options.create(true).truncate(true) } else { options.create_new(true) };
-    let written = options.write(true).open(path).and_then(|mut file| file.write_all(text.as_bytes()));
+    let unwritable = || Diagnostic::failure(format!("`{}` cannot be written", path.display()));
+    if overwrite {
+        // A link is replaced, not followed: it may lead out of what belongs to the Dockerfile.
+        let mut file = OutputFile::create(path).map_err(|error| unwritable().caused_by(error))?;
+        file.writer().write_all(text.as_bytes()).map_err(|error| unwritable().caused_by(error))?;
+        return file.finish().map_err(|error| unwritable().caused_by(error));
+    }
+    let written = File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(|error| {
         let is_there = error.kind() == ErrorKind::AlreadyExists;
-        let error = Diagnostic::failure(format!("`{}` cannot be written", path.display())).caused_by(error);
+        let error = unwritable().caused_by(error);
         if is_there { error.help("somebody else has just made it") } else { error }
     })
 }
