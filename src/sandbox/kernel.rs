@@ -256,6 +256,21 @@ pub(super) fn give_descriptor(listener: &OwnedFd, id: u64, file: &OwnedFd, is_cl
     checked(given.into()).map(drop)
 }
 
+/// The limit of file locks of another process, which the kernel hands on to children and does not heed (getrlimit(2),
+/// "RLIMIT_LOCKS").
+pub(super) fn lock_limit(pid: u32) -> io::Result<libc::rlimit> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel fills in the structure.
+    checked(unsafe { libc::prlimit(pid as i32, libc::RLIMIT_LOCKS, ptr::null(), &mut limit) }.into())?;
+    Ok(limit)
+}
+
+/// Sets what [`lock_limit`] says.
+pub(super) fn set_lock_limit(pid: u32, limit: libc::rlimit) -> io::Result<()> {
+    // SAFETY: the kernel reads the structure.
+    checked(unsafe { libc::prlimit(pid as i32, libc::RLIMIT_LOCKS, &limit, ptr::null_mut()) }.into()).map(drop)
+}
+
 /// Reads memory of another process, as much as there is; returns how many bytes.
 pub(super) fn read_memory(pid: u32, address: u64, buffer: &mut [u8]) -> io::Result<usize> {
     let local = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };

@@ -98,6 +98,25 @@ fn what_is_gone_is_whited_out_and_what_comes_back_is_new() {
 }
 
 #[test]
+fn what_the_kernel_says_of_a_file_that_is_gone_is_no_name() {
+    let story =
+        Story::new("must ; write /w/a x ; chown /w/a 5 6 ; replace /w/a ; replace /etc/shadow ; replace /etc/q")
+            .on(BELOW);
+    assert_eq!(
+        story.layer(),
+        [
+            "etc/ 0755 0:0",
+            "etc/.wh.q 0000 0:0",
+            "etc/.wh.shadow 0000 0:0",
+            "etc/q (deleted) 0644 0:0 x",
+            "etc/shadow (deleted) 0644 0:0 x",
+            "w/ 1777 0:0",
+            "w/a (deleted) 0644 0:0 x",
+        ]
+    );
+}
+
+#[test]
 fn what_is_as_it_was_is_not_in_the_layer() {
     let story = Story::new(
         "must ; write /w/t x ; rm /w/t ; write /etc/shadow s ; touch /etc/shadow 0 ; chmod /etc/p 0711 ; chmod /etc/p 0700 ;
@@ -139,6 +158,29 @@ fn owners_are_recorded_below_a_changed_root() {
     );
     assert_eq!(story.wrote(), "f 100644 1:3");
     assert_eq!(story.layer(), ["r/ 0755 0:0", "r/d/ 0755 0:0", "r/d/f 0644 1:3 x"]);
+}
+
+#[test]
+fn a_working_directory_outside_of_a_changed_root_is_where_it_was() {
+    let story = Story::new(
+        "must ; mkdir /r ; mkdir /r/2 ; write /r/2/f y ; mkdir /r2 ; write /r2/f x ; cd /r2 ; chroot /r ; chown f 1 2 ; stat f ;
+         chown /2/f 3 4 ; symlink /2/f /l ; chown /l 5 -1 ; chown ../r/2/f -1 6",
+    );
+    assert_eq!(story.wrote(), "f 100644 1:2");
+    assert_eq!(story.layer()[2..], ["r/2/f 0644 5:6 y", "r/l 0777 0:0 -> /2/f", "r2/ 0755 0:0", "r2/f 0644 1:2 x"]);
+}
+
+#[test]
+fn a_process_finds_itself_in_proc() {
+    let story = Story::new(
+        "must ; mkdir /d ; write /d/a x ; write /d/b x ; write /d/c x ; hold 90 /d/a ; hold 91 /d/b ; symlink /proc/self/fd/91 /d/l ;
+         chown /dev/fd/90 7 8 ; chown /d/l 5 6 ; cd /d ; chown /proc/self/cwd/c 3 4 ; chown /proc/thread-self/root/d/l -1 9 ;
+         stat /proc/self/cwd/b",
+    );
+    assert_eq!(story.wrote(), "/proc/self/cwd/b 100644 5:9");
+    let owned =
+        ["d/ 0755 0:0", "d/a 0644 7:8 x", "d/b 0644 5:9 x", "d/c 0644 3:4 x", "d/l 0777 0:0 -> /proc/self/fd/91"];
+    assert_eq!(story.layer(), owned);
 }
 
 #[test]
@@ -199,6 +241,36 @@ fn what_a_process_makes_belongs_to_the_user_that_it_became() {
         "write /f: Permission denied\nmkdir /d: Permission denied\nchown /bin: Operation not permitted\ndone"
     );
     assert_eq!(story.layer(), ["w/ 1777 0:0", "w/f 0644 33:0 x"]);
+}
+
+#[test]
+fn who_a_process_is_its_parent_was_when_it_began() {
+    let story = Story::new("must ; setgid 34 ; setuid 33 ; orphan /w/a ; locks ; write /w/b x ; say done").on(BELOW);
+    assert_eq!(story.wrote(), "done");
+    assert_eq!(story.layer(), ["w/ 1777 0:0", "w/a 0644 33:34 x", "w/b 0644 33:34 x"]);
+    let story = Story::new("must ; before 33 /w/a ; write /w/b x").on(BELOW);
+    assert_eq!(story.layer(), ["w/ 1777 0:0", "w/a 0644 0:0 x", "w/b 0644 33:0 x"]);
+}
+
+#[test]
+fn whichever_way_a_user_makes_a_file_it_is_its_own() {
+    let story = Story::new(
+        "must ; symlink there /w/l ; setgid 34 ; setuid 33 ; write /w/l x ; tmpfile /w /w/a ; beneath /w/b ; cd /w ;
+         write /proc/self/cwd/c x ; mkdir d/",
+    );
+    let story = story.on(BELOW);
+    assert_eq!(
+        story.layer(),
+        [
+            "w/ 1777 0:0",
+            "w/a 0644 33:34 x",
+            "w/b 0644 33:34 x",
+            "w/c 0644 33:34 x",
+            "w/d/ 0755 33:34",
+            "w/l 0777 0:0 -> there",
+            "w/there 0644 33:34 x",
+        ]
+    );
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! What hostile steps try, beside what `isolation` has: docs/design/sandbox.md lists which test is about which attack.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
 
-use super::program::{Story, build_as, everybody, spoken};
+use super::program::{Story, build_as, everybody, program, spoken};
 use crate::workspace::Workspace;
 
 #[test]
@@ -23,6 +24,26 @@ fn the_first_process_is_out_of_reach() {
          cat /proc/1/root/etc/shadow: Permission denied\ncat /proc/1/fd/3: Permission denied\n\
          cat /proc/1/maps: Permission denied"
     );
+}
+
+#[test]
+fn limits_of_the_first_process_are_its_own() {
+    assert_eq!(Story::new("limit 1 ; limit 0 ; say done").wrote(), "limit 1: Operation not permitted\ndone");
+}
+
+#[test]
+fn a_link_in_the_place_of_what_is_made_for_a_step_leads_nowhere() {
+    for who in everybody() {
+        let workspace = Workspace::new().file("canary", "mine");
+        let canary = workspace.path("canary").canonicalize().unwrap();
+        fs::set_permissions(&canary, fs::Permissions::from_mode(0o600)).unwrap();
+        let story = Story::new(&format!("swap {} ; say done", canary.display())).with("cpus = 2");
+        fs::write(workspace.path("BUILD.star"), story.spec()).unwrap();
+        fs::copy(program(), workspace.path("step")).unwrap();
+        let run = build_as(&workspace, *who, &["build", "//:x"]);
+        assert!(run.stderr.contains("done"), "{who:?}: {}", run.stderr);
+        assert_eq!(fs::metadata(&canary).unwrap().permissions().mode() & 0o7777, 0o600, "{who:?}");
+    }
 }
 
 #[cfg(target_arch = "x86_64")]

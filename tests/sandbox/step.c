@@ -15,12 +15,14 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
@@ -238,6 +240,86 @@ static int write_orphaned(const char *path) {
     return (int)read(ends[0], &end, 1);
 }
 
+// A child is started before this process becomes another user, and makes a file when it has.
+static int write_as_before(int user, const char *path) {
+    int ends[2], how;
+    char end;
+    if (pipe(ends) < 0) return -1;
+    pid_t child = fork();
+    if (child < 0) return -1;
+    if (child == 0) {
+        close(ends[1]);
+        exit(read(ends[0], &end, 1) < 0 || put(path, "x", O_TRUNC) < 0);
+    }
+    if (setuid((uid_t)user) < 0) return -1;
+    close(ends[1]);
+    return waitpid(child, &how, 0) < 0 || how ? -1 : 0;
+}
+
+// A file that has no name at first, where there can be such a file.
+static int name_later(const char *directory, const char *path) {
+    char itself[64];
+    int file = open(directory, O_WRONLY | O_TMPFILE, 0644);
+    if (file < 0) return put(path, "x", O_EXCL);
+    if (write(file, "x", 1) < 0) return -1;
+    snprintf(itself, sizeof itself, "/proc/self/fd/%d", file);
+    return linkat(AT_FDCWD, itself, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
+}
+
+// As libraries do that keep paths in a directory, with the call that is left where there is none for it.
+static int put_beneath(const char *path) {
+    struct { unsigned long long flags, mode, resolve; } how = {O_WRONLY | O_CREAT | O_EXCL, 0644, 0};
+    int file = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
+    if (file >= 0) return (int)write(file, "x", 1);
+    return errno == ENOSYS ? put(path, "x", O_EXCL) : -1;
+}
+
+// Another file, whose name is what the kernel says of the first once that is gone.
+static int replace(const char *path) {
+    char gone[4096];
+    snprintf(gone, sizeof gone, "%s (deleted)", path);
+    return unlink(path) < 0 ? -1 : put(gone, "x", O_EXCL);
+}
+
+// Limits of file locks: none, whatever is set.
+static int limit_locks(void) {
+    struct rlimit limit = {1, 1};
+    if (setrlimit(RLIMIT_LOCKS, &limit) < 0 || getrlimit(RLIMIT_LOCKS, &limit) < 0) return -1;
+    if (limit.rlim_cur < RLIM_INFINITY && limit.rlim_cur != 1) printf("a limit of %ld\n", (long)limit.rlim_cur);
+    return 0;
+}
+
+static int limit_files(int process) {
+    struct rlimit limit = {0, 4096};
+    return prlimit(process, RLIMIT_NOFILE, &limit, NULL);
+}
+
+// Makes devices, and as soon as one is there, puts a link in its place that leads to `path` of the machine by a descriptor of
+// the first process: whoever made it may do something more by its name.
+static int swap_devices(const char *path) {
+    char link_to[4096], name[32];
+    mkdir("/swap", 0777);
+    for (int fd = 3; fd < 20; fd++) {
+        snprintf(link_to, sizeof link_to, "/proc/1/fd/%d/../../../../../../../../../../../../..%s", fd, path);
+        snprintf(name, sizeof name, "/swap/%d", fd);
+        if (symlink(link_to, name) < 0) return -1;
+    }
+    pid_t child = fork();
+    if (child < 0) return -1;
+    for (int fd = 3; child == 0; fd = fd == 19 ? 3 : fd + 1) {
+        snprintf(name, sizeof name, "/swap/%d", fd);
+        link(name, "/swap/next");
+        while (access("/swap/device", F_OK) < 0);
+        rename("/swap/next", "/swap/device");
+    }
+    for (int times = 0; times < 3000; times++) {
+        unlink("/swap/device");
+        mknod("/swap/device", S_IFCHR | 0777, makedev(1, 3));
+    }
+    kill(child, SIGKILL);
+    return waitpid(child, NULL, 0) < 0 ? -1 : 0;
+}
+
 static int groups(void) {
     gid_t groups[100];
     int count = getgroups(100, groups);
@@ -341,6 +423,14 @@ static void obey(int given, char **a) {
     else if (ORDER("hog", 1)) said(order, path, hog(number(path)));
     else if (ORDER("groups", 0)) said(order, "all", groups());
     else if (ORDER("orphan", 1)) said(order, path, write_orphaned(path));
+    else if (ORDER("before", 2)) said(order, a[2], write_as_before(number(path), a[2]));
+    else if (ORDER("tmpfile", 2)) said(order, a[2], name_later(path, a[2]));
+    else if (ORDER("beneath", 1)) said(order, path, put_beneath(path));
+    else if (ORDER("replace", 1)) said(order, path, replace(path));
+    else if (ORDER("locks", 0)) said(order, "all", limit_locks());
+    else if (ORDER("limit", 1)) said(order, path, limit_files(number(path)));
+    else if (ORDER("swap", 1)) said(order, path, swap_devices(path));
+    else if (ORDER("hold", 2)) said(order, path, dup2(open(a[2], O_RDONLY), number(path)));
     else if (ORDER("setuid", 1)) said(order, path, setuid((uid_t)number(path)));
     else if (ORDER("setgid", 1)) said(order, path, setgid((gid_t)number(path)));
     else if (ORDER("env", 0)) for (char **e = environ; *e; e++) printf("%s\n", *e);

@@ -1,6 +1,9 @@
 //! Steps of other users than root: who they are, what they may do, and to whom belongs what they make.
 
-use super::program::{Story, build_as, everybody};
+use std::os::unix::process::CommandExt;
+
+use super::program::{Story, build_as, command_as, everybody, spoken};
+use crate::workspace::Run;
 
 const APP: &str = "accounts(users = [{'name': 'app', 'uid': 1000, 'gid': 100, 'home': '/home/app'}], groups = [
     {'name': 'users', 'gid': 100}, {'name': 'disk', 'gid': 6, 'members': ['app']}, {'name': 'audio', 'gid': 29, 'members': ['app']},
@@ -66,6 +69,31 @@ fn what_a_user_makes_belongs_to_it() {
             "open/orphan 0644 1000:100 x",
         ]
     );
+}
+
+#[test]
+fn the_umask_of_whoever_builds_changes_nothing() {
+    let story = Story::new(
+        "must ; write /home/app/file x ; mkdir /home/app/dir ; mkfifo /open/fifo ; stat /home/app/file ; stat /home/app/dir ;
+         stat /open/fifo ; stat /sys/devices ; stat /t/a ; system",
+    );
+    let story = story.on(APP).with("user = 'app', mounts = [tmpfs('/t'), tmpfs('/t/a/b')]");
+    let expected = story.wrote();
+    for who in everybody() {
+        for umask in [0, 0o077] {
+            let workspace = story.workspace();
+            let mut command = command_as(&workspace, *who, &["build", "//:x"]);
+            // SAFETY: the call sets a number of the new process, and touches no memory.
+            unsafe {
+                command.pre_exec(move || {
+                    libc::umask(umask);
+                    Ok(())
+                });
+            }
+            let run = Run::from(command.output().unwrap());
+            assert_eq!(spoken(&run), expected, "{who:?} {umask:o}: {}", run.stderr);
+        }
+    }
 }
 
 #[test]

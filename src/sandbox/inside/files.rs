@@ -28,10 +28,9 @@ fn give_one(tree: &OwnedFd, owned: &Owned) -> io::Result<()> {
     chownat(&file, "", Some(Uid::from_raw(*uid)), Some(Gid::from_raw(*gid)), AtFlags::EMPTY_PATH)?;
     // The change of the owner has taken bits and capabilities away. A link has neither.
     let Some(mode) = mode else { return Ok(()) };
-    let itself = format!("/proc/self/fd/{}", file.as_raw_fd());
-    chmod(&itself, Mode::from_raw_mode(*mode))?;
+    set_mode(&file, *mode)?;
     if let Some(value) = capability {
-        setxattr(&itself, CAPABILITY, value, XattrFlags::empty())?;
+        setxattr(itself(&file), CAPABILITY, value, XattrFlags::empty())?;
     }
     Ok(())
 }
@@ -50,5 +49,15 @@ pub(super) fn remove(directory: &Path) -> Result<(), Failure> {
 /// here, can read and remove it.
 pub(super) fn take_back(file: &OwnedFd, mode: u32) -> io::Result<()> {
     chownat(file, "", Some(Uid::ROOT), Some(Gid::ROOT), AtFlags::EMPTY_PATH)?;
-    Ok(chmod(format!("/proc/self/fd/{}", file.as_raw_fd()), Mode::from_raw_mode(mode))?)
+    set_mode(file, mode)
+}
+
+/// Sets the mode of a file that was opened to look at it. A link has none.
+fn set_mode(file: &OwnedFd, mode: u32) -> io::Result<()> {
+    Ok(chmod(itself(file), Mode::from_raw_mode(mode))?)
+}
+
+/// A path to an open file, whatever its name.
+pub(super) fn itself(file: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", file.as_raw_fd())
 }

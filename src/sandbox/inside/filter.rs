@@ -11,6 +11,7 @@ use libc::{c_long, seccomp_data, sock_filter};
 
 use super::super::subordinate::IDS;
 use super::super::tier::Tier;
+use super::recorder::NAMELESS;
 
 /// `open_tree_attr`, which the libc crate does not know: `open_tree` with changes.
 const OPEN_TREE_ATTR: c_long = 467;
@@ -113,6 +114,7 @@ const RECORDED: &[c_long] = &[
     libc::SYS_mkdirat,
     libc::SYS_mknodat,
     libc::SYS_symlinkat,
+    libc::SYS_openat2,
     #[cfg(target_arch = "x86_64")]
     libc::SYS_creat,
     #[cfg(target_arch = "x86_64")]
@@ -137,6 +139,12 @@ const OPENING: &[(c_long, usize)] = &[
     #[cfg(target_arch = "x86_64")]
     (libc::SYS_open, 1),
 ];
+
+/// Flags with which these make one, with a name or without.
+const MAKING: u32 = libc::O_CREAT as u32 | NAMELESS as u32;
+
+/// Calls about limits: the number, and which argument says which limit. That of file locks is the recorder's.
+const LIMITING: &[(c_long, usize)] = &[(libc::SYS_prlimit64, 1), (libc::SYS_getrlimit, 0), (libc::SYS_setrlimit, 0)];
 
 /// Flags of `clone` that make namespaces.
 const NAMESPACES: u32 = (libc::CLONE_NEWNS
@@ -195,8 +203,12 @@ pub(super) fn filter(tier: Tier) -> Vec<sock_filter> {
     if tier == Tier::SingleUser {
         RECORDED.iter().for_each(|&call| program.extend(always(call, answer(libc::SECCOMP_RET_USER_NOTIF))));
         for &(call, flags) in OPENING {
-            let creates = skip_if(libc::BPF_JSET, libc::O_CREAT as u32, 0, 1);
+            let creates = skip_if(libc::BPF_JSET, MAKING, 0, 1);
             program.extend(when(call, vec![load_argument(flags), creates, answer(libc::SECCOMP_RET_USER_NOTIF)]));
+        }
+        for &(call, limit) in LIMITING {
+            let locks = skip_if(libc::BPF_JEQ, libc::RLIMIT_LOCKS, 0, 1);
+            program.extend(when(call, vec![load_argument(limit), locks, answer(libc::SECCOMP_RET_USER_NOTIF)]));
         }
     }
     FORBIDDEN.iter().for_each(|&call| program.extend(always(call, error(libc::EPERM))));
@@ -207,6 +219,8 @@ pub(super) fn filter(tier: Tier) -> Vec<sock_filter> {
         |argument, value: u32| vec![load_argument(argument), skip_if(libc::BPF_JEQ, value, 0, 1), error(libc::EPERM)];
     program.extend(when(libc::SYS_clone, if_any(0, NAMESPACES)));
     program.extend(when(libc::SYS_socket, if_equal(0, libc::AF_VSOCK as u32)));
+    // The limits of the first process, whose user is that of the step.
+    program.extend(when(libc::SYS_prlimit64, if_equal(0, 1)));
     // Both put characters into a terminal as if a person had typed them.
     program.extend(when(libc::SYS_ioctl, if_equal(1, libc::TIOCSTI as u32)));
     program.extend(when(libc::SYS_ioctl, if_equal(1, libc::TIOCLINUX as u32)));
@@ -326,6 +340,8 @@ mod tests {
         assert_eq!(says(libc::SYS_socket, [libc::AF_VSOCK as u64, 0, 0, 0, 0, 0]), REFUSED);
         assert_eq!(says(libc::SYS_ioctl, [0, libc::TIOCSTI, 0, 0, 0, 0]), REFUSED);
         assert_eq!(says(libc::SYS_ioctl, [0, libc::TIOCGWINSZ, 0, 0, 0, 0]), ALLOWED);
+        assert_eq!(says(libc::SYS_prlimit64, [1, 0, 0, 0, 0, 0]), REFUSED);
+        assert_eq!(says(libc::SYS_prlimit64, [0, libc::RLIMIT_LOCKS.into(), 0, 0, 0, 0]), ALLOWED);
         assert_eq!(says(libc::SYS_personality, [u64::from(u32::MAX), 0, 0, 0, 0, 0]), ALLOWED);
         assert_eq!(says(libc::SYS_personality, [0; 6]), REFUSED);
     }
@@ -360,7 +376,12 @@ mod tests {
         }
         let making = flags(libc::O_CREAT | libc::O_WRONLY);
         assert_eq!(verdict(&program, libc::SYS_openat, making), libc::SECCOMP_RET_USER_NOTIF);
-        assert_eq!(verdict(&program, libc::SYS_openat, flags(libc::O_WRONLY)), ALLOWED);
+        assert_eq!(verdict(&program, libc::SYS_openat, flags(libc::O_TMPFILE)), libc::SECCOMP_RET_USER_NOTIF);
+        let limit = |limit: u32| verdict(&program, libc::SYS_prlimit64, [0, limit.into(), 0, 0, 0, 0]);
+        assert_eq!((limit(libc::RLIMIT_LOCKS), limit(libc::RLIMIT_NOFILE)), (libc::SECCOMP_RET_USER_NOTIF, ALLOWED));
+        for others in [libc::O_WRONLY, libc::O_DIRECTORY] {
+            assert_eq!(verdict(&program, libc::SYS_openat, flags(others)), ALLOWED);
+        }
         assert_eq!(verdict(&program, libc::SYS_unshare, [0; 6]), REFUSED);
     }
 }

@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Pid, WaitOptions, WaitStatus, set_dumpable_behavior, wait};
 
@@ -23,6 +24,8 @@ use super::{Channel, Failure, In, die_with_parent, emulation, mounts, rights, sn
 /// Runs the step and reports what it changed, or lets a visitor in.
 pub(super) fn run(request: &Request, channel: &mut Channel) -> Result<(), Failure> {
     die_with_parent().during(Stage::Watch)?;
+    // Whatever that of the build is, what is made for the step has the modes that it should.
+    rustix::process::umask(Mode::empty());
     // In the machine's root: emulators are there.
     let emulation = request.emulator.as_ref().map(emulation::register).transpose();
     let (upper, mounted) = mounts::change_root(request)?;

@@ -84,6 +84,8 @@ pub(super) fn limit(memory: Option<u64>) -> io::Result<()> {
         set(Resource::Data, memory, memory)?;
     }
     set(Resource::Core, 0, 0)?;
+    // By any other number the recorder knows who a process is.
+    set(Resource::Locks, u64::MAX, u64::MAX)?;
     set(Resource::Nproc, PROCESSES, PROCESSES)?;
     set(Resource::Nofile, OPEN_FILES.0, OPEN_FILES.1)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{Dir, Mode, OFlags, ResolveFlags, openat2, readlinkat};
 use rustix::io::Errno;
@@ -81,8 +81,7 @@ fn found(file: &OwnedFd, path: ImagePath, known: Option<Known>) -> io::Result<Fo
     let mut opaque = false;
     let is_directory = stat.st_mode & libc::S_IFMT == libc::S_IFDIR;
     if is_directory || stat.st_mode & libc::S_IFMT == libc::S_IFREG {
-        let itself = format!("/proc/self/fd/{}", file.as_raw_fd());
-        xattrs = attributes(&itself)?;
+        xattrs = attributes(&files::itself(file))?;
         opaque = xattrs.get(OPAQUE).is_some_and(|value| value == b"y");
         xattrs.retain(|name, _| is_kept(name));
     }

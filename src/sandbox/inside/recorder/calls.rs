@@ -44,15 +44,15 @@ impl Call<'_> {
             return status::answer(self, &tracee, &file, &reply, journal);
         }
         if let Some((place, make)) = self.made(number) {
-            return match users.maker(&tracee) {
+            return match users.maker(&tracee)? {
                 Some(maker) => create::make(self, &tracee, place, &make, maker, journal),
                 None => Ok(Answer::Continue),
             };
         }
         match number {
             #[cfg(target_arch = "x86_64")]
-            libc::SYS_mknod if !users.is_root(&tracee) => Ok(Answer::Error(libc::EPERM)),
-            libc::SYS_mknodat if !users.is_root(&tracee) => Ok(Answer::Error(libc::EPERM)),
+            libc::SYS_mknod if !users.is_root(&tracee)? => Ok(Answer::Error(libc::EPERM)),
+            libc::SYS_mknodat if !users.is_root(&tracee)? => Ok(Answer::Error(libc::EPERM)),
             libc::SYS_mknodat => device::make(
                 self,
                 &tracee,
@@ -65,6 +65,8 @@ impl Call<'_> {
             libc::SYS_mknod => {
                 device::make(self, &tracee, (HERE, arguments[0]), arguments[1] as u32, arguments[2], journal)
             }
+            // Its flags lie in memory. Programs have another way, as older kernels do not know it.
+            libc::SYS_openat2 => Ok(users.maker(&tracee)?.map_or(Answer::Continue, |_| Answer::Error(libc::ENOSYS))),
             _ => users.answer(number, &arguments, &tracee),
         }
     }

@@ -6,14 +6,17 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{AtFlags, Mode, OFlags, chmodat, mkdirat, mknodat, openat, statat, symlinkat};
+use rustix::fs::{FileType, Mode, OFlags, mkdirat, mknodat, openat, symlinkat};
 use rustix::io::Errno;
 
 use super::super::super::kernel::{self, Answer};
 use super::calls::Call;
 use super::journal::{Journal, Known};
-use super::tracee::Tracee;
+use super::tracee::{Tracee, is_shortage};
 use super::users::Identity;
+
+/// The flag of a file without a name.
+pub(in super::super) const NAMELESS: u64 = (libc::O_TMPFILE & !libc::O_DIRECTORY) as u64;
 
 /// What is to be made.
 pub(super) enum Make {
@@ -44,9 +47,17 @@ pub(super) fn make(
     maker: &Identity,
     journal: &mut Journal,
 ) -> io::Result<Answer> {
-    let Ok((parent, name)) = tracee.open_parent(directory, address) else { return Ok(Answer::Continue) };
-    let is_there = !matches!(statat(&parent, &name[..], AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT));
-    if is_there || !journal.is_of_step(&parent)? {
+    if matches!(make, Make::File { flags, .. } if flags & NAMELESS != 0) {
+        // As file systems say that have none; it would get its name without being asked about.
+        return Ok(Answer::Error(libc::EOPNOTSUPP));
+    }
+    let place = tracee.text(address).and_then(|path| tracee.place(directory, make.named(&path), make.follows()));
+    let (parent, name) = match place {
+        Err(error) if is_shortage(&error) => return Err(error),
+        Ok(Some(place)) => place,
+        _ => return Ok(Answer::Continue),
+    };
+    if !journal.is_of_step(&parent)? {
         return Ok(Answer::Continue);
     }
     let (stat, owner) = (kernel::stat(parent.as_fd())?, journal.of(&parent)?.unwrap_or_default());
@@ -65,24 +76,34 @@ pub(super) fn make(
     match *make {
         Make::File { flags, mode } => {
             let wanted = OFlags::from_bits_retain(flags as u32) | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let file = openat(&parent, &name[..], wanted, permissions(mode))?;
+            let file = match openat(&parent, &name[..], wanted, permissions(mode)) {
+                // Another process was faster.
+                Err(Errno::EXIST) if flags & libc::O_EXCL as u64 == 0 => return Ok(Answer::Continue),
+                file => file?,
+            };
             journal.record(&file, known)?;
             let is_closed = flags & libc::O_CLOEXEC as u64 != 0;
             return call.give_descriptor(&file, is_closed);
         }
         Make::Directory { mode } => mkdirat(&parent, &name[..], permissions(mode))?,
-        Make::Node { mode } => {
-            mknodat(&parent, &name[..], rustix::fs::FileType::from_raw_mode(mode), permissions(mode), 0)?;
-        }
+        Make::Node { mode } => mknodat(&parent, &name[..], FileType::from_raw_mode(mode), permissions(mode), 0)?,
         Make::Symlink { .. } => symlinkat(&target[..], &parent, &name[..])?,
-    }
-    if let Make::Directory { mode } | Make::Node { mode } = *make {
-        // This process has a umask too; a directory keeps the bit that it inherits.
-        let inherited = if matches!(make, Make::Directory { .. }) { stat.st_mode & libc::S_ISGID } else { 0 };
-        chmodat(&parent, &name[..], permissions(mode) | Mode::from_raw_mode(inherited), AtFlags::empty())?;
     }
     journal.record(&made(&parent, &name)?, known)?;
     Ok(Answer::Value(0))
+}
+
+impl Make {
+    /// The path without what the kernel leaves out of it.
+    fn named<'a>(&self, path: &'a [u8]) -> &'a [u8] {
+        let end = path.iter().rposition(|&b| b != b'/').map_or(0, |last| last + 1);
+        if matches!(self, Make::Directory { .. }) { &path[..end] } else { path }
+    }
+
+    /// True if it is made where a link leads.
+    fn follows(&self) -> bool {
+        matches!(self, Make::File { flags, .. } if flags & (libc::O_EXCL | libc::O_NOFOLLOW) as u64 == 0)
+    }
 }
 
 fn made(parent: &OwnedFd, name: &[u8]) -> io::Result<OwnedFd> {

@@ -3,7 +3,8 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use rustix::fs::{AtFlags, Mode, OFlags, chmodat, openat};
+use rustix::fs::{Mode, OFlags, openat};
+use rustix::io::Errno;
 
 use super::super::super::kernel::{self, Answer};
 use super::calls::Call;
@@ -19,7 +20,8 @@ pub(super) fn make(
     number: u64,
     journal: &mut Journal,
 ) -> io::Result<Answer> {
-    let (parent, name) = tracee.open_parent(directory, address)?;
+    let path = tracee.text(address)?;
+    let (parent, name) = tracee.place(directory, &path, false)?.ok_or(Errno::EXIST)?;
     let permissions = Mode::from_raw_mode(mode & 0o7777 & !tracee.umask()?);
     call.check()?;
     // To overlayfs, 0:0 says that a name is gone; it refuses to make one for root too.
@@ -28,8 +30,7 @@ pub(super) fn make(
         return Ok(Answer::Error(libc::EPERM));
     }
     let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = openat(&parent, &name[..], flags, Mode::empty())?;
-    chmodat(&parent, &name[..], permissions, AtFlags::empty())?;
+    let file = openat(&parent, &name[..], flags, permissions)?;
     let device = Some((mode & libc::S_IFMT, libc::major(number), libc::minor(number)));
     // What is made in a directory with this bit has the directory's group.
     let above = kernel::stat(parent.as_fd())?.st_mode & libc::S_ISGID;

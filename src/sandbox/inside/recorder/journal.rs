@@ -14,7 +14,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2, readlink};
 use rustix::io::Errno;
@@ -24,6 +24,7 @@ use super::super::super::Tier;
 use super::super::super::kernel;
 use super::super::super::request::Fact;
 use super::super::bind::{Mounted, mount_id};
+use super::super::files::itself;
 
 /// What was found out about a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,16 +37,12 @@ pub(in super::super) struct Known {
     pub(in super::super) fact: Option<usize>,
 }
 
-/// A file of the upper directory or of a mount: the device on which it lies, inode, and time of birth in nanoseconds.
+/// A file of the upper directory or of a mount: the device on which it lies, inode, and time of birth in nanoseconds, as inodes
+/// are used again.
 type Identity = ((u32, u32), u64, i128);
 
-/// A mount beside the image.
-struct Area {
-    /// To whom belongs what nothing is known about.
-    owner: (u32, u32),
-    /// By inode.
-    below: BTreeMap<u64, Known>,
-}
+/// So many more files can be open beside those that are kept, to answer a call or two.
+const SPARE: u64 = 64;
 
 pub(in super::super) struct Journal {
     tier: Tier,
@@ -57,8 +54,8 @@ pub(in super::super) struct Journal {
     below: BTreeMap<u64, Known>,
     /// The files of the image below, kept open.
     kept: Vec<(OwnedFd, Known)>,
-    /// By the number of the mount.
-    areas: BTreeMap<u64, Area>,
+    /// To whom belongs what nothing is known about in a mount beside the image, by its number.
+    areas: BTreeMap<u64, (u32, u32)>,
 }
 
 impl Journal {
@@ -70,14 +67,18 @@ impl Journal {
         let root = rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
         let overlay = kernel::statx(root.as_fd(), 0, libc::STATX_BASIC_STATS)?;
         let overlay = (overlay.stx_dev_major, overlay.stx_dev_minor);
-        let mut areas = BTreeMap::new();
-        for mount in mounted {
-            areas.insert(mount_id(mount.root.as_fd())?, Area::of(mount)?);
-        }
-        let (recorded, below, kept) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        let (recorded, below, kept, areas) = (BTreeMap::new(), BTreeMap::new(), Vec::new(), BTreeMap::new());
         let mut journal = Journal { tier, upper, overlay, recorded, below, kept, areas };
+        for mount in mounted {
+            journal.areas.insert(mount_id(mount.root.as_fd())?, mount.owner);
+            journal.know_all(mount)?;
+        }
         let maximum = getrlimit(Resource::Nofile).maximum;
-        setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
+        let leave = |spare: u64| {
+            let current = maximum.map(|maximum| maximum.saturating_sub(spare));
+            setrlimit(Resource::Nofile, Rlimit { current, maximum })
+        };
+        leave(SPARE)?;
         for (index, fact) in facts.iter().enumerate() {
             let known = Known { uid: fact.uid, gid: fact.gid, device: None, fact: Some(index) };
             let file = match open_below(root.as_fd(), fact.path.as_bytes()) {
@@ -89,7 +90,24 @@ impl Journal {
             journal.below.insert(kernel::stat(file.as_fd())?.st_ino, known);
             journal.kept.push((file, known));
         }
+        leave(0)?;
         Ok(journal)
+    }
+
+    /// Writes down what of a mount is not on disk.
+    fn know_all(&mut self, mount: &Mounted) -> io::Result<()> {
+        for fact in mount.facts {
+            let file = match open_below(mount.root.as_fd(), fact.path.as_bytes()) {
+                // Devices cannot be extracted.
+                Err(Errno::NOENT) => continue,
+                // A file that is mounted is its root itself.
+                Err(Errno::NOTDIR) if fact.path.is_root() => mount.root.try_clone()?,
+                file => file?,
+            };
+            let known = Known { uid: fact.uid, gid: fact.gid, ..Known::default() };
+            self.recorded.insert(self.identity(&file)?, known);
+        }
+        Ok(())
     }
 
     /// False if the disk says all.
@@ -106,15 +124,14 @@ impl Journal {
     pub(super) fn of(&self, file: &OwnedFd) -> io::Result<Option<Known>> {
         let stat = kernel::statx(file.as_fd(), 0, libc::STATX_BASIC_STATS)?;
         if (stat.stx_dev_major, stat.stx_dev_minor) != self.overlay {
-            let Some(area) = self.area(file)? else { return Ok(None) };
-            let recorded = self.recorded.get(&self.identity(file)?).or_else(|| area.below.get(&stat.stx_ino));
-            let (uid, gid) = area.owner;
+            let Some((uid, gid)) = self.area(file)? else { return Ok(None) };
+            let recorded = self.recorded.get(&self.identity(file)?).copied();
             let unknown = ((uid, gid) != (0, 0)).then_some(Known { uid, gid, ..Known::default() });
-            return Ok(recorded.copied().or(unknown));
+            return Ok(recorded.or(unknown));
         }
         let recorded = match self.recorded.is_empty() {
             true => None,
-            false => self.in_upper(file).map_or(Ok(None), |copy| self.of_upper(&copy))?,
+            false => self.in_upper(file)?.map_or(Ok(None), |copy| self.of_upper(&copy))?,
         };
         Ok(recorded.or_else(|| self.below.get(&stat.stx_ino).copied()))
     }
@@ -126,7 +143,7 @@ impl Journal {
 
     /// What is known about the files of the image below, by the name that each has now.
     pub(in super::super) fn by_name(&self) -> BTreeMap<Vec<u8>, Known> {
-        let name = |(file, known): &(OwnedFd, Known)| Some((name_of(file)?, *known));
+        let name = |(file, known): &(OwnedFd, Known)| Some((name_of(file).ok()??, *known));
         self.kept.iter().filter_map(name).collect()
     }
 
@@ -137,7 +154,7 @@ impl Journal {
             self.recorded.insert(self.identity(file)?, known);
             return Ok(());
         }
-        let Some(copy) = self.in_upper(file) else {
+        let Some(copy) = self.in_upper(file)? else {
             // Without a name, it is gone with the step's last descriptor.
             return Ok(());
         };
@@ -151,12 +168,12 @@ impl Journal {
         Ok(self.is_of_root(file)? || self.area(file)?.is_some())
     }
 
-    /// The mount beside the image in which a file lies.
-    fn area(&self, file: &OwnedFd) -> io::Result<Option<&Area>> {
+    /// Whose the mount beside the image is in which a file lies.
+    fn area(&self, file: &OwnedFd) -> io::Result<Option<(u32, u32)>> {
         if self.areas.is_empty() {
             return Ok(None);
         }
-        Ok(self.areas.get(&mount_id(file.as_fd())?))
+        Ok(self.areas.get(&mount_id(file.as_fd())?).copied())
     }
 
     fn is_of_root(&self, file: &OwnedFd) -> io::Result<bool> {
@@ -165,11 +182,17 @@ impl Journal {
     }
 
     /// The file of the upper directory that is behind a file of the overlay, if there is one.
-    fn in_upper(&self, file: &OwnedFd) -> Option<OwnedFd> {
-        let copy = open_below(self.upper.as_fd(), &name_of(file)?).ok()?;
+    fn in_upper(&self, file: &OwnedFd) -> io::Result<Option<OwnedFd>> {
+        let Some(name) = name_of(file)? else { return Ok(None) };
+        let copy = match open_below(self.upper.as_fd(), &name) {
+            // Nothing that it says about the file.
+            Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NAMETOOLONG)) => return Err(error.into()),
+            Err(_) => return Ok(None),
+            Ok(copy) => copy,
+        };
         // Another process may have put something else there meanwhile.
-        let (seen, found) = (self.identity(file).ok()?, self.identity(&copy).ok()?);
-        (seen.2 == found.2).then_some(copy)
+        let is_same = self.identity(file)?.2 == self.identity(&copy)?.2;
+        Ok(is_same.then_some(copy))
     }
 
     fn identity(&self, file: &OwnedFd) -> io::Result<Identity> {
@@ -180,28 +203,23 @@ impl Journal {
     }
 }
 
-impl Area {
-    fn of(mount: &Mounted) -> io::Result<Self> {
-        let mut below = BTreeMap::new();
-        for fact in mount.facts {
-            let file = match open_below(mount.root.as_fd(), fact.path.as_bytes()) {
-                // Devices cannot be extracted.
-                Err(Errno::NOENT) => continue,
-                // A file that is mounted is its root itself.
-                Err(Errno::NOTDIR) if fact.path.is_root() => mount.root.try_clone()?,
-                file => file?,
-            };
-            let known = Known { uid: fact.uid, gid: fact.gid, ..Known::default() };
-            below.insert(kernel::stat(file.as_fd())?.st_ino, known);
-        }
-        Ok(Area { owner: mount.owner, below })
-    }
+/// The path of an open file, relative to the root; `None` for one that is gone.
+fn name_of(file: &OwnedFd) -> io::Result<Option<Vec<u8>>> {
+    let path = readlink(itself(file), Vec::new())?.into_bytes();
+    // So the kernel says that a file is gone; and so the name of another may end.
+    let is_gone = path.ends_with(b" (deleted)") && !is_at(file, &path)?;
+    Ok(path.strip_prefix(b"/").filter(|_| !is_gone).map(<[u8]>::to_vec))
 }
 
-/// The path of an open file, relative to the root; that of one that is gone names nothing.
-fn name_of(file: &OwnedFd) -> Option<Vec<u8>> {
-    let path = readlink(format!("/proc/self/fd/{}", file.as_raw_fd()), Vec::new()).ok()?;
-    path.as_bytes().strip_prefix(b"/").map(<[u8]>::to_vec)
+/// True if a file has this path.
+fn is_at(file: &OwnedFd, path: &[u8]) -> io::Result<bool> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let found = match rustix::fs::open(path, flags, Mode::empty()) {
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(false),
+        found => found?,
+    };
+    let (own, found) = (kernel::stat(file.as_fd())?, kernel::stat(found.as_fd())?);
+    Ok((own.st_dev, own.st_ino) == (found.st_dev, found.st_ino))
 }
 
 /// Opens a path below a directory without following a link, to look at it.

@@ -19,7 +19,9 @@ mod owner;
 mod status;
 mod tracee;
 mod users;
+mod walk;
 
+pub(super) use create::NAMELESS;
 pub(super) use journal::{Journal, Known};
 
 use std::io;

@@ -30,7 +30,7 @@ pub(super) fn change(
     }
     let mut known = journal.of(&file)?.unwrap_or_default();
     let changed = |number: u32| Some(number).filter(|number| *number != UNCHANGED);
-    if users.maker(tracee).is_some_and(|it| !it.may_give(known.uid, changed(uid), changed(gid))) {
+    if users.maker(tracee)?.is_some_and(|it| !it.may_give(known.uid, changed(uid), changed(gid))) {
         return Ok(Answer::Error(libc::EPERM));
     }
     // To its owner on disk: so overlayfs copies it up, and the kernel takes setuid bits and capabilities away as it

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use super::super::super::kernel::{self, Answer};
 use super::calls::{Call, Which, give};
 use super::journal::Journal;
-use super::tracee::Tracee;
+use super::tracee::{Tracee, is_shortage};
 
 /// What the process wants to have, and where.
 pub(super) enum Reply {
@@ -14,7 +14,7 @@ pub(super) enum Reply {
     Statx { address: u64, flags: i32, mask: u32 },
 }
 
-/// Answers with what is on record; the kernel answers where nothing is, and where there is an error.
+/// Answers with what is on record; the kernel answers where nothing is, and where there is an error that it would find too.
 pub(super) fn answer(
     call: &Call,
     tracee: &Tracee,
@@ -22,7 +22,11 @@ pub(super) fn answer(
     reply: &Reply,
     journal: &Journal,
 ) -> io::Result<Answer> {
-    let Ok(file) = tracee.open(which) else { return Ok(Answer::Continue) };
+    let file = match tracee.open(which) {
+        Err(error) if is_shortage(&error) => return Err(error),
+        Err(_) => return Ok(Answer::Continue),
+        Ok(file) => file,
+    };
     call.check()?;
     let Some(known) = journal.of(&file)? else { return Ok(Answer::Continue) };
     match *reply {

@@ -3,14 +3,21 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, open, openat, openat2, readlink};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, open, openat2, readlink};
+use rustix::io::Errno;
 
 use super::super::super::kernel;
 use super::calls::Which;
+use super::walk::{Last, walk};
 
 /// The kernel's limits for a path and for a page, which a text may not cross into one that is not there.
 const MAX_PATH: usize = 4096;
 const PAGE: u64 = 4096;
+
+/// True for an error that is this process's own, and says nothing of the file.
+pub(super) fn is_shortage(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
+}
 
 pub(super) struct Tracee {
     /// The number of its thread.
@@ -35,24 +42,20 @@ impl Tracee {
                 let path = if address == 0 && may_be_empty { Vec::new() } else { self.text(address)? };
                 match path.is_empty() {
                     true if may_be_empty => self.descriptor(directory),
-                    true => Err(io::Error::from_raw_os_error(libc::ENOENT)),
+                    true => Err(Errno::NOENT.into()),
                     false => self.open_path(directory, &path, follow),
                 }
             }
         }
     }
 
-    /// The directory in which a path's last name stands, and that name.
-    pub(super) fn open_parent(&self, directory: i32, address: u64) -> io::Result<(OwnedFd, Vec<u8>)> {
-        let path = self.text(address)?;
-        let end = path.iter().rposition(|&b| b != b'/').map_or(0, |last| last + 1);
-        let start = path[..end].iter().rposition(|&b| b == b'/').map_or(0, |slash| slash + 1);
-        let (parent, name) = (&path[..start], &path[start..end]);
-        if matches!(name, b"" | b"." | b"..") {
-            return Err(io::Error::from_raw_os_error(libc::EEXIST));
+    /// The directory in which the file would be made that the process names, and its name there; `None` if it is there. A link
+    /// at the end of the path is one that is there, unless it is followed.
+    pub(super) fn place(&self, directory: i32, path: &[u8], follow: bool) -> io::Result<Option<(OwnedFd, Vec<u8>)>> {
+        match walk(self, directory, path, follow)? {
+            Last::There(_) => Ok(None),
+            Last::Missing { parent, name } => Ok(Some((parent, name))),
         }
-        let parent = if parent.is_empty() { b"." } else { parent };
-        Ok((self.open_path(directory, parent, true)?, name.to_vec()))
     }
 
     /// The process's umask.
@@ -76,48 +79,45 @@ impl Tracee {
             }
             text.extend_from_slice(&piece[..read]);
         }
-        Err(io::Error::from_raw_os_error(libc::ENAMETOOLONG))
+        Err(Errno::NAMETOOLONG.into())
     }
 
-    fn descriptor(&self, number: i32) -> io::Result<OwnedFd> {
-        let path = match number {
-            libc::AT_FDCWD => format!("/proc/{}/cwd", self.pid),
-            number => format!("/proc/{}/fd/{number}", self.pid),
+    /// What one of its descriptors is of, or its working directory.
+    pub(super) fn descriptor(&self, number: i32) -> io::Result<OwnedFd> {
+        let name = match number {
+            libc::AT_FDCWD => "cwd".to_owned(),
+            number => format!("fd/{number}"),
         };
-        open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(|error| match error {
-            rustix::io::Errno::NOENT => io::Error::from_raw_os_error(libc::EBADF),
-            error => error.into(),
+        self.of_proc(&name).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Errno::BADF.into(),
+            _ => error,
         })
     }
 
+    /// What a link of its directory in /proc leads to.
+    pub(super) fn of_proc(&self, name: &str) -> io::Result<OwnedFd> {
+        Ok(open(format!("/proc/{}/{name}", self.pid), OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
+    }
+
     fn open_path(&self, directory: i32, path: &[u8], follow: bool) -> io::Result<OwnedFd> {
-        let mut flags = OFlags::PATH | OFlags::CLOEXEC;
-        flags.set(OFlags::NOFOLLOW, !follow);
-        // To this process, "self" would be itself.
-        let mut path = path.to_vec();
-        for own in [&b"/proc/self/"[..], b"/proc/thread-self/"] {
-            if let Some(rest) = path.strip_prefix(own) {
-                path = [format!("/proc/{}/", self.pid).as_bytes(), rest].concat();
-            }
-        }
         let root = readlink(format!("/proc/{}/root", self.pid), Vec::new())?;
         if root.as_bytes() == b"/" {
-            return Ok(match path.starts_with(b"/") {
-                true => openat(CWD, path, flags, Mode::empty())?,
-                false => openat(self.descriptor(directory)?, path, flags, Mode::empty())?,
-            });
-        }
-        // The process has changed its root.
-        if !path.starts_with(b"/") {
-            let here = match directory {
-                libc::AT_FDCWD => format!("/proc/{}/cwd", self.pid),
-                number => format!("/proc/{}/fd/{number}", self.pid),
+            let mut flags = OFlags::PATH | OFlags::CLOEXEC;
+            flags.set(OFlags::NOFOLLOW, !follow);
+            let (mode, resolve) = (Mode::empty(), ResolveFlags::NO_XDEV | ResolveFlags::NO_MAGICLINKS);
+            let opened = match path.starts_with(b"/") {
+                true => openat2(CWD, path, flags, mode, resolve),
+                false => openat2(self.descriptor(directory)?, path, flags, mode, resolve),
             };
-            let here = readlink(here, Vec::new())?.into_bytes();
-            let here = here.strip_prefix(root.as_bytes()).ok_or(io::ErrorKind::NotFound)?;
-            path = [here, b"/", &path].concat();
+            match opened {
+                // It leads through /proc, perhaps, where a process finds itself.
+                Err(Errno::XDEV | Errno::LOOP) => {}
+                opened => return Ok(opened?),
+            }
         }
-        let root = open(format!("/proc/{}/root", self.pid), OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-        Ok(openat2(root, path, flags, Mode::empty(), ResolveFlags::IN_ROOT)?)
+        match walk(self, directory, path, follow)? {
+            Last::There(file) => Ok(file),
+            Last::Missing { .. } => Err(Errno::NOENT.into()),
+        }
     }
 }

@@ -1,6 +1,5 @@
 //! The users that processes believe to be.
 
-use std::collections::BTreeMap;
 use std::io;
 
 use libc::c_long;
@@ -13,7 +12,7 @@ use super::tracee::Tracee;
 /// Real, effective, saved and file-system number.
 type Numbers = [u32; 4];
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Identity {
     users: Numbers,
     groups: Numbers,
@@ -55,15 +54,23 @@ impl Identity {
 
 /// In place of a number: stays as it is.
 const UNCHANGED: u32 = u32::MAX;
+/// The two numbers of a limit that is none.
+const NO_LIMIT: [u8; 16] = [0xff; 16];
 /// As many groups a process may have (NGROUPS_MAX of limits.h).
 const MAX_GROUPS: u64 = 65_536;
 
-/// Which processes are who, as far as they know. A process that is not in it is what its parent is.
+/// So many identities are kept apart.
+const MOST: usize = 4096;
+
+/// Which processes are who, as far as they know.
+///
+/// A new process is who its parent is then, whatever becomes of that. To be right about it in time, the recorder would have to
+/// be asked about each; but the kernel hands something on that it does not use, the limit of file locks. In a process that
+/// became another user, that is a number of this list.
 pub(super) struct Users {
     /// What the step began as; `None` for root.
     first: Option<Identity>,
-    /// By process and the time of its start, as numbers are used again.
-    processes: BTreeMap<(u32, u64), Identity>,
+    known: Vec<Identity>,
 }
 
 impl Users {
@@ -71,23 +78,23 @@ impl Users {
     pub(super) fn beginning_as(user: &User) -> Self {
         let User { uid, gid, groups } = user.clone();
         let identity = Identity { users: [uid; 4], groups: [gid; 4], supplementary: groups };
-        Users { first: Some(identity).filter(|_| *user != User::default()), processes: BTreeMap::new() }
+        Users { first: Some(identity).filter(|_| *user != User::default()), known: Vec::new() }
     }
 
     /// What the process is, if it is not root in all.
-    pub(super) fn maker(&self, tracee: &Tracee) -> Option<&Identity> {
-        let identity = self.identity(tracee.pid())?;
-        ((identity.users[3], identity.groups[3]) != (0, 0)).then_some(identity)
+    pub(super) fn maker(&self, tracee: &Tracee) -> io::Result<Option<&Identity>> {
+        let identity = self.identity(tracee)?;
+        Ok(identity.filter(|identity| (identity.users[3], identity.groups[3]) != (0, 0)))
     }
 
     /// True if the process may do what only root may.
-    pub(super) fn is_root(&self, tracee: &Tracee) -> bool {
-        self.identity(tracee.pid()).is_none_or(|identity| identity.users[1] == 0)
+    pub(super) fn is_root(&self, tracee: &Tracee) -> io::Result<bool> {
+        Ok(self.identity(tracee)?.is_none_or(|identity| identity.users[1] == 0))
     }
 
     /// Answers a call that asks for users or groups, or changes them.
     pub(super) fn answer(&mut self, call: c_long, arguments: &[u64; 6], tracee: &Tracee) -> io::Result<Answer> {
-        let known = self.identity(tracee.pid()).cloned();
+        let known = self.identity(tracee)?.cloned();
         let numbers = arguments.map(|argument| argument as u32);
         if let Some(answer) = asked(call, arguments, known.as_ref(), tracee)? {
             return Ok(answer);
@@ -101,8 +108,8 @@ impl Users {
             libc::SYS_setregid => set_two(&mut identity.groups, numbers[0], numbers[1], is_root),
             libc::SYS_setresuid => set_three(&mut identity.users, [numbers[0], numbers[1], numbers[2]], is_root),
             libc::SYS_setresgid => set_three(&mut identity.groups, [numbers[0], numbers[1], numbers[2]], is_root),
-            libc::SYS_setfsuid => return Ok(self.set_file_system(tracee, identity, numbers[0], |it| &mut it.users)),
-            libc::SYS_setfsgid => return Ok(self.set_file_system(tracee, identity, numbers[0], |it| &mut it.groups)),
+            libc::SYS_setfsuid => return self.set_file_system(tracee, identity, numbers[0], |it| &mut it.users),
+            libc::SYS_setfsgid => return self.set_file_system(tracee, identity, numbers[0], |it| &mut it.groups),
             libc::SYS_setgroups if !is_root => false,
             libc::SYS_setgroups if arguments[0] > MAX_GROUPS => return Ok(Answer::Error(libc::EINVAL)),
             libc::SYS_setgroups => {
@@ -118,7 +125,7 @@ impl Users {
             _ => return Ok(Answer::Continue),
         };
         if changed {
-            self.remember(tracee.pid(), identity);
+            self.remember(tracee, identity)?;
         }
         Ok(if changed { Answer::Value(0) } else { Answer::Error(libc::EPERM) })
     }
@@ -130,37 +137,36 @@ impl Users {
         mut identity: Identity,
         number: u32,
         of: impl Fn(&mut Identity) -> &mut Numbers,
-    ) -> Answer {
+    ) -> io::Result<Answer> {
         let is_root = identity.users[1] == 0;
         let numbers = of(&mut identity);
         let before = numbers[3];
         if number != UNCHANGED && (is_root || numbers.contains(&number)) {
             numbers[3] = number;
-            self.remember(tracee.pid(), identity);
+            self.remember(tracee, identity)?;
         }
-        Answer::Value(i64::from(before))
+        Ok(Answer::Value(i64::from(before)))
     }
 
-    fn remember(&mut self, thread: u32, identity: Identity) {
-        if let Some(process) = Process::of(thread) {
-            self.processes.insert((process.id, process.started), identity);
+    fn remember(&mut self, tracee: &Tracee, identity: Identity) -> io::Result<()> {
+        let limit = kernel::lock_limit(tracee.pid())?;
+        let at = self.known.iter().position(|known| *known == identity).unwrap_or(self.known.len());
+        if at == MOST || at as u64 >= limit.rlim_max {
+            return Err(io::Error::from_raw_os_error(libc::EAGAIN));
         }
+        if at == self.known.len() {
+            self.known.push(identity);
+        }
+        kernel::set_lock_limit(tracee.pid(), libc::rlimit { rlim_cur: at as u64, ..limit })
     }
 
-    /// What the process is, or its nearest ancestor of which it is known, or what the step began as.
-    fn identity(&self, thread: u32) -> Option<&Identity> {
-        let mut thread = thread;
-        while !self.processes.is_empty() {
-            let process = Process::of(thread)?;
-            if let Some(identity) = self.processes.get(&(process.id, process.started)) {
-                return Some(identity);
-            }
-            if process.parent <= 1 {
-                break;
-            }
-            thread = process.parent;
+    /// What the process is.
+    fn identity(&self, tracee: &Tracee) -> io::Result<Option<&Identity>> {
+        if self.known.is_empty() {
+            return Ok(self.first.as_ref());
         }
-        self.first.as_ref()
+        let number = usize::try_from(kernel::lock_limit(tracee.pid())?.rlim_cur).ok();
+        Ok(number.and_then(|number| self.known.get(number)).or(self.first.as_ref()))
     }
 }
 
@@ -195,6 +201,10 @@ fn asked(call: c_long, arguments: &[u64; 6], known: Option<&Identity>, tracee: &
             }
             Answer::Value(groups.len() as i64)
         }
+        // What the limit of file locks is besides, no process is told; nothing comes of it since Linux 2.4.
+        libc::SYS_prlimit64 if arguments[3] != 0 => give(tracee, arguments[3], &NO_LIMIT)?,
+        libc::SYS_getrlimit => give(tracee, arguments[1], &NO_LIMIT)?,
+        libc::SYS_prlimit64 | libc::SYS_setrlimit => Answer::Value(0),
         _ => return Ok(None),
     }))
 }
@@ -238,26 +248,6 @@ fn set_three(numbers: &mut Numbers, wanted: [u32; 3], is_root: bool) -> bool {
     }
     numbers[3] = numbers[1];
     true
-}
-
-/// What /proc says of a process.
-struct Process {
-    id: u32,
-    parent: u32,
-    /// In ticks since the machine started.
-    started: u64,
-}
-
-impl Process {
-    fn of(thread: u32) -> Option<Process> {
-        let status = std::fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
-        let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name))?.trim().parse().ok();
-        let (id, parent): (u32, u32) = (field("Tgid:")?, field("PPid:")?);
-        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-        // The second field is the program's name in brackets, which may hold anything; this is the 22nd.
-        let started = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
-        Some(Process { id, parent, started })
-    }
 }
 
 #[cfg(test)]
