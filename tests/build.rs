@@ -137,6 +137,46 @@ image(name = 'wrong', layers = [copy(image = ':builder', srcs = ['/out/nothing']
 }
 
 #[test]
+fn copy_puts_files_and_what_is_in_directories_into_one() {
+    let workspace = Workspace::new().file(
+        "BUILD.star",
+        "image(name = 'builder', layers = [
+            write('/out/a', 'a', mode = '0755', owner = '3:4'), write('/out/d/b', 'b'), dir('/out/d', mode = '0700', owner = '5:6'),
+            dir('/empty', mode = '0700'), write('/tool', 'tool'), symlink('/link', 'tool'), symlink('/there', 'out'),
+        ])
+image(name = 'x', layers = [
+    dir('/bin', mode = '0711', owner = '7:7'),
+    copy(':builder', ['/out', '/tool'], into = '/bin'),
+    copy(':builder', ['/empty'], into = '/new/empty'),
+    copy(':builder', ['/link', '/there'], into = '/links', owner = '9:9'),
+])
+image(name = 'map', layers = [copy(':builder', {'/x': '/tool'}, into = '/bin')])
+image(name = 'dest', layers = [copy(':builder', ['/tool'], into = '/bin', dest = '/x')])",
+    );
+    assert_eq!(
+        workspace.tree("//:x"),
+        [
+            "bin/ 0711 7:7",
+            "bin/a 0755 3:4 a",
+            "bin/d/ 0700 5:6",
+            "bin/d/b 0644 0:0 b",
+            "bin/tool 0644 0:0 tool",
+            "links/ 0755 0:0",
+            "links/a 0755 9:9 a",
+            "links/d/ 0700 9:9",
+            "links/d/b 0644 9:9 b",
+            "links/link 0644 9:9 tool",
+            "new/ 0755 0:0",
+            "new/empty/ 0755 0:0",
+        ]
+    );
+    for (target, message) in [("map", "`into` is for a list of sources"), ("dest", "in the place of `dest`")] {
+        let error = workspace.fails(2, &["build", &format!("//:{target}")]);
+        assert!(error.contains(message) && error.contains("BUILD.star:"), "{error}");
+    }
+}
+
+#[test]
 fn a_base_is_read_back_from_each_format_that_is_written() {
     let workspace = Workspace::new().file(
         "BUILD.star",

@@ -1,6 +1,7 @@
 //! Commits as sources of files: locking, building, moving, and what is refused. Every repository is made by the test.
 
 mod hostile;
+mod kept;
 pub mod repository;
 mod servers;
 
@@ -136,11 +137,47 @@ fn a_spec_with_commit_and_digest_needs_no_lock() {
     assert!(!workspace.path("ocify.lock").exists());
 
     workspace.write("ocify.toml", "");
-    for (field, missing) in [(format!("commit = '{commit}'"), "sha256"), (format!("sha256 = '{sha256}'"), "commit")] {
-        workspace.write("BUILD.star", WEB.replace("ref = 'v1'", &field));
-        let error = workspace.fails(2, &["build"]);
-        assert!(error.contains("is pinned by half") && error.contains(&format!("needs `{missing}`")), "{error}");
+    workspace.write("BUILD.star", WEB.replace("ref = 'v1'", &format!("sha256 = '{sha256}'")));
+    let error = workspace.fails(2, &["build"]);
+    assert!(error.contains("is pinned by half") && error.contains("needs `commit`"), "{error}");
+    let kept = format!("ref = 'v1', commit = '{commit}', sha256 = '{sha256}', keep_git_dir = True");
+    workspace.write("BUILD.star", WEB.replace("ref = 'v1'", &kept));
+    let error = workspace.fails(2, &["build"]);
+    assert!(error.contains("the `.git` of `lib#v1` cannot be pinned in the spec"), "{error}");
+}
+
+#[test]
+fn a_commit_without_a_digest_is_what_the_ref_has_to_stand_for() {
+    if !is_git_installed() {
+        return;
     }
+    let (workspace, library) = with_library(WEB);
+    let commit = library.git(&["rev-parse", "v1^{commit}"]);
+    let wanting = |commit: &str| WEB.replace("ref = 'v1'", &format!("ref = 'v1', commit = '{commit}'"));
+    workspace.write("BUILD.star", wanting(&commit));
+    workspace.ok(&["lock"]);
+    let files = workspace.tree("//:web");
+
+    // In the lock, and then where it is made.
+    let other = "0123456789".repeat(4);
+    workspace.write("BUILD.star", wanting(&other));
+    let error = workspace.fails(1, &["build"]);
+    let (found, wanted) = (format!("`lib#v1` is the commit {commit}, "), format!("has to be {other}"));
+    assert!(error.contains(&found) && error.contains(&wanted), "{error}");
+    assert!(error.contains("`ocify update file://vendor/lib#v1`"), "{error}");
+    fs::remove_file(workspace.path("ocify.lock")).unwrap();
+    let error = workspace.fails(1, &["lock"]);
+    assert!(error.contains(&found) && error.contains(&wanted) && error.contains("BUILD.star:"), "{error}");
+    assert!(!workspace.path("ocify.lock").exists());
+
+    // Named by itself it needs no ref.
+    workspace.write("BUILD.star", WEB.replace("'v1'", &format!("'{commit}'")));
+    let pinned = workspace.ok(&["lock"]);
+    assert!(pinned.starts_with(&format!("+ file://vendor/lib#{commit} {commit} ")), "{pinned}");
+    assert_eq!(workspace.tree("//:web"), files);
+    workspace.write("BUILD.star", WEB.replace("'v1'", &format!("'{other}'")));
+    let error = workspace.fails(1, &["lock"]);
+    assert!(error.contains(&format!("file://vendor/lib has no commit {other}")), "{error}");
 }
 
 /// The bytes of the tar are in people's locks.

@@ -39,7 +39,12 @@ impl<'a> Unpinned<'a> {
         let Unpinned { images, files, commits } = self;
         let pins = resolver::each(&images, |(name, span)| resolver.image(name).at(span.as_ref()))?;
         let digests = resolver::each(&files, |(_, fetch)| resolver.file(&fetch.value).at(fetch.span.as_ref()))?;
-        let commit_pins = resolver::each(&commits, |(name, git)| resolver.commit(name, None).at(git.span.as_ref()))?;
+        let commit_pins = resolver::each(&commits, |(name, git)| {
+            let pin = resolver.commit(name, None).at(git.span.as_ref())?;
+            let help = "the ref may have moved; a commit can be named by its ID, in the place of the ref";
+            git.value.check(&pin.commit).map_err(|error| Diagnostic::from(error).help(help)).at(git.span.as_ref())?;
+            Ok(pin)
+        })?;
         let mut lines = Vec::new();
         for ((name, _), pin) in images.into_iter().zip(pins) {
             lines.push(image_line(name, &pin));

@@ -293,7 +293,7 @@ impl<'a> StageBuild<'a> {
         (new.unpack, new.ignore) = (copy.add, self.options.ignore.clone());
         for word in &copy.sources {
             let word = Word { value: self.scope.expand(word)?, span: word.span.clone() };
-            let remote = if copy.add { remote::source(&word, instruction)? } else { None };
+            let remote = if copy.add { remote::source(&word, instruction, &self.scope)? } else { None };
             let value = remote.unwrap_or(PlaceSource::Path(word.value));
             new.srcs.push(Spanned { value, span: word.span });
         }

@@ -2,23 +2,25 @@
 
 use crate::diagnostic::{Diagnostic, Spanned};
 use crate::digest::Digest;
-use crate::git::{NameError, RefName, RepositoryUrl};
+use crate::git::{NameError, ObjectId, RefName, RepositoryUrl};
 use crate::path::{ImagePath, WorkspacePath};
 use crate::target::{Fetch, Git, PlaceSource};
 
 use super::config::{truth, value};
 use super::instruction::Instruction;
+use super::scope::Scope;
 use super::word::Word;
 
 /// The source that a word of ADD names, if that is not one of the context.
 ///
 /// # Errors
 /// A URL that cannot be fetched; a flag that does not fit.
-pub(super) fn source(word: &Word, instruction: &Instruction) -> Result<Option<PlaceSource>, Diagnostic> {
+pub(super) fn source(word: &Word, instruction: &Instruction, scope: &Scope) -> Result<Option<PlaceSource>, Diagnostic> {
     let text = word.value.as_str();
-    let checksum = instruction.flag("checksum").map(value).transpose()?;
+    let expanded = |word: &Word| Ok::<_, Diagnostic>(Word { value: scope.expand(word)?, span: word.span.clone() });
+    let checksum = instruction.flag("checksum").map(value).transpose()?.map(expanded).transpose()?;
     if is_git(text) {
-        return commit(word, checksum, instruction).map(Some);
+        return commit(word, checksum.as_ref(), instruction).map(Some);
     }
     if !text.starts_with("http://") && !text.starts_with("https://") {
         return Ok(None);
@@ -62,14 +64,14 @@ pub fn repository(text: &str) -> Result<(RepositoryUrl, RefName, Option<&str>), 
 }
 
 fn commit(word: &Word, checksum: Option<&Word>, instruction: &Instruction) -> Result<PlaceSource, Diagnostic> {
-    if let Some(flag) = instruction.flag("keep-git-dir").filter(|flag| truth(flag).is_ok_and(|keep| keep)) {
-        let error = Diagnostic::spec("`--keep-git-dir` cannot be had").at(flag.name.span.clone());
-        return Err(error.help("what git keeps of a repository is not the same each time; take the flag away"));
-    }
-    if let Some(checksum) = checksum {
-        let error = Diagnostic::spec("`--checksum` is for files").at(checksum.span.clone());
-        return Err(error.help("ocify.lock pins the commit, and the digest of its files"));
-    }
+    let commit = checksum.map(|word| {
+        word.value.to_ascii_lowercase().parse::<ObjectId>().map_err(|_| {
+            let error = Diagnostic::spec(format!("`{}` is not the ID of a commit", word.value)).at(word.span.clone());
+            error.help("write all of its 40 or 64 hexadecimal digits: `git rev-parse 'REF^{commit}'` shows them")
+        })
+    });
+    let commit = commit.transpose()?;
+    let keep_git_dir = instruction.flag("keep-git-dir").map_or(Ok(false), truth)?;
     let wrong = |error: NameError| {
         let help = error.help();
         Diagnostic::spec(error.to_string()).at(word.span.clone()).help(help)
@@ -77,7 +79,9 @@ fn commit(word: &Word, checksum: Option<&Word>, instruction: &Instruction) -> Re
     let (url, name, directory) = repository(&word.value).map_err(wrong)?;
     let directory = directory.map(ImagePath::parse).transpose();
     let directory = directory.map_err(|error| Diagnostic::spec(error.to_string()).at(word.span.clone()))?;
-    let git = Git { package: WorkspacePath::root(), url, name, commit: None, sha256: None };
+    // As with BuildKit, of a directory there is no repository.
+    let keep_git_dir = keep_git_dir && directory.is_none();
+    let git = Git { package: WorkspacePath::root(), url, name, commit, sha256: None, keep_git_dir };
     Ok(PlaceSource::Git { git: Spanned { value: git, span: word.span.clone() }, directory })
 }
 

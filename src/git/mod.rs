@@ -17,13 +17,25 @@ use crate::digest::Digest;
 pub struct RemoteRef {
     /// One of the workspace is named from its root.
     pub url: RepositoryUrl,
+    /// The ref, or the commit itself.
     pub name: RefName,
+    /// Beside the files there is a `.git` (docs/design/git.md).
+    pub keep_git_dir: bool,
+}
+
+impl RemoteRef {
+    /// The commit, where it is named by its ID.
+    pub fn commit(&self) -> Option<ObjectId> {
+        self.name.as_str().parse().ok()
+    }
 }
 
 /// The commit that a ref stood for, and what it holds.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pin {
     pub commit: ObjectId,
+    /// What a tag stood for whose `.git` is kept: an annotated tag, or the commit.
+    pub tag: Option<ObjectId>,
     /// Of the canonical tar of the commit's tree (docs/design/git.md).
     pub sha256: Digest,
 }
@@ -61,7 +73,7 @@ impl NameError {
             }
             NameError::Scheme { url } => format!("write `{url}`"),
             NameError::Ref { .. } => {
-                "give a branch, a tag, or the whole name of a ref, such as `refs/heads/main`".into()
+                "give a branch, a tag, the whole name of a ref, such as `refs/heads/main`, or the ID of a commit".into()
             }
             NameError::Id { .. } => {
                 "`git rev-parse 'NAME^{commit}'` shows it; a branch or a tag is given as `ref`".into()

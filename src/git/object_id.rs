@@ -19,6 +19,12 @@ impl ObjectId {
         &self.0
     }
 
+    /// The bytes that the digits stand for: 20 or 32.
+    pub fn bytes(&self) -> Vec<u8> {
+        let nibble = |digit: u8| if digit.is_ascii_digit() { digit - b'0' } else { digit - b'a' + 10 };
+        self.0.as_bytes().chunks_exact(2).map(|pair| nibble(pair[0]) << 4 | nibble(pair[1])).collect()
+    }
+
     /// What git calls the format of a repository that has such names.
     pub fn object_format(&self) -> &'static str {
         if self.0.len() == 40 { "sha1" } else { "sha256" }

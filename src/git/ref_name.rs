@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::NameError;
 
-/// A branch or tag by its short name, any ref by its whole name `refs/...`, or `HEAD`; it obeys git-check-ref-format.
+/// A branch or tag by its short name, any ref by its whole name `refs/...`, or `HEAD`; it obeys git-check-ref-format. The ID of a
+/// commit has the form of a short name, and is one of a commit ([`RemoteRef::commit`](super::RemoteRef::commit)).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RefName(String);

@@ -17,7 +17,7 @@ pub(super) struct Origin<'a> {
 impl Placing<'_> {
     /// The layers of an instruction that copies from `origin`.
     pub(super) fn of_image(&mut self, origin: &Origin, helper: &mut Helper) -> Vec<Layer> {
-        let (mut pairs, mut layers, mut remarks) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut pairs, mut either, mut layers) = (Vec::new(), Vec::new(), Vec::new());
         let mut is_directory = false;
         for source in self.place.paths() {
             let plain = self.variables.plain(source);
@@ -32,30 +32,32 @@ impl Placing<'_> {
                 pairs.push((format!("{}/{kept}", clean(&self.place.dest).trim_end_matches('/')), from));
                 continue;
             }
-            let (is_tree, is_sure) = origin.known.guess(&plain);
+            let is_tree = match origin.known.source(&plain) {
+                // What a step made may be a file or a directory, and comes to lie in one or the other way.
+                None if self.is_into() => {
+                    either.push(from);
+                    continue;
+                }
+                // It comes to lie in the same place.
+                None => Known::looks_like_directory(&plain),
+                Some(is_tree) => is_tree,
+            };
+            is_directory |= is_tree;
             let to = if is_tree { clean(&self.place.dest) } else { self.destination(&from) };
-            if !is_sure && self.is_into() && name(&to) != name(&clean(&self.place.dest)) {
-                remarks
-                    .push(format!("`{plain}` is taken for a file; what is in a directory goes to `{}`.", self.dest()));
-            }
-            let there = self.variables.plain(&to);
-            if is_tree {
-                is_directory = true;
-            } else if is_sure {
-                self.known.directory(parent(&there));
-            }
             pairs.push((to, from));
         }
-        if pairs.is_empty() {
+        if pairs.is_empty() && either.is_empty() {
             return layers;
         }
         let mut above = self.made(is_directory);
         for (to, from) in &pairs {
-            let plain = self.variables.plain(to);
-            match origin.known.guess(&self.variables.plain(from)) {
-                (true, _) => self.known.directory(&plain),
-                (false, true) => self.known.file(&plain),
-                (false, false) => {}
+            let (to, from) = (self.variables.plain(to), self.variables.plain(from));
+            match origin.known.source(&from).unwrap_or(Known::looks_like_directory(&from)) {
+                true => self.known.directory(&to),
+                false => self.known.directory(parent(&to)),
+            }
+            if origin.known.source(&from) == Some(false) {
+                self.known.file(&to);
             }
         }
         above.append(&mut layers);
@@ -71,11 +73,12 @@ impl Placing<'_> {
             )
         });
         let mapped = (!pairs.is_empty()).then(|| self.copy(origin.image.clone(), &pairs));
-        let mut new: Vec<Layer> = onto_root.chain(mapped).map(Layer::new).collect();
-        if let Some(last) = new.pop() {
-            new.push(remarks.into_iter().fold(last, |layer, remark| layer.remarked(remark)));
-        }
-        above.append(&mut new);
+        let either = (!either.is_empty()).then(|| {
+            let sources = Code::list(either.iter().map(|from| self.variables.text(from)));
+            let into = self.variables.text(&clean(&self.place.dest));
+            self.with_look(Call::new("copy").with(origin.image.clone()).with(sources).named("into", into))
+        });
+        above.extend(onto_root.chain(mapped).chain(either).map(Layer::new));
         above
     }
 

@@ -138,21 +138,25 @@ impl Known {
         }
     }
 
-    /// Of a path in another stage: whether it is taken for a directory, and whether that is sure.
-    pub(super) fn guess(&self, path: &str) -> (bool, bool) {
+    /// Of a path in another stage, whether it is a directory; `None` if that cannot be known.
+    pub(super) fn source(&self, path: &str) -> Option<bool> {
         if path.ends_with('/') || path.ends_with("/.") {
-            return (true, true);
+            return Some(true);
         }
-        match self.kind(path) {
-            Some(kind) if kind != Kind::Nothing => return (kind == Kind::Directory, true),
-            _ => {}
+        match self.kind(path)? {
+            Kind::Directory => Some(true),
+            Kind::File => Some(false),
+            Kind::Nothing => None,
         }
+    }
+
+    /// Whether a path has a name that directories mostly have.
+    pub(super) fn looks_like_directory(path: &str) -> bool {
         let path = clean(path);
         let name = self::name(&path);
         // A release of Erlang's tools.
         let is_release = self::name(parent(&path)) == "rel";
-        let is_directory = is_release || OF_DIRECTORIES.contains(&name) || path == "/app";
-        (is_directory, is_directory || name.trim_start_matches('.').contains('.'))
+        is_release || OF_DIRECTORIES.contains(&name) || path == "/app"
     }
 
     /// The directories that have to be made for this one, topmost first.

@@ -26,10 +26,12 @@ impl Placing<'_> {
                 layers.extend(self.unpacked(src));
             }
             PlaceSource::Git { git, directory } => {
-                let Git { url, name, .. } = &git.value;
+                let Git { url, name, commit, keep_git_dir, .. } = &git.value;
                 let call = Call::new("git").named("url", self.variables.text(&url.to_string()));
                 let name = (name.as_str() != "HEAD").then(|| self.variables.text(name.as_str()));
-                let commit = Code::Call(call.optional("ref", name));
+                let commit = commit.as_ref().map(|commit| self.variables.text(commit.as_str()));
+                let call = call.optional("ref", name).optional("commit", commit);
+                let commit = Code::Call(call.optional("keep_git_dir", keep_git_dir.then(|| Code::Raw("True".into()))));
                 let Some(directory) = directory else {
                     layers.extend(self.unpacked(commit));
                     return layers;

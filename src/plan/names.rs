@@ -48,9 +48,9 @@ impl Names {
         }
     }
 
-    /// Adds a ref if the spec does not say which commit it is.
+    /// Adds a ref if the spec does not say what its files are.
     pub(super) fn add_git(&mut self, git: Spanned<Git>) {
-        if let (None, None) = (&git.value.commit, git.value.sha256) {
+        if git.value.sha256.is_none() {
             self.commits.entry(git.value.remote()).or_insert(git);
         }
     }

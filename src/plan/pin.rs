@@ -7,7 +7,7 @@ use crate::git::Pin;
 use crate::oci::Reference;
 use crate::platform::Platform;
 use crate::source::{ImagePin, Lock};
-use crate::target::{Fetch, Git, Label, OciReference};
+use crate::target::{Fetch, Git, Label, OciReference, WrongCommit};
 
 use super::targets::TargetGraph;
 
@@ -22,8 +22,12 @@ pub(super) enum Unpinned<'a> {
     },
     Fetch(&'a Fetch),
     Git(&'a Git),
-    /// It has a commit without a digest, or the other way round.
+    /// The spec wants another commit than the lock has.
+    WrongCommit(&'a Git, WrongCommit),
+    /// It has a digest without a commit.
     HalfPinned(&'a Git),
+    /// Its digest is in the spec, and what else would have to be pinned is not.
+    GitDirPinned(&'a Git),
 }
 
 /// The name with the digest of its image for `platform`; one that has a digest is as it was.
@@ -51,9 +55,14 @@ pub(super) fn fetch<'a>(fetch: &'a Fetch, lock: &Lock) -> Result<Digest, Unpinne
 /// The commit of a ref and the digest of its files: the spec's, else the lock's.
 pub(super) fn git<'a>(git: &'a Git, lock: &Lock) -> Result<Pin, Unpinned<'a>> {
     match (&git.commit, git.sha256) {
-        (Some(commit), Some(sha256)) => Ok(Pin { commit: commit.clone(), sha256 }),
-        (None, None) => lock.commits.get(&git.remote()).cloned().ok_or(Unpinned::Git(git)),
-        _ => Err(Unpinned::HalfPinned(git)),
+        (_, Some(_)) if git.keep_git_dir => Err(Unpinned::GitDirPinned(git)),
+        (Some(commit), Some(sha256)) => Ok(Pin { commit: commit.clone(), tag: None, sha256 }),
+        (None, Some(_)) => Err(Unpinned::HalfPinned(git)),
+        (_, None) => {
+            let pin = lock.commits.get(&git.remote()).ok_or(Unpinned::Git(git))?;
+            git.check(&pin.commit).map_err(|error| Unpinned::WrongCommit(git, error))?;
+            Ok(pin.clone())
+        }
     }
 }
 
@@ -79,11 +88,18 @@ impl Unpinned<'_> {
                     .label("has no digest in ocify.lock")
                     .help("run `ocify lock`, which pins it, or give its `commit` and `sha256`")
             }
+            Unpinned::WrongCommit(git, error) => Diagnostic::from(error.clone())
+                .help(format!("ocify.lock says so; `ocify update {}` pins what the ref stands for now", git.remote())),
             Unpinned::HalfPinned(git) => {
-                let missing = if git.commit.is_some() { "sha256" } else { "commit" };
                 let error = Diagnostic::spec(format!("the commit `{}` is pinned by half", git.title()));
-                error.label(format!("needs `{missing}`")).help(
+                error.label("needs `commit`").help(
                     "give both `commit` and `sha256`, or neither and run `ocify lock`, which writes both into ocify.lock",
+                )
+            }
+            Unpinned::GitDirPinned(git) => {
+                let error = Diagnostic::spec(format!("the `.git` of `{}` cannot be pinned in the spec", git.title()));
+                error.label("has `keep_git_dir` and `sha256`").help(
+                    "take `sha256` away and run `ocify lock`: a tag is an object of its own, which ocify.lock has as well",
                 )
             }
             Unpinned::Platform { reference, wanted, pin } => {

@@ -1,11 +1,13 @@
 //! The files of a commit.
 
+use std::ops::Not;
 use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
 use crate::git::{NameError, ObjectId, RefName, RemoteRef, RepositoryUrl};
 use crate::path::WorkspacePath;
@@ -28,11 +30,12 @@ pub struct Git {
     #[serde(deserialize_with = "name")]
     #[schemars(with = "String")]
     pub url: RepositoryUrl,
-    /// A branch or tag, or the whole name of a ref, `refs/...`; by default `HEAD`.
+    /// A branch or tag, the whole name of a ref, `refs/...`, or the ID of a commit; by default `HEAD`.
     #[serde(rename = "ref", default = "RefName::head", deserialize_with = "name")]
     #[schemars(with = "String")]
     pub name: RefName,
-    /// The commit, as 40 or 64 hexadecimal digits; given together with `sha256`, in place of `ocify.lock`.
+    /// The commit that the ref has to stand for, as 40 or 64 hexadecimal digits; together with `sha256`, in place of
+    /// `ocify.lock`.
     #[serde(default, deserialize_with = "optional_name", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub commit: Option<ObjectId>,
@@ -40,12 +43,45 @@ pub struct Git {
     #[serde(default, with = "hex", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub sha256: Option<Digest>,
+    /// Whether there is a `.git` beside the files, for programs that ask git for the version: the repository with this one
+    /// commit and the branch or tag that it has in `ref`. It is pinned in `ocify.lock` only.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub keep_git_dir: bool,
 }
 
 impl Git {
     /// The ref, by which a lock knows the commit.
     pub fn remote(&self) -> RemoteRef {
-        RemoteRef { url: self.url.in_package(&self.package), name: self.name.clone() }
+        let Git { keep_git_dir, .. } = *self;
+        RemoteRef { url: self.url.in_package(&self.package), name: self.name.clone(), keep_git_dir }
+    }
+
+    /// Nothing, if the ref may stand for the commit `found`.
+    ///
+    /// # Errors
+    /// It has to be another.
+    pub fn check(&self, found: &ObjectId) -> Result<(), WrongCommit> {
+        match &self.commit {
+            Some(commit) if commit != found => {
+                Err(WrongCommit { name: self.title(), found: found.clone(), expected: commit.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A ref that stands for another commit than it has to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{name}` is the commit {found}, and not {expected}")]
+pub struct WrongCommit {
+    name: String,
+    found: ObjectId,
+    expected: ObjectId,
+}
+
+impl From<WrongCommit> for Diagnostic {
+    fn from(error: WrongCommit) -> Self {
+        Diagnostic::failure(error.to_string()).label(format!("has to be {}", error.expected))
     }
 }
 

@@ -209,6 +209,11 @@ pub struct Copy {
     #[serde(default = "ImagePath::root")]
     #[schemars(with = "String")]
     pub strip_prefix: ImagePath,
+    /// The directory in the image into which the files of a list are put as COPY of a Dockerfile does it, in place of
+    /// `dest` and `strip_prefix`: a file by its own name, of a directory what is in it, links followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub into: Option<ImagePath>,
     /// The mode of every file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,

@@ -71,7 +71,9 @@ fn what_cannot_be_fetched_is_said_at_its_place() {
         ),
         (format!("ADD --checksum={CONTENT} a /"), 2, "for one source that ADD fetches"),
         (format!("ADD --keep-git-dir {} /", url("files/app")), 2, "`--keep-git-dir` is for git repositories"),
-        ("ADD --keep-git-dir https://example.invalid/x.git /".to_owned(), 2, "`--keep-git-dir` cannot be had"),
+        ("ADD --keep-git-dir=maybe https://example.invalid/x.git /".to_owned(), 2, "neither `true` nor `false`"),
+        ("ADD --checksum=1234567 https://example.invalid/x.git /".to_owned(), 2, "is not the ID of a commit"),
+        (format!("ADD --checksum={CONTENT} https://example.invalid/x.git /"), 2, "`git rev-parse 'REF^{commit}'`"),
         ("ADD git://example.invalid/x /".to_owned(), 2, "begins with none of"),
     ] {
         let workspace = workspace(&format!("FROM scratch\n{add}\n"), context);
@@ -85,28 +87,16 @@ fn what_cannot_be_fetched_is_said_at_its_place() {
     assert!(error.contains("ocify.lock would have to change") && error.contains("/files/app"), "{error}");
 }
 
-/// A repository behind a server that knows nothing of git, as `lib.git`.
+/// A repository behind a server that knows nothing of git, as `lib.git`. It has an annotated tag, and a commit behind that.
 pub fn repository(workspace: &Workspace) -> (Repository, Server) {
     let library = Repository::new(workspace.path("lib"));
     library.write("README", "one\n");
     library.write("src/a", "A\n");
     library.commit("one");
-    library.git(&["tag", "v1"]);
+    library.git(&["tag", "--annotate", "-m", "The first.", "v1"]);
     library.write("src/a", "B\n");
     library.commit("two");
-    let bare = workspace.path("bare");
-    library.git(&["clone", "--quiet", "--bare", ".", bare.to_str().unwrap()]);
-    let bare = Repository { path: bare };
-    bare.git(&["update-server-info"]);
-    let root = bare.path.clone();
-    let server = Server::start(move |path, stream| {
-        let path = path.trim_start_matches("/lib.git/").split('?').next().unwrap_or("").to_owned();
-        match fs::read(root.join(path)) {
-            Ok(bytes) => respond(stream, "200 OK", &[], &bytes),
-            Err(_) => respond(stream, "404 Not Found", &[], b""),
-        }
-    });
-    (bare, server)
+    library.served(workspace.path("bare"))
 }
 
 #[test]
@@ -115,7 +105,7 @@ fn the_files_of_a_commit_are_added() {
         return;
     }
     let home = Workspace::new();
-    let (_bare, server) = repository(&home);
+    let (bare, server) = repository(&home);
     for (fragment, dest, expected) in [
         ("", "/x", &["x/ 0755 0:0", "x/README 0644 0:0 one|", "x/src/ 0755 0:0", "x/src/a 0644 0:0 B|"][..]),
         ("#v1:src", "/", &["a 0644 0:0 A|"]),
@@ -127,7 +117,69 @@ fn the_files_of_a_commit_are_added() {
         assert!(fs::read_to_string(workspace.path("ocify.lock")).unwrap().contains(&url));
         assert_eq!(tree(&workspace, &["--offline", "--locked"]), expected, "{fragment}");
     }
+    let commit = bare.id("v1^{commit}");
+    let by_id = workspace(&format!("FROM scratch\nADD {}#{commit}:src /\n", server.url("lib.git")), &[]);
+    assert_eq!(tree(&by_id, &[]), ["a 0644 0:0 A|"]);
     let missing = workspace(&format!("FROM scratch\nADD {}#v1:nosuch /\n", server.url("lib.git")), &[]);
     let error = missing.fails(2, &["build", "-f", "Dockerfile", "c"]);
     assert!(error.contains("`/nosuch` is no directory of the commit") && error.contains("Dockerfile:2"), "{error}");
+}
+
+#[test]
+fn a_checksum_is_the_commit_that_the_ref_has_to_stand_for() {
+    if !is_git_installed() {
+        return;
+    }
+    let home = Workspace::new();
+    let (bare, server) = repository(&home);
+    let url = server.url("lib.git");
+    let (first, last) = (bare.id("v1^{commit}"), bare.id("main"));
+    let add = |checksum: &str, fragment: &str| {
+        workspace(&format!("FROM scratch\nARG SUM={checksum}\nADD --checksum=$SUM {url}{fragment} /\n"), &[])
+    };
+    for (checksum, fragment) in [(&first, "#v1:src"), (&last, "#:src"), (&first.to_uppercase(), "#v1:src")] {
+        assert_eq!(tree(&add(checksum, fragment), &[]).len(), 1, "{fragment}");
+    }
+    let build = ["build", "-f", "Dockerfile", "c"];
+    let wrong = add(&last, "#v1");
+    let (found, wanted) = (format!("`lib#v1` is the commit {first}, "), format!("has to be {last}"));
+    for command in [&["lock", "-f", "Dockerfile", "c"][..], &build] {
+        let error = wrong.fails(1, command);
+        assert!(error.contains(&found) && error.contains(&wanted) && error.contains("Dockerfile:3"), "{error}");
+    }
+    assert!(!wrong.path("ocify.lock").exists());
+
+    // The lock is held against it as well, and `update` moves it.
+    let moved = add(&last, "");
+    tree(&moved, &[]);
+    moved.write("Dockerfile", fs::read_to_string(moved.path("Dockerfile")).unwrap().replace(&last, &first));
+    let error = moved.fails(1, &build);
+    assert!(
+        error.contains(&format!("is the commit {last}")) && error.contains(&format!("has to be {first}")),
+        "{error}"
+    );
+    assert!(error.contains(&format!("`ocify update {url}#HEAD`")), "{error}");
+}
+
+#[test]
+fn a_git_directory_is_kept() {
+    if !is_git_installed() {
+        return;
+    }
+    let home = Workspace::new();
+    let (bare, server) = repository(&home);
+    let url = server.url("lib.git");
+    let kept = workspace(&format!("FROM scratch\nADD --keep-git-dir=true {url}#v1 /lib\n"), &[]);
+    let out = kept.path("out");
+    let output = format!("dir:{}", out.display());
+    kept.ok(&["build", "-f", "Dockerfile", "-o", &output, "c"]);
+    let checked_out = Repository { path: out.join("lib") };
+    assert_eq!(checked_out.id("HEAD"), bare.id("v1^{commit}"));
+    assert_eq!(checked_out.git(&["describe", "--dirty"]), "v1");
+    assert_eq!(checked_out.git(&["remote", "get-url", "origin"]), url);
+    checked_out.git(&["fsck", "--strict"]);
+    // What came later is not in it, and of a directory there is no repository.
+    assert!(!Repository { path: out.join("lib") }.git(&["rev-list", "--all"]).contains(&bare.id("main")));
+    let part = workspace(&format!("FROM scratch\nADD --keep-git-dir {url}#v1:src /lib\n"), &[]);
+    assert_eq!(tree(&part, &[]), ["lib/ 0755 0:0", "lib/a 0644 0:0 A|"]);
 }

@@ -100,3 +100,31 @@ fn a_commit_is_a_context() {
         assert!(run.code != 0 && run.stderr.contains(part), "{fragment} {}", run.stderr);
     }
 }
+
+#[test]
+fn devices_and_fifos_of_an_archive_are_left_out_with_one_warning() {
+    let workspace = Workspace::new();
+    let mut tar = tar::Builder::new(Vec::new());
+    for (path, kind, content) in [
+        ("Dockerfile", tar::EntryType::Regular, "FROM scratch\nCOPY . /\n"),
+        ("a", tar::EntryType::Regular, "A"),
+        ("dev/null", tar::EntryType::Char, ""),
+        ("dev/sda", tar::EntryType::Block, ""),
+        ("pipe", tar::EntryType::Fifo, ""),
+    ] {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(kind);
+        header.set_mode(0o644);
+        header.set_size(content.len() as u64);
+        header.set_device_major(1).unwrap();
+        header.set_device_minor(3).unwrap();
+        tar.append_data(&mut header, path, content.as_bytes()).unwrap();
+    }
+    workspace.write("context.tar", tar.into_inner().unwrap());
+    let run = workspace.run(&["build", "-f", "Dockerfile", "-o", "tar:tree.tar", "context.tar"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let warnings: Vec<&str> = run.stderr.lines().filter(|line| line.starts_with("warning: ")).collect();
+    assert_eq!(warnings, ["warning: the context is without its devices and FIFOs: `/dev/null` and 2 more"]);
+    let listed = list(&workspace.path("tree.tar"));
+    assert_eq!(listed, ["Dockerfile 0644 0:0 FROM scratch|COPY . /|", "a 0644 0:0 A", "dev/ 0755 0:0"]);
+}

@@ -94,13 +94,15 @@ fn what_add_fetches_becomes_fetch_and_git() {
         return;
     }
     let (home, files) = (Workspace::new(), add::server());
-    let (_bare, commits) = add::repository(&home);
+    let (bare, commits) = add::repository(&home);
+    let commit = bare.id("v1^{commit}");
     let (app, tar, lib) = (files.url("files/app"), files.url("x.tar"), commits.url("lib.git"));
     let workspace = Workspace::new().file(
         "Dockerfile",
         format!(
             "FROM scratch\nARG DIR=/lib\n# The program\nADD --chmod=755 {app} /bin/\nADD --checksum={} {app} /name\n\
-             ADD --unpack --chown=5:6 {tar} /d\n# The library\nADD {lib}#v1:src $DIR\nADD {lib} /all/\n",
+             ADD --unpack --chown=5:6 {tar} /d\n# The library\nADD {lib}#v1:src $DIR\nADD {lib} /all/\n\
+             ADD --checksum={commit} --keep-git-dir {lib}#v1 /kept\n",
             add::CONTENT
         ),
     );
@@ -117,6 +119,7 @@ fn what_add_fetches_becomes_fetch_and_git() {
         "        # The library\n        copy(image_commit, [\"/src\"], strip_prefix = \"/src\", dest = DIR),\n"
             .to_owned(),
         format!("        archive(src = git(url = \"{lib}\"), dest = \"/all\"),\n"),
+        format!("ref = \"v1\",\n                commit = \"{commit}\",\n                keep_git_dir = True,\n"),
     ] {
         assert!(text.contains(&part), "{part}\n{text}");
     }

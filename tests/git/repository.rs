@@ -5,6 +5,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::fetch::server::{Server, respond};
+
 /// True if there is a git to test with. In CI there has to be one.
 pub fn is_git_installed() -> bool {
     let installed = Command::new("git").arg("--version").output().is_ok_and(|output| output.status.success());
@@ -44,6 +46,22 @@ impl Repository {
         self.git(&["add", "--all", "--force"]);
         self.git(&["commit", "--quiet", "--allow-empty", "-m", message]);
         self.id("HEAD")
+    }
+
+    /// A copy in `bare`, and a server of its files that knows nothing of git, with the copy as `lib.git`.
+    pub fn served(&self, bare: PathBuf) -> (Repository, Server) {
+        self.git(&["clone", "--quiet", "--bare", ".", bare.to_str().unwrap()]);
+        let bare = Repository { path: bare };
+        bare.git(&["update-server-info"]);
+        let root = bare.path.clone();
+        let server = Server::start(move |path, stream| {
+            let path = path.trim_start_matches("/lib.git/").split('?').next().unwrap_or("").to_owned();
+            match fs::read(root.join(path)) {
+                Ok(bytes) => respond(stream, "200 OK", &[], &bytes),
+                Err(_) => respond(stream, "404 Not Found", &[], b""),
+            }
+        });
+        (bare, server)
     }
 
     pub fn id(&self, name: &str) -> String {

@@ -10,13 +10,13 @@ use ocify::git::RemoteRef;
 use ocify::source;
 use ocify::store::Store;
 
-use super::repository::{Repository, is_git_installed};
+use super::repository::is_git_installed;
 use super::{WEB, assert_nothing_temporary, with_library};
 use crate::fetch::server::{Server, respond};
 use crate::workspace::{Run, Workspace};
 
 fn remote(url: &str) -> RemoteRef {
-    RemoteRef { url: url.parse().unwrap(), name: "v1".parse().unwrap() }
+    RemoteRef { url: url.parse().unwrap(), name: "v1".parse().unwrap(), keep_git_dir: false }
 }
 
 /// Where programs are looked for.
@@ -45,18 +45,7 @@ fn a_server_that_gives_files_only_is_enough() {
     }
     let (workspace, library) = with_library(WEB);
     let expected = workspace.ok(&["lock"]);
-    let bare = workspace.path("bare");
-    library.git(&["clone", "--quiet", "--bare", ".", bare.to_str().unwrap()]);
-    let bare = Repository { path: bare };
-    bare.git(&["update-server-info"]);
-    let root = bare.path.clone();
-    let server = Server::start(move |path, stream| {
-        let path = path.trim_start_matches("/lib.git/").split('?').next().unwrap_or("").to_owned();
-        match fs::read(root.join(path)) {
-            Ok(bytes) => respond(stream, "200 OK", &[], &bytes),
-            Err(_) => respond(stream, "404 Not Found", &[], b""),
-        }
-    });
+    let (_bare, server) = library.served(workspace.path("bare"));
     let url = server.url("lib.git");
     workspace.write("BUILD.star", WEB.replace("file://vendor/lib", &url));
     let added = workspace.ok(&["lock", "//:web"]);

@@ -10,11 +10,11 @@ use crate::archive::read::{Limits, Spool, decompress, read_tar};
 use crate::diagnostic::Diagnostic;
 use crate::dockerfile::repository;
 use crate::fetch::{Client, GitError};
-use crate::git::{NameError, ObjectId, Pin, RefName, RemoteRef};
+use crate::git::{NameError, RemoteRef};
 use crate::path::ImagePath;
 use crate::source::Workspace;
 use crate::store::{Store, Workplace};
-use crate::tree::{Changeset, Tree, extract};
+use crate::tree::{Changeset, Skipped, SkippedPart, Tree, extract};
 
 use super::super::load;
 use super::super::locked::Locked;
@@ -88,22 +88,12 @@ fn of_commit(text: &str, Bringing { client, store, locked }: &Bringing) -> Resul
     };
     let workspace = Workspace::at(top)?;
     let (url, name, directory) = repository(&name).map_err(wrong)?;
-    let (remote, pin) = match name.as_str().parse::<ObjectId>() {
-        Ok(commit) => {
-            let remote = RemoteRef { url, name: RefName::head() };
-            let sha256 = client.discover_files(&remote, &commit, &workspace, store).map_err(failed(text))?;
-            (remote, Pin { commit, sha256 })
-        }
-        Err(_) if locked.is_set() => {
-            let error = Diagnostic::spec(format!("`{name}` may be another commit tomorrow"));
-            return Err(error.help("with `--locked` the context is named by its whole commit, as in URL#COMMIT"));
-        }
-        Err(_) => {
-            let remote = RemoteRef { url, name };
-            let pin = client.discover_commit(&remote, None, &workspace, store).map_err(failed(text))?;
-            (remote, pin)
-        }
-    };
+    let remote = RemoteRef { url, name, keep_git_dir: false };
+    if remote.commit().is_none() && locked.is_set() {
+        let error = Diagnostic::spec(format!("`{}` may be another commit tomorrow", remote.name));
+        return Err(error.help("with `--locked` the context is named by its whole commit, as in URL#COMMIT"));
+    }
+    let pin = client.discover_commit(&remote, None, &workspace, store).map_err(failed(text))?;
     eprintln!("the context is the commit {}", pin.commit);
     let content = client.commit(&remote, &pin, &workspace, store).map_err(failed(text))?;
     let tar = content.open().map_err(|error| unreadable(text).caused_by(error))?;
@@ -130,7 +120,8 @@ fn unpacked(text: &str, file: File, directory: Option<&str>, store: &Store) -> R
     let tree = Tree::of_layer(changes).map_err(|error| unreadable(text).caused_by(error))?;
     let place = store.workplace().map_err(|error| unreadable(text).caused_by(error))?;
     let mut root = place.path().join("context");
-    extract(&tree, &root).map_err(|error| unreadable(text).caused_by(error))?;
+    let skipped = extract(&tree, &root).map_err(|error| unreadable(text).caused_by(error))?;
+    tell_left_out(&skipped);
     if let Some(directory) = directory {
         // No link of the commit leads out of it: what the tree has here is a directory itself, and so are those above it.
         let path = ImagePath::parse(directory).map_err(|error| Diagnostic::spec(error.to_string()))?;
@@ -142,4 +133,16 @@ fn unpacked(text: &str, file: File, directory: Option<&str>, store: &Store) -> R
     // As the place is another one each time, the context is known by its name.
     let workspace = Workspace::at(root)?.known_as(PathBuf::from(text));
     Ok(BuildContext { workspace, unpacked: Some(place) })
+}
+
+/// Says which entries no context has. Owners and the like count in none.
+fn tell_left_out(skipped: &[Skipped]) {
+    let mut entries = skipped.iter().filter(|skipped| matches!(skipped.part, SkippedPart::Entry(_)));
+    if let Some(Skipped { path, .. }) = entries.next() {
+        let more = match entries.count() {
+            0 => String::new(),
+            count => format!(" and {count} more"),
+        };
+        eprintln!("warning: the context is without its devices and FIFOs: `{path}`{more}");
+    }
 }

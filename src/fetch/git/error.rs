@@ -30,6 +30,8 @@ pub enum GitError {
     Ambiguous { remote: RemoteRef },
     #[error("{} does not give the commit {commit}, and its `{}` does not lead to it", .remote.url, .remote.name)]
     Gone { remote: RemoteRef, commit: ObjectId },
+    #[error("{} has no commit {commit}", .remote.url)]
+    NoCommit { remote: RemoteRef, commit: ObjectId },
     #[error("{id} is not a commit but a {kind}")]
     NotACommit { id: ObjectId, kind: String },
     #[error("the commit {commit} has submodules: {paths}")]
@@ -67,8 +69,9 @@ impl GitError {
             }
             GitError::Offline { .. } => "run once with network: the store keeps what was fetched".into(),
             GitError::NoRef { .. } => {
-                "give a branch, a tag, or the whole name of a ref as `ref`; a commit is given as `commit`, with `sha256`".into()
+                "name a branch, a tag, the whole name of a ref, `refs/...`, or a commit by all of its ID".into()
             }
+            GitError::NoCommit { .. } => "is it in the repository, and in a branch or tag of it?".into(),
             GitError::Ambiguous { remote } => {
                 format!("say which one is meant: `refs/tags/{0}` or `refs/heads/{0}`", remote.name)
             }

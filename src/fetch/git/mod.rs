@@ -1,10 +1,13 @@
 //! The files of a commit, as a canonical tar: docs/design/git.md.
 //!
-//! `program` runs git, `repository` has it bring a commit into a scratch repository and list what is in it, `contents` reads
-//! the files out of it. Nothing is ever checked out.
+//! `program` runs git, `repository` has it bring a commit into a scratch repository and list what is in it, `objects` reads
+//! the files out of it. Nothing is ever checked out. `git_dir` makes a `.git` of what was read, with `pack` and `checksum`.
 
-mod contents;
+mod checksum;
 mod error;
+mod git_dir;
+mod objects;
+mod pack;
 mod program;
 mod repository;
 mod tree;
@@ -24,7 +27,7 @@ pub use program::VARIABLES;
 
 use super::client::{Client, stored};
 use program::Program;
-use repository::Repository;
+use repository::{Found, Repository};
 
 impl Client {
     /// Makes sure that the store has the tar of the pinned commit, and returns its content, which is read from there. Nobody
@@ -44,8 +47,8 @@ impl Client {
             return Ok(content);
         }
         let repository = self.repository(remote, workspace, store, Some(&pin.commit))?;
-        repository.fetch(&pin.commit)?;
-        self.archive(&repository, &pin.commit, Some(&pin.sha256), store)?;
+        repository.fetch(&pin.commit, pin.tag.as_ref())?;
+        self.archive(&repository, &pin.commit, pin.tag.as_ref(), Some(&pin.sha256), store)?;
         stored(&pin.sha256, store)?.ok_or(GitError::Vanished { digest: pin.sha256 })
     }
 
@@ -62,30 +65,15 @@ impl Client {
         store: &Store,
     ) -> Result<Pin, GitError> {
         let mut repository = self.repository(remote, workspace, store, None)?;
-        let found = repository.resolve()?;
-        if let Some(known) = known.filter(|pin| pin.commit == found.id) {
+        let Found { id: commit, tag, .. } = repository.resolve()?;
+        let tag = tag.filter(|_| remote.keep_git_dir);
+        if let Some(known) = known.filter(|pin| pin.commit == commit && pin.tag == tag) {
             return Ok(known.clone());
         }
-        repository.init(&found.id)?;
-        repository.fetch(&found.id)?;
-        let sha256 = self.archive(&repository, &found.id, None, store)?;
-        Ok(Pin { commit: found.id, sha256 })
-    }
-
-    /// Brings the tar of this commit into the store, and returns its digest, which nobody knew.
-    ///
-    /// # Errors
-    /// As [`Client::commit`].
-    pub fn discover_files(
-        &self,
-        remote: &RemoteRef,
-        commit: &ObjectId,
-        workspace: &Workspace,
-        store: &Store,
-    ) -> Result<Digest, GitError> {
-        let repository = self.repository(remote, workspace, store, Some(commit))?;
-        repository.fetch(commit)?;
-        self.archive(&repository, commit, None, store)
+        repository.init(&commit)?;
+        repository.fetch(&commit, tag.as_ref())?;
+        let sha256 = self.archive(&repository, &commit, tag.as_ref(), None, store)?;
+        Ok(Pin { commit, tag, sha256 })
     }
 
     /// A scratch repository for a commit of `remote`, with nothing in it yet.
@@ -116,10 +104,11 @@ impl Client {
         &self,
         repository: &Repository,
         commit: &ObjectId,
+        tag: Option<&ObjectId>,
         expected: Option<&Digest>,
         store: &Store,
     ) -> Result<Digest, GitError> {
-        let entries = repository.entries(commit, store)?;
+        let entries = repository.entries(commit, tag, store)?;
         let mut ingest = store.ingest()?;
         encode(&entries, &Encoding { compression: Compression::None }, &mut ingest)
             .map_err(|source| GitError::Encode { commit: commit.clone(), source: Box::new(source) })?;

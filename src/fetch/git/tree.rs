@@ -1,13 +1,15 @@
-//! The list of a commit's files.
+//! The list of a commit's files, and of its directories.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, Read};
 
 use crate::archive::read::Limits;
+use crate::entry::{Entry, Kind as EntryKind, Metadata};
 use crate::git::ObjectId;
 use crate::path::ImagePath;
 
 use super::error::GitError;
+use super::objects::{self, Object};
 
 /// A file of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +81,53 @@ pub(super) fn read(
         Some(path) => Err(unusable(format!("`{path}` lies below a file"))),
         None => Ok(files),
     }
+}
+
+/// The objects of directories out of what `git ls-tree -r -d -z` writes, in the form that [`read`] knows.
+pub(super) fn directories(
+    output: &mut dyn BufRead,
+    commit: &ObjectId,
+    limits: &Limits,
+) -> Result<BTreeSet<ObjectId>, GitError> {
+    let (mut ids, mut record) = (BTreeSet::new(), Vec::new());
+    let mut output = output.take(limits.metadata);
+    loop {
+        record.clear();
+        output.read_until(0, &mut record).map_err(|source| GitError::Output { source })?;
+        match (record.pop(), parts(&record)) {
+            (None, _) => return Ok(ids),
+            (Some(0), Some((0o040000, id, _))) => drop(ids.insert(id)),
+            _ => {
+                let reason = format!("git lists `{}`, which is not understood", record.escape_ascii());
+                return Err(GitError::Unusable { commit: commit.clone(), reason });
+            }
+        }
+    }
+}
+
+/// The files as entries. Times are the epoch and owners root: a commit's own time is no part of its files.
+pub(super) fn entries(
+    files: &BTreeMap<ImagePath, File>,
+    objects: &BTreeMap<ObjectId, Object>,
+    commit: &ObjectId,
+) -> Result<Vec<Entry>, GitError> {
+    let entry = |(path, File { kind, id }): (&ImagePath, &File)| {
+        let Some(Object { kind: objects::Kind::Blob, content }) = objects.get(id) else {
+            let reason = format!("what it lists as the file `{path}` is none");
+            return Err(GitError::Unusable { commit: commit.clone(), reason });
+        };
+        let (mode, kind) = match kind {
+            Kind::Regular { executable } => {
+                (if *executable { 0o755 } else { 0o644 }, EntryKind::File { content: content.clone() })
+            }
+            Kind::Symlink => {
+                let text = content.read_all(ImagePath::MAX_LEN as u64).map_err(|source| GitError::Output { source })?;
+                (0o777, EntryKind::Symlink { target: text.into() })
+            }
+        };
+        Ok(Entry { path: path.clone(), metadata: Metadata::root_owned(mode, 0), kind })
+    };
+    files.iter().map(entry).collect()
 }
 
 fn parts(record: &[u8]) -> Option<(u32, ObjectId, &[u8])> {

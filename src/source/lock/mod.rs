@@ -22,6 +22,14 @@
 //! ref = "v1.4"
 //! commit = "..."                     # what the ref named
 //! sha256 = "..."                     # the tar of the commit's files
+//!
+//! [[git]]
+//! url = "https://example.com/lib.git"
+//! ref = "v1.4"
+//! keep_git_dir = true                # with a `.git` beside them
+//! commit = "..."
+//! tag = "..."                        # if the ref is a tag: what that named, which may be an object of its own
+//! sha256 = "..."
 //! ```
 //!
 //! One table an entry, sorted, without counts or times: two branches that add entries touch different lines, and what a

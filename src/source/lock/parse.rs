@@ -44,12 +44,17 @@ pub(super) fn parse(source: &Arc<SourceText>) -> Result<Lock, Diagnostic> {
             return Err(reader.twice("the URL", place));
         }
     }
-    for GitEntry { url, name, commit, sha256 } in file.git {
+    for GitEntry { url, name, keep_git_dir, commit, tag, sha256 } in file.git {
         let place = url.span();
-        let remote = RemoteRef { url: reader.parsed(&url)?, name: reader.parsed(&name)? };
+        let remote = RemoteRef { url: reader.parsed(&url)?, name: reader.parsed(&name)?, keep_git_dir };
+        if let (Some(tag), false) = (&tag, keep_git_dir) {
+            let error = reader.wrong("a tag is pinned only beside `keep_git_dir`", tag.span());
+            return Err(error.help(REWRITE));
+        }
+        let tag = tag.map(|tag| reader.parsed(&tag)).transpose()?;
         let sha256 = Digest::from_hex(sha256.get_ref())
             .map_err(|error| reader.wrong(error.to_string(), sha256.span()).help(REWRITE))?;
-        let pin = Pin { commit: reader.parsed(&commit)?, sha256 };
+        let pin = Pin { commit: reader.parsed(&commit)?, tag, sha256 };
         if lock.commits.insert(remote, pin).is_some() {
             return Err(reader.twice("the ref", place));
         }
@@ -99,7 +104,10 @@ struct GitEntry {
     url: Spanned<String>,
     #[serde(rename = "ref")]
     name: Spanned<String>,
+    #[serde(default)]
+    keep_git_dir: bool,
     commit: Spanned<String>,
+    tag: Option<Spanned<String>>,
     sha256: Spanned<String>,
 }
 

@@ -19,9 +19,11 @@ fn lock() -> Lock {
         (name.parse().unwrap(), ImagePin { digest: digest(name), platforms: platforms(names) })
     };
     let commit = |url: &str, name: &str, commit: &str| {
-        let remote = RemoteRef { url: url.parse().unwrap(), name: name.parse().unwrap() };
-        (remote, Pin { commit: commit.parse().unwrap(), sha256: digest("tar") })
+        let remote = RemoteRef { url: url.parse().unwrap(), name: name.parse().unwrap(), keep_git_dir: false };
+        (remote, Pin { commit: commit.parse().unwrap(), tag: None, sha256: digest("tar") })
     };
+    let (remote, plain) = commit("https://example.com/lib.git", "v1.4", &"0123456789".repeat(4));
+    let kept = (RemoteRef { keep_git_dir: true, ..remote }, Pin { tag: "a".repeat(40).parse().ok(), ..plain });
     Lock {
         images: BTreeMap::from([
             pin("registry.example.com:5000/shop/base:1", &["linux/arm/v7"]),
@@ -36,6 +38,7 @@ fn lock() -> Lock {
             commit("https://example.com/lib.git", "v1.4", &"0123456789".repeat(4)),
             commit("https://example.com/lib.git", "main", &digest("lib").hex()),
             commit("file://vendor/lib", "HEAD", &"f".repeat(40)),
+            kept,
         ]),
     }
 }
@@ -87,6 +90,14 @@ url = "https://example.com/lib.git"
 ref = "v1.4"
 commit = "0123456789012345678901234567890123456789"
 sha256 = "90aebae315675cbf04612de4f7d5874850f48e0b8dd82becbeaa47ca93f5ebfb"
+
+[[git]]
+url = "https://example.com/lib.git"
+ref = "v1.4"
+keep_git_dir = true
+commit = "0123456789012345678901234567890123456789"
+tag = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+sha256 = "90aebae315675cbf04612de4f7d5874850f48e0b8dd82becbeaa47ca93f5ebfb"
 "#;
 
 #[test]
@@ -131,6 +142,7 @@ fn what_is_no_lock_is_refused_at_its_place() {
         (commit("https://a.b", "ext::sh"), "begins with none of `https://`", "\"ext::sh/c\""),
         (commit("\"v1\"", "\"--upload-pack=x\""), "begins with `-`", "\"--upload-pack=x\""),
         (commit("\"00", "\"0"), "is not the ID of a commit", ""),
+        (commit("sha256", "tag = \"v1\"\nsha256"), "a tag is pinned only beside `keep_git_dir`", "\"v1\""),
         (commit("\"DIGEST", "\"x"), "", "\"x\""),
         (with("\"linux/amd64\"", "\"linux/amd64\" = 1\n\"linux/amd64\""), "duplicate key", "\"linux/amd64\""),
         (format!("version = {}\n", "[".repeat(10_000)), "", ""),

@@ -28,15 +28,17 @@ pub(super) fn text(lock: &Lock) -> String {
         let url = Json::from(url.as_str());
         put(&mut text, format_args!("\n[[fetch]]\nurl = {url}\nsha256 = \"{}\"\n", sha256.hex()));
     }
-    for (RemoteRef { url, name }, Pin { commit, sha256 }) in &lock.commits {
+    for (RemoteRef { url, name, keep_git_dir }, Pin { commit, tag, sha256 }) in &lock.commits {
         let [url, name] = [url.to_string(), name.to_string()].map(Json::from);
-        put(
-            &mut text,
-            format_args!(
-                "\n[[git]]\nurl = {url}\nref = {name}\ncommit = \"{commit}\"\nsha256 = \"{}\"\n",
-                sha256.hex()
-            ),
-        );
+        put(&mut text, format_args!("\n[[git]]\nurl = {url}\nref = {name}\n"));
+        if *keep_git_dir {
+            put(&mut text, format_args!("keep_git_dir = true\n"));
+        }
+        put(&mut text, format_args!("commit = \"{commit}\"\n"));
+        if let Some(tag) = tag {
+            put(&mut text, format_args!("tag = \"{tag}\"\n"));
+        }
+        put(&mut text, format_args!("sha256 = \"{}\"\n", sha256.hex()));
     }
     text
 }
