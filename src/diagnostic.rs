@@ -95,6 +95,10 @@ pub enum Class {
     Failure,
 }
 
+/// What stands alone in a line of a report, where a command line belongs: reports are wrapped, and that is not. Of the private
+/// use area, so in no text.
+pub const COMMAND: char = '\u{e000}';
+
 /// One error as a person reads it. It is one pointer wide, since it travels in the `Err` of hot paths.
 #[derive(Debug)]
 pub struct Diagnostic(Box<Parts>);
@@ -106,6 +110,7 @@ struct Parts {
     span: Option<Span>,
     label: String,
     help: Option<String>,
+    command: Option<String>,
     cause: Option<Box<dyn Error + Send + Sync>>,
     others: Vec<Diagnostic>,
 }
@@ -125,7 +130,8 @@ impl Diagnostic {
 
     fn new(class: Class, message: String) -> Self {
         let label = "here".into();
-        Diagnostic(Box::new(Parts { class, message, span: None, label, help: None, cause: None, others: Vec::new() }))
+        let (help, command, cause) = (None, None, None);
+        Diagnostic(Box::new(Parts { class, message, span: None, label, help, command, cause, others: Vec::new() }))
     }
 
     /// Points at the user's file. A span that is already set stays: the innermost place knows best.
@@ -147,6 +153,19 @@ impl Diagnostic {
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.0.help = Some(help.into());
         self
+    }
+
+    /// A command line that the help ends with, in one piece, so that it can be copied.
+    #[must_use]
+    pub fn command(mut self, command: impl Into<String>) -> Self {
+        self.0.command = Some(command.into());
+        self
+    }
+
+    /// The command lines of this error and of the others, each in the place of a [`COMMAND`] of the report.
+    pub fn commands(&self) -> Vec<&str> {
+        let others = self.0.others.iter().flat_map(Diagnostic::commands);
+        self.0.command.as_deref().into_iter().chain(others).collect()
     }
 
     /// The error below this one.
@@ -188,7 +207,10 @@ impl Error for Diagnostic {
 
 impl miette::Diagnostic for Diagnostic {
     fn help(&self) -> Option<Box<dyn fmt::Display + '_>> {
-        self.0.help.as_ref().map(|help| Box::new(help) as _)
+        match (&self.0.help, &self.0.command) {
+            (help, None) => help.as_ref().map(|help| Box::new(help) as _),
+            (help, Some(_)) => Some(Box::new(format!("{}\n{COMMAND}", help.as_deref().unwrap_or("run")))),
+        }
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {

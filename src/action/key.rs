@@ -233,7 +233,7 @@ impl Preimage {
         #[rustfmt::skip]
         let Run {
             command, env, workdir, user, cpus, network, hosts, scrub, mut outputs,
-            mounts: _, inputs: _, proxies: _, memory: _, timeout: _,
+            mounts: _, inputs: _, instruction: _, proxies: _, memory: _, timeout: _,
         } = run.clone();
         outputs.sort();
         Preimage::of(Inputs::Run {

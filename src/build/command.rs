@@ -278,12 +278,12 @@ pub(super) fn ended(action: &Action, ending: Ending, output: &str, shell: Option
         Ending::Killed(libc::SIGSYS) | Ending::Exited(SYSTEM_CALL) => format!("{FOREIGN}\n\n{wrote}"),
         _ => wrote,
     };
-    error.help(match (shell, action) {
+    match (shell, action) {
         (Some(shell), Action::Run { target, number, .. }) => {
-            format!("{wrote}\n\nto look around where it ran:\n{}", shell(target, *number))
+            error.help(format!("{wrote}\n\nto look around where it ran:")).command(shell(target, *number))
         }
-        _ => wrote,
-    })
+        _ => error.help(wrote),
+    }
 }
 
 /// What a step writes, cut into lines.

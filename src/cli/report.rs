@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 
 use miette::{GraphicalReportHandler, GraphicalTheme};
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{COMMAND, Diagnostic};
 
 /// With colours and the terminal's width on a terminal, plain text of 100 columns elsewhere.
 pub(super) fn render(error: &Diagnostic) -> String {
@@ -15,9 +15,22 @@ pub(super) fn render(error: &Diagnostic) -> String {
     };
     let mut report = String::new();
     match handler.render_report(&mut report, error) {
-        Ok(()) => harmless(&report, coloured),
+        Ok(()) => harmless(&with_commands(&report, error), coloured),
         Err(_) => harmless(&format!("error: {error}\n"), false),
     }
+}
+
+/// The report with the command lines in their places, as long as they are.
+fn with_commands(report: &str, error: &Diagnostic) -> String {
+    let mut commands = error.commands().into_iter();
+    let mut text = String::with_capacity(report.len());
+    for line in report.split_inclusive('\n') {
+        match line.trim().chars().eq([COMMAND]) {
+            true => text.push_str(&line.replace(COMMAND, commands.next().unwrap_or_default())),
+            false => text.push_str(line),
+        }
+    }
+    text
 }
 
 /// A report without what makes terminals do things: errors quote what registries, archives and specs of others say. Only
@@ -47,6 +60,19 @@ fn colour(text: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn command_lines_stay_in_one_piece() {
+        let long =
+            |name: &str| format!("ocify shell --arg 'NAME=a value of many words {}' {name}", "x-y/z ".repeat(40));
+        let other = Diagnostic::failure("b").help("about b:").command(long("//:b"));
+        let error = Diagnostic::failure("a").help("about a:").command(long("//:a"));
+        let report = render(&error.and([Diagnostic::failure("none"), other]));
+        for name in ["a", "b"] {
+            assert!(report.contains(&format!("about {name}:\n        {}\n", long(&format!("//:{name}")))), "{report}");
+        }
+        assert!(!report.contains(COMMAND));
+    }
 
     #[test]
     fn only_colours_reach_the_terminal() {

@@ -7,6 +7,7 @@ use std::time::Instant;
 use crate::action::StepTarget;
 use crate::build::{Context, shell};
 use crate::diagnostic::Diagnostic;
+use crate::dockerfile::is_proxy;
 use crate::plan::ShellPlan;
 use crate::sandbox::{Ending, SandboxError};
 
@@ -114,7 +115,7 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     }
 }
 
-/// The command line that leads into the root of a layer, with the same arguments.
+/// The command line that leads into the root of a layer, with the same arguments, but for proxies: these may hold passwords.
 pub(super) fn line(
     (dockerfile, selection, lent, hermetic): (&Dockerfile, &Selection, &Lent, bool),
     target: &StepTarget,
@@ -122,7 +123,8 @@ pub(super) fn line(
 ) -> String {
     let mut words = vec!["ocify".to_owned(), "shell".to_owned()];
     let mut option = |name: &str, value: String| words.extend([name.to_owned(), quoted(&value)]);
-    selection.args.iter().for_each(|(key, value)| option("--arg", format!("{key}={value}")));
+    let args = selection.args.iter().filter(|(key, _)| !is_proxy(key));
+    args.for_each(|(key, value)| option("--arg", format!("{key}={value}")));
     lent.words().for_each(|(name, value)| option(name, value.to_owned()));
     let platforms: Vec<String> = match &target.platform {
         Some(platform) => vec![platform.to_string()],

@@ -34,6 +34,6 @@ pub use instruction::{Body, Command, Copy, Flag, Instruction};
 pub use lower::{Argument, Bases, Lowered, Options, lower};
 pub use named_context::{NamedContext, NamedContexts};
 pub use remote::{is_git, repository};
-pub use scope::of_platform;
+pub use scope::{is_proxy, of_platform};
 pub use stage::{Parts, parts};
 pub use word::Word;

@@ -7,7 +7,7 @@ use crate::target::{self, LayerSpec, Mount, Run};
 use super::build::{StageBuild, absolute, owner};
 use super::config::value;
 use super::heredoc::{self, Heredoc};
-use super::instruction::{Command, Instruction};
+use super::instruction::{Body, Command, Instruction};
 use super::{mount, network};
 
 /// Seconds after which a command is ended: a day.
@@ -81,8 +81,21 @@ impl StageBuild<'_> {
         env.extend(self.args.clone());
         let (hosts, proxies) = (self.options.hosts.clone(), network::proxies(network, self.options));
         let given = Run { env, workdir, mounts, user, network, hosts, proxies, ..Run::new(command) };
-        let run = Run { timeout: TIMEOUT, ..given };
+        let run = Run { timeout: TIMEOUT, instruction: Some(written(instruction)), ..given };
         self.spec.layers.push(Spanned { value: LayerSpec::Run(run), span: Some(instruction.span.clone()) });
         Ok(())
+    }
+}
+
+/// RUN as it is written, in one line; of a heredoc also its first line, as BuildKit shows it.
+fn written(instruction: &Instruction) -> String {
+    let text = instruction.text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let Body::Run { heredocs, .. } = &instruction.body else { return text };
+    let lines = heredocs.iter().flat_map(|heredoc| heredoc.content.lines()).map(str::trim);
+    let mut lines = lines.filter(|line| !line.is_empty() && !line.starts_with("#!"));
+    match (lines.next(), lines.next()) {
+        (Some(only), None) => format!("{text} ({only})"),
+        (Some(first), Some(_)) => format!("{text} ({first}...)"),
+        (None, _) => text,
     }
 }

@@ -75,6 +75,6 @@ pub fn of_platform(prefix: &str, platform: &Platform) -> [(String, String); 4] {
 const PROXIES: [&str; 5] = ["all_proxy", "ftp_proxy", "http_proxy", "https_proxy", "no_proxy"];
 
 /// True for an argument that needs no ARG: commands that have the network find it in their environment.
-pub(super) fn is_proxy(name: &str) -> bool {
+pub fn is_proxy(name: &str) -> bool {
     PROXIES.contains(&name.to_ascii_lowercase().as_str())
 }

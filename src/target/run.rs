@@ -63,6 +63,9 @@ pub struct Run {
     /// hermetic wherever it is shown, and `--hermetic` refuses it.
     #[serde(default)]
     pub network: Network,
+    /// The RUN that the command is, of a Dockerfile: its title.
+    #[serde(skip)]
+    pub instruction: Option<String>,
     /// What the command finds in /etc/hosts. From a Dockerfile's command line only.
     #[serde(skip)]
     pub hosts: Vec<(String, IpAddr)>,
@@ -87,7 +90,7 @@ impl Run {
     pub fn new(command: Command) -> Self {
         let (env, workdir, user, scrub) = (BTreeMap::new(), ImagePath::root(), None, Scrub::default());
         let (mounts, inputs, outputs) = (Vec::new(), BTreeMap::new(), Vec::new());
-        let (network, hosts, proxies) = (Network::None, Vec::new(), BTreeMap::new());
+        let (network, instruction, hosts, proxies) = (Network::None, None, Vec::new(), BTreeMap::new());
         let (cpus, memory, timeout) = (one(), None, hour());
         Run {
             command,
@@ -99,12 +102,20 @@ impl Run {
             outputs,
             cpus,
             network,
+            instruction,
             hosts,
             proxies,
             memory,
             timeout,
             scrub,
         }
+    }
+}
+
+impl Run {
+    /// The command in a few words: as its Dockerfile has it, else `run` and its first line.
+    pub fn title(&self) -> String {
+        self.instruction.as_deref().map_or_else(|| format!("run {}", self.command.title()), shortened)
     }
 }
 
@@ -128,19 +139,23 @@ impl Command {
     }
 
     /// The command in a few words: its first line, shortened.
-    pub fn title(&self) -> String {
-        const LONGEST: usize = 60;
-        let text = match self {
-            Command::Shell(text) => text.trim().to_owned(),
-            Command::Argv(argv) => argv.join(" "),
-        };
-        let first = text.lines().next().unwrap_or_default();
-        let mut title: String = first.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect();
-        if title.len() < text.len() {
-            title.push('…');
+    fn title(&self) -> String {
+        match self {
+            Command::Shell(text) => shortened(text.trim()),
+            Command::Argv(argv) => shortened(&argv.join(" ")),
         }
-        title
     }
+}
+
+/// The first line of a text, or the beginning of it.
+fn shortened(text: &str) -> String {
+    const LONGEST: usize = 60;
+    let first = text.lines().next().unwrap_or_default();
+    let mut title: String = first.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if title.len() < text.len() {
+        title.push('…');
+    }
+    title
 }
 
 impl<'de> Deserialize<'de> for Command {

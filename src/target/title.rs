@@ -47,7 +47,7 @@ impl LayerSpec {
             LayerSpec::Archive(archive) => format!("archive {} {}", archive.src.value.title(), archive.dest),
             LayerSpec::Place(place) => place.instruction.clone(),
             LayerSpec::Copy(copy) => format!("copy {} {}", copy.image.value.title(), copy.dest),
-            LayerSpec::Run(run) => format!("run {}", run.command.title()),
+            LayerSpec::Run(run) => run.title(),
         }
     }
 

@@ -91,6 +91,23 @@ fn the_classic_service_is_built_checked_and_built_again_as_its_order_implies() {
 }
 
 #[test]
+fn a_run_is_called_as_it_is_written() {
+    let dockerfile = "FROM scratch\nCOPY a /\nRUN make \\\n    all\nRUN [\"make\", \"it\"]\nrun <<E\n#!/bin/sh\nset -e\nmake\nE\n\
+        RUN <<E cat > /x\nonly\nE\nRUN --mount=type=tmpfs,target=/scratch make what takes many words to say\n";
+    let text = workspace(dockerfile, &[("a", "A")]).ok(&["explain", "-f", "Dockerfile", "c"]);
+    let titles = [
+        "2 RUN make all [not hermetic] (Dockerfile:3)",
+        "3 RUN [\"make\", \"it\"] [not hermetic] (Dockerfile:5)",
+        "4 RUN <<E (set -e...) [not hermetic] (Dockerfile:6)",
+        "5 RUN <<E cat > /x (only) [not hermetic] (Dockerfile:11)",
+        "6 RUN --mount=type=tmpfs,target=/scratch make what takes many … [not hermetic] (Dockerfile:14)",
+    ];
+    for title in titles {
+        assert!(text.contains(&format!("//:0 {title}: ")), "{title}\n{text}");
+    }
+}
+
+#[test]
 fn explain_and_graph_show_the_steps_of_a_dockerfile_with_their_lines() {
     let workspace = workspace("FROM scratch AS app\n\nCOPY a /x/\nLABEL b=c\n", &[("a", "A")]);
     let before = workspace.ok(&["explain", "-f", "Dockerfile", "c"]);

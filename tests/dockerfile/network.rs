@@ -102,6 +102,14 @@ fn proxies_reach_commands_but_neither_key_nor_image() {
         "{}",
         declared.stderr
     );
+    let failing = "FROM scratch\nCOPY step /bin/\nARG A\nRUN [\"step\", \"exit\", \"3\"]\n";
+    workspace.write("Failing", failing);
+    let proxy = format!("https_proxy=http://user:{canary}@proxy:3128");
+    let words = format!("A={}", "many words ".repeat(20));
+    let failed = workspace.run(&["build", "-f", "Failing", "--build-arg", &proxy, "--build-arg", &words, "c"]);
+    let line = format!("\n        ocify shell --arg '{words}' -f Failing --target 0 c@2\n");
+    assert!(failed.code == 1 && failed.stderr.contains(&line), "the line can be copied\n{}", failed.stderr);
+    assert!(!failed.stderr.contains(canary), "{}", failed.stderr);
     for place in [workspace.path("record.json"), workspace.path("out"), workspace.store(), workspace.path("ocify.lock")]
     {
         let found = std::process::Command::new("grep").arg("-rlaF").arg(canary).arg(&place).output().unwrap();

@@ -64,7 +64,7 @@ fn a_command_that_gives_something_else_each_time_is_warned_of_and_replaced() {
     assert_eq!(workspace.ok(&build), first);
     let anew = workspace.run(&[&build[..], &["--no-cache"]].concat());
     assert_ne!(anew.stdout, first);
-    assert!(anew.stderr.contains("step noise /r` does not give the same each time"), "{}", anew.stderr);
+    assert!(anew.stderr.contains("\"noise\", \"/r\"]` does not give the same each time"), "{}", anew.stderr);
     assert!(anew.stderr.contains("COPY step /bin/step (made anew)"), "{}", anew.stderr);
     assert_eq!(workspace.ok(&build), anew.stdout);
 }
