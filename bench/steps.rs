@@ -33,7 +33,7 @@ pub fn starts(root: &Path, _: usize, table: &mut Table) {
     let image = image(&fs::read(root.join("true")).unwrap());
     let tier = Tier::of_process();
     let tree = root.join("tree");
-    let hidden = extract(&image, tier, &tree).unwrap();
+    let hidden = extract(&image.clone().into(), tier, &tree).unwrap();
     let step = Step {
         below: &image,
         argv: vec!["/true".into()],
@@ -55,7 +55,7 @@ pub fn starts(root: &Path, _: usize, table: &mut Table) {
         bare.push(timed(|| assert!(Command::new(root.join("true")).status().unwrap().success())));
         let place = root.join(format!("place-{round}"));
         fs::create_dir(&place).unwrap();
-        let ground = Root { tier, path: &tree, hidden: &hidden };
+        let ground = Root { tier, paths: vec![tree.as_path()], hidden: &hidden };
         ours.push(timed(|| drop(run(&step, &ground, &place, &mut |_| (), None).unwrap())));
         if bwrap {
             let mut words = BWRAP.split_whitespace();

@@ -11,6 +11,7 @@ mod program;
 mod roots;
 mod scrub;
 mod shell;
+mod stack;
 mod users;
 
 pub use program::{is_allowed, program, spoken};

@@ -12,6 +12,7 @@ use crate::store::Store;
 use crate::tree::{Changeset, Glimpse, Glimpsed, Tree};
 
 use super::glimpse::{self, Made};
+use super::level::Level;
 use super::listing;
 
 /// The files of an image, or of the layers up to some point in it.
@@ -31,6 +32,8 @@ struct Files {
     /// How many layers lie on the image in it.
     depth: usize,
     tree: OnceLock<Arc<Tree>>,
+    /// How it lies on disk; `None` if it is empty.
+    level: OnceLock<Option<Arc<Level>>>,
     /// Under which name the store keeps what is known of the tree, and that. `None` where no image lies below, as such a
     /// tree is made of what is in memory already.
     known: OnceLock<Option<Known>>,
@@ -84,6 +87,22 @@ impl FileSystem {
         }
         let tree = Arc::new(self.files.read(store)?);
         Ok(self.files.tree.get_or_init(|| tree).clone())
+    }
+
+    /// How the tree lies on disk for steps; `None` if it is empty.
+    ///
+    /// # Errors
+    /// As [`FileSystem::tree`].
+    pub(super) fn level(&self, store: &Store) -> Result<Option<Arc<Level>>, Diagnostic> {
+        if let Some(level) = self.files.level.get() {
+            return Ok(level.clone());
+        }
+        let tree = self.tree(store)?;
+        let level = match &self.files.stack {
+            Stack::Layer(below, _) => Level::between(below.level(store)?.as_ref(), &*below.tree(store)?, &tree),
+            Stack::Nothing | Stack::Image(_) => Level::whole(&tree),
+        };
+        Ok(self.files.level.get_or_init(|| level).clone())
     }
 
     /// What `look` makes of the tree, which is read only if `look` asks what no build has asked before. That is most of the

@@ -2,8 +2,8 @@
 
 use crate::action::Action;
 use crate::diagnostic::{Diagnostic, Spanned};
-use crate::sandbox::{self, Ending, LetIn, OnFailure, Root, SandboxError, Step, Tier};
-use crate::store::{StoredRoot, Workplace};
+use crate::sandbox::{self, Ending, LetIn, OnFailure, SandboxError, Step, Tier};
+use crate::store::Workplace;
 use crate::target::Run;
 use crate::tree::Changeset;
 
@@ -74,7 +74,8 @@ impl Executor<'_> {
         let Context { store, secrets, progress, shell, visitors, .. } = *self.context;
         let title = action.title().unwrap_or_default();
         let shown = |text: &str| secrets.hidden(mounts.secrets(), text);
-        let StoredRoot { path, note: hidden, .. } = &below.on_disk(store, tier)??;
+        let stubs = mounts.stubs(&run.value, &*below.tree(store)?)?;
+        let on_disk = below.on_disk(store, tier, &stubs)??;
         let place = store.workplace().map_err(|error| unwritable().caused_by(error))?;
         let mut lines = Lines::new();
         let mut wrote = |bytes: &[u8]| lines.take(bytes, |line| progress.wrote(&title, &shown(line)));
@@ -84,8 +85,7 @@ impl Executor<'_> {
             }
         });
         let on_failure = visitors.as_mut().map(|visitors| visitors as OnFailure);
-        let root = Root { tier, path, hidden };
-        let step = |step: &Step| sandbox::run(step, &root, place.path(), &mut wrote, on_failure);
+        let step = |step: &Step| sandbox::run(step, &on_disk.root(), place.path(), &mut wrote, on_failure);
         let ran = self.with_step((action, &run.value, mounts), (below, tier), place.path(), step)?;
         lines.end(|line| progress.wrote(&title, &shown(line)));
         Ok((ran?, place))

@@ -14,6 +14,7 @@ mod glimpse;
 mod import;
 mod in_tier;
 mod layer;
+mod level;
 mod listing;
 mod mounts;
 mod output;

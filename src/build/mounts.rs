@@ -10,7 +10,7 @@ use crate::action::key::MountInput;
 use crate::diagnostic::{At, Diagnostic};
 use crate::entry::{Entry, Kind};
 use crate::path::ImagePath;
-use crate::sandbox::{self, MountKind, Tier};
+use crate::sandbox::{self, MountKind, SandboxError, Tier};
 use crate::store::{CacheUse, StepCache, Store};
 use crate::target::{CacheMount, Mount, PlacedMount, Run, Sharing};
 use crate::tree::{Changeset, Tree};
@@ -106,6 +106,15 @@ impl Mounts {
         })
     }
 
+    /// What `run` finds beside the image where `below` has nothing to mount on.
+    ///
+    /// # Errors
+    /// As [`sandbox::stubs`].
+    pub(super) fn stubs(&self, run: &Run, below: &Tree) -> Result<Vec<ImagePath>, SandboxError> {
+        let targets = self.list.iter().filter_map(|(placed, _)| placed.target.as_ref());
+        sandbox::stubs(below, targets, !run.network.is_hermetic(), &run.hosts)
+    }
+
     /// Gets hold of all of them for the time of the command; what is made for it lies in `place`. `waiting` is called if a
     /// cache has to be waited for.
     ///
@@ -199,7 +208,7 @@ fn id(cache: &CacheMount, tier: Tier) -> String {
 
 fn make_cache(path: &Path, cache: &CacheMount, tree: Option<&Tree>, tier: Tier) -> io::Result<()> {
     match tree {
-        Some(tree) => drop(sandbox::extract(tree, tier, path).map_err(io::Error::other)?),
+        Some(tree) => drop(sandbox::extract(&tree.clone().into(), tier, path).map_err(io::Error::other)?),
         None => DirBuilder::new().mode(0o700).create(path)?,
     }
     if rustix::process::geteuid().is_root() {

@@ -5,7 +5,7 @@ use crate::diagnostic::{At, Diagnostic, Spanned};
 use crate::image::Image;
 use crate::path::ImagePath;
 use crate::plan::ShellPlan;
-use crate::sandbox::{self, Root, Step, Tier, Visitor};
+use crate::sandbox::{self, Step, Tier, Visitor};
 use crate::target::{Command, Run};
 use crate::tree::Tree;
 
@@ -49,9 +49,9 @@ pub fn shell(plan: &ShellPlan, context: &Context, visitor: &mut dyn Visitor) -> 
         Tier::SubordinateIds => Tier::SingleUser,
         tier => tier,
     };
-    let root = below.on_disk(context.store, tier).at(span.as_ref())?.map_err(told).at(span.as_ref())?;
-    let root = Root { tier, path: &root.path, hidden: &root.note };
-    let visit = |step: &Step| sandbox::visit(step, &root, place.path(), visitor);
+    let stubs = mounts.stubs(&run, &tree).map_err(told).at(span.as_ref())?;
+    let on_disk = below.on_disk(context.store, tier, &stubs).at(span.as_ref())?.map_err(told).at(span.as_ref())?;
+    let visit = |step: &Step| sandbox::visit(step, &on_disk.root(), place.path(), visitor);
     let visited = executor.with_step((&plan.step, &run, &mounts), (&below, tier), place.path(), visit);
     visited.at(span.as_ref())?.map_err(told).at(span.as_ref())
 }

@@ -72,6 +72,11 @@ impl Kind {
     pub fn is_directory(&self) -> bool {
         matches!(self, Kind::Directory)
     }
+
+    /// True for a device or a FIFO, which would act on the machine if it were on disk.
+    pub fn is_special(&self) -> bool {
+        matches!(self, Kind::CharDevice { .. } | Kind::BlockDevice { .. } | Kind::Fifo)
+    }
 }
 
 /// A link's text as JSON: the bytes as Latin-1 characters, so that no byte is lost.

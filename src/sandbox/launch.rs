@@ -20,7 +20,7 @@ use super::cgroup::Cgroup;
 use super::emulator::Emulator;
 use super::error::SandboxError;
 use super::program;
-use super::request::{Command, Ending, Found, Job, LOWER, Message, Request, STUBS, UPPER, User, WORK};
+use super::request::{Command, Ending, Found, Job, Message, Request, STUBS, UPPER, User, WORK};
 use super::subordinate::Mapping;
 use super::tier::Tier;
 use super::visit::{Guests, receive};
@@ -33,15 +33,24 @@ const KEPT: usize = 16 << 10;
 /// # Errors
 /// What the kernel refuses.
 pub fn check(tier: Tier, place: &Path, emulator: Option<Emulator>) -> Result<(), SandboxError> {
-    for name in [LOWER, UPPER] {
-        std::fs::create_dir(place.join(name)).map_err(SandboxError::Place)?;
-    }
+    std::fs::create_dir(place.join(UPPER)).map_err(SandboxError::Place)?;
     prepare(place)?;
     let mapping = if tier == Tier::SubordinateIds { Some(Mapping::of_user()?) } else { None };
     let (cpus, facts, mounts) = (choose_cpus(1), Vec::new(), Vec::new());
-    let (command, memory, network) = (None, None, false);
-    let request =
-        Request { tier, mapping, command, network, cpus, timeout: 0, memory, facts, mounts, emulator, desk: false };
+    let request = Request {
+        tier,
+        mapping,
+        directories: 0,
+        command: None,
+        network: false,
+        cpus,
+        timeout: 0,
+        memory: None,
+        facts,
+        mounts,
+        emulator,
+        desk: false,
+    };
     let (env, workdir, user) = (BTreeMap::new(), String::new(), User::default());
     let nothing = Command { argv: Vec::new(), env, workdir, user };
     Launched::new(place, false)?.ask(request, &mut |_| (), (&nothing, Guests::Nobody)).map(drop)

@@ -30,7 +30,7 @@ mod visit;
 pub use emulator::{Emulator, Emulators, Runs};
 pub use error::{SandboxError, Stage};
 pub use launch::check;
-pub use mount::{Mount, MountKind};
+pub use mount::{Mount, MountKind, stubs};
 pub use request::{Ending, User, Window};
 pub use root::{Hidden, Root, extract, remove};
 pub use step::{Step, run, visit};
@@ -43,7 +43,7 @@ use std::process::ExitCode;
 
 /// The version of all that a step can notice of the sandbox and of how its changes are read. Another version is another
 /// key.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The argument that makes this program the helper.
 const HELPER: &str = "--sandbox-helper";

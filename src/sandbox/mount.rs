@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
+use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -12,10 +13,14 @@ use crate::path::ImagePath;
 use crate::tree::{SkippedPart, Tree, TreeError};
 
 use super::error::SandboxError;
+use super::names;
 use super::request::{self, STUBS, What};
 use super::root::put;
 use super::step::facts;
 use super::tier::Tier;
+
+/// What the sandbox mounts itself.
+const OWN: [&str; 3] = ["dev", "proc", "sys"];
 
 /// Something that a step sees at `target`.
 pub struct Mount<'a> {
@@ -43,6 +48,25 @@ pub(super) struct Prepared {
     pub requests: Vec<request::Mount>,
     /// Directories that are not in the image.
     pub stubs: BTreeSet<ImagePath>,
+}
+
+/// What `below` lacks of all on which something is mounted for a step that has `targets`, `network` and `hosts`. If a directory of its
+/// root [hides](crate::tree::Stratum::hides) any of it, nothing can be mounted there.
+///
+/// # Errors
+/// The machine's /etc/resolv.conf cannot be read.
+pub fn stubs<'a>(
+    below: &Tree,
+    targets: impl Iterator<Item = &'a ImagePath>,
+    network: bool,
+    hosts: &[(String, IpAddr)],
+) -> Result<Vec<ImagePath>, SandboxError> {
+    let files = names::files(network, hosts).map_err(SandboxError::Place)?;
+    let own = OWN.map(|name| ImagePath::parse(name).expect("a plain name"));
+    let targets = targets.cloned().chain(files.into_iter().map(|(target, _)| target)).chain(own);
+    // One that leads nowhere is an error when it is mounted.
+    let found = targets.filter_map(|target| below.follow(&target).ok());
+    Ok(found.filter(|path| below.get(path).is_none()).collect())
 }
 
 /// Extracts into `place` what is mounted, and makes there what the image lacks to be mounted on.
@@ -87,7 +111,7 @@ pub(super) fn prepare(
 
 /// True for what the sandbox mounts itself, and what is in it.
 fn is_own(path: &ImagePath) -> bool {
-    path.components().next().is_some_and(|first| [&b"dev"[..], b"proc", b"sys"].contains(&first))
+    path.components().next().is_some_and(|first| OWN.iter().any(|own| own.as_bytes() == first))
 }
 
 impl Mount<'_> {
@@ -108,7 +132,7 @@ impl Mount<'_> {
         let (what, writable, owner) = match &self.kind {
             MountKind::Files { tree, file, writable } => {
                 let directory = PathBuf::from(format!("mount-{number}"));
-                let (hidden, skipped) = put(tree, tier, &place.join(&directory))?;
+                let (hidden, skipped) = put(&Tree::clone(tree).into(), tier, &place.join(&directory))?;
                 if let Some(file) = file
                     && skipped
                         .iter()

@@ -12,9 +12,9 @@ use super::error::Stage;
 use super::subordinate::Mapping;
 use super::tier::Tier;
 
-/// What is in the directory in which the helper starts: a link to the root of the step before it, what it changes, and what
-/// overlayfs needs. On the second, the helper mounts the step's root; on the third, a directory for files in memory.
-pub(super) const LOWER: &str = "lower";
+/// What is in the directory in which the helper starts, beside links to the directories of the image below, which are called `0`
+/// and so on, the lowest first: what the step changes, and what overlayfs needs. On the first, the helper mounts the step's root; on
+/// the second, a directory for files in memory.
 pub(super) const UPPER: &str = "upper";
 pub(super) const WORK: &str = "work";
 /// Names on which something is mounted, for images that do not have them. It lies below the image, so nothing of it gets
@@ -60,6 +60,8 @@ pub(super) struct Request {
     pub tier: Tier,
     /// For the tier of subordinate ids.
     pub mapping: Option<Mapping>,
+    /// In how many directories the image below lies.
+    pub directories: usize,
     /// `None` if only a visitor comes, or to find out whether there can be a sandbox.
     pub command: Option<Command>,
     /// It has the machine's network.

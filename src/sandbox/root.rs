@@ -1,4 +1,4 @@
-//! An image on disk, for steps to run in.
+//! An image on disk, for steps to run in: in one directory, or in several that are stacked.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::entry::{Entry, Kind};
 use crate::path::ImagePath;
-use crate::tree::{Skipped, SkippedPart, Tree, extract_for_step};
+use crate::tree::{Skipped, SkippedPart, Stratum, Tree, extract_for_step};
 
 use super::error::SandboxError;
 use super::launch::helped;
@@ -19,27 +19,42 @@ use super::tier::Tier;
 pub struct Root<'a> {
     /// In which the step runs, and for which [`extract`] has put the image on disk.
     pub tier: Tier,
-    /// Where it is.
-    pub path: &'a Path,
+    /// The directories in which it lies, lowest first; at most [`Root::MOST`], and none for an empty image.
+    pub paths: Vec<&'a Path>,
     pub hidden: &'a Hidden,
+}
+
+impl Root<'_> {
+    /// A root may have so many directories: their names together must fit into an option of overlayfs, which has at most 255 bytes.
+    pub const MOST: usize = 40;
 }
 
 /// Extended attributes of an image that are not on disk, by path and name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hidden(pub(super) BTreeSet<(ImagePath, String)>);
 
-/// Puts an image on disk, in the directory `destination`, which does not exist.
+impl Hidden {
+    /// What is hidden of an image of which `above`, of which this is hidden, is the uppermost directory.
+    #[must_use]
+    pub fn under(mut self, hidden: Hidden, above: &Tree) -> Hidden {
+        self.0.retain(|(path, _)| above.get(path).is_none());
+        self.0.extend(hidden.0);
+        self
+    }
+}
+
+/// Puts an image, or what one directory of its root holds, on disk, in the directory `destination`, which does not exist.
 ///
 /// # Errors
 /// The disk refuses, or a content cannot be read or is not what its digest says. With subordinate ids, also those of
 /// the sandbox.
-pub fn extract(image: &Tree, tier: Tier, destination: &Path) -> Result<Hidden, SandboxError> {
-    put(image, tier, destination).map(|(hidden, _)| hidden)
+pub fn extract(stratum: &Stratum, tier: Tier, destination: &Path) -> Result<Hidden, SandboxError> {
+    put(stratum, tier, destination).map(|(hidden, _)| hidden)
 }
 
 /// As [`extract`]; also returns all that is not on disk.
-pub(super) fn put(image: &Tree, tier: Tier, destination: &Path) -> Result<(Hidden, Vec<Skipped>), SandboxError> {
-    let skipped = extract_for_step(image, destination)?;
+pub(super) fn put(stratum: &Stratum, tier: Tier, destination: &Path) -> Result<(Hidden, Vec<Skipped>), SandboxError> {
+    let skipped = extract_for_step(stratum, destination)?;
     let attribute = |part| match part {
         SkippedPart::Xattr(name) => Some(name),
         _ => None,
@@ -47,7 +62,7 @@ pub(super) fn put(image: &Tree, tier: Tier, destination: &Path) -> Result<(Hidde
     let attributes = skipped.iter().cloned().filter_map(|skipped| Some((skipped.path, attribute(skipped.part)?)));
     let mut hidden: BTreeSet<(ImagePath, String)> = attributes.collect();
     if tier == Tier::SubordinateIds {
-        let files: Vec<Owned> = image.entries().filter_map(owned).collect();
+        let files: Vec<Owned> = stratum.tree.entries().filter_map(owned).collect();
         hidden.retain(|(path, name)| name != CAPABILITY || !files.iter().any(|owned| owned.path == *path));
         let (Some(place), Some(tree)) = (destination.parent(), destination.file_name().and_then(|name| name.to_str()))
         else {

@@ -17,7 +17,7 @@ use super::error::SandboxError;
 use super::launch::{Launched, choose_cpus, prepare};
 use super::mount::{self, Mount, MountKind};
 use super::names;
-use super::request::{Command, Fact, LOWER, Request, UPPER, User, WORK};
+use super::request::{Command, Fact, Request, UPPER, User, WORK};
 use super::root::{Hidden, Root};
 use super::subordinate::Mapping;
 use super::tier::Tier;
@@ -89,9 +89,11 @@ pub fn visit(step: &Step, root: &Root, place: &Path, visitor: &mut dyn Visitor) 
 
 /// Makes the step's root in `place`, and what is asked of the helper: to run the step, or nothing.
 fn set_up<'a>(step: &'a Step, root: &Root<'a>, place: &Path, runs: bool) -> Result<(Request, Below<'a>), SandboxError> {
-    let Root { tier, path, hidden } = *root;
+    let Root { tier, hidden, .. } = *root;
     let mapping = if tier == Tier::SubordinateIds { Some(Mapping::of_user()?) } else { None };
-    symlink(path, place.join(LOWER)).map_err(SandboxError::Place)?;
+    for (number, path) in root.paths.iter().enumerate() {
+        symlink(path, place.join(number.to_string())).map_err(SandboxError::Place)?;
+    }
     prepare(place)?;
     make_upper(step.below, tier, &place.join(UPPER))?;
     let names = names::files(step.network, &step.hosts).map_err(SandboxError::Place)?;
@@ -109,8 +111,9 @@ fn set_up<'a>(step: &'a Step, root: &Root<'a>, place: &Path, runs: bool) -> Resu
     let timeout = u64::try_from(step.timeout.as_millis()).unwrap_or(u64::MAX);
     let (command, network, cpus) = (runs.then(|| command(step)), step.network, choose_cpus(step.cpus));
     let (memory, mounts, emulator) = (step.memory, mounts.requests, step.emulator.clone());
+    let (directories, desk) = (root.paths.len(), false);
     let request =
-        Request { tier, mapping, command, network, cpus, timeout, memory, facts, mounts, emulator, desk: false };
+        Request { tier, mapping, directories, command, network, cpus, timeout, memory, facts, mounts, emulator, desk };
     Ok((request, below))
 }
 

@@ -1,8 +1,8 @@
 //! Images on disk, for steps to run in.
 //!
-//! `roots/HEX.d/tree` is a tree that was extracted; `roots/HEX`, a small file, says what it was like when it was whole: a line of
-//! JSON, and the SHA-256 of that line. HEX is up to whoever keeps it. To write a tree is the larger part of a step's cost, so
-//! it is kept for the next step in the same image.
+//! `roots/HEX.d/tree` is a tree that was extracted, or what a layer makes different, for an overlay; `roots/HEX`, a small file,
+//! says what it was like when it was whole: a line of JSON, and the SHA-256 of that line. HEX is up to whoever keeps it. To write a
+//! tree is the larger part of a step's cost, so it is kept for the next step that stands on it.
 //!
 //! It is a cache, and trusted as far as this goes:
 //!

@@ -30,6 +30,7 @@ mod node;
 mod placement;
 #[cfg(test)]
 mod sample;
+mod stratum;
 mod transplant;
 mod walk;
 mod whiteout;
@@ -41,4 +42,5 @@ pub use error::TreeError;
 pub use extract::{ExtractError, Skipped, SkippedPart, extract, extract_for_step};
 pub use merge::Tree;
 pub use node::Node;
+pub use stratum::Stratum;
 pub use transplant::{Misfit, MisfitKind, misfits};

@@ -18,7 +18,7 @@ use rustix::process::pivot_root;
 
 use super::super::error::Stage;
 use super::super::kernel;
-use super::super::request::{LOWER, Request, STUBS, UPPER, WORK};
+use super::super::request::{Request, STUBS, UPPER, WORK};
 use super::bind::{self, Mounted};
 use super::{Failure, In, rights};
 
@@ -45,7 +45,7 @@ pub(super) fn change_root(request: &Request) -> Result<(OwnedFd, Vec<Mounted<'_>
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change("/", private).during(Stage::Root)?;
     let upper = open_beneath(CWD, UPPER, OFlags::DIRECTORY).during(Stage::Overlay)?;
-    let root = overlay().during(Stage::Overlay)?;
+    let root = overlay(request.directories).during(Stage::Overlay)?;
     mount_devices(&root).during(Stage::Devices)?;
     let proc = filesystem("proc", &[], QUIET | MountAttrFlags::MOUNT_ATTR_NODEV).during(Stage::Proc)?;
     attach(&proc, &root, "proc").during(Stage::Proc)?;
@@ -62,10 +62,11 @@ pub(super) fn change_root(request: &Request) -> Result<(OwnedFd, Vec<Mounted<'_>
     Ok((upper, mounted))
 }
 
-fn overlay() -> io::Result<OwnedFd> {
+/// The image below lies in so many directories.
+fn overlay(directories: usize) -> io::Result<OwnedFd> {
     // Attributes of overlayfs in `user.*`, as it is the only form that a user namespace may write; as root the same, so
     // that both do the same. No index: it needs file handles that a user namespace cannot resolve.
-    let layers = format!("{LOWER}:{STUBS}");
+    let layers: String = (0..directories).rev().map(|number| format!("{number}:")).chain([STUBS.to_owned()]).collect();
     let options =
         [("lowerdir", layers.as_str()), ("upperdir", UPPER), ("workdir", WORK), ("index", "off"), ("xino", "off")];
     let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;

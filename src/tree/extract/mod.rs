@@ -19,6 +19,7 @@ use crate::scratch::Scratch;
 use crate::tree::extract::attributes::Rights;
 use crate::tree::extract::writer::Writer;
 use crate::tree::merge::Tree;
+use crate::tree::stratum::Stratum;
 
 /// Writes `tree` into the directory `destination`, which must not exist or be empty and whose parent must exist. It is
 /// written beside that under a temporary name and renamed at the end, so a failure leaves nothing behind.
@@ -37,19 +38,20 @@ use crate::tree::merge::Tree;
 /// # Errors
 /// The destination is in use, the disk refuses, or a content cannot be read or is not what its digest says.
 pub fn extract(tree: &Tree, destination: &Path) -> Result<Vec<Skipped>, ExtractError> {
-    extract_with(tree, destination, Rights::of_process())
+    extract_with(&tree.clone().into(), destination, Rights::of_process())
 }
 
-/// As [`extract`], but setuid and setgid bits are always set: for the root of a sandbox, which nobody else can reach and in
-/// which they have no effect.
+/// As [`extract`], for a directory of an overlay, with overlayfs's own whiteouts at what it removes: devices 0/0, which nothing of a
+/// tree becomes. Setuid and setgid bits are always set: it is for the root of a sandbox, which nobody else can reach and in which
+/// they have no effect.
 ///
 /// # Errors
 /// As [`extract`].
-pub fn extract_for_step(tree: &Tree, destination: &Path) -> Result<Vec<Skipped>, ExtractError> {
-    extract_with(tree, destination, Rights { set_ids: true, ..Rights::of_process() })
+pub fn extract_for_step(stratum: &Stratum, destination: &Path) -> Result<Vec<Skipped>, ExtractError> {
+    extract_with(stratum, destination, Rights { set_ids: true, ..Rights::of_process() })
 }
 
-fn extract_with(tree: &Tree, destination: &Path, rights: Rights) -> Result<Vec<Skipped>, ExtractError> {
+fn extract_with(stratum: &Stratum, destination: &Path, rights: Rights) -> Result<Vec<Skipped>, ExtractError> {
     check_free(destination)?;
     let parent = match destination.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -59,14 +61,14 @@ fn extract_with(tree: &Tree, destination: &Path, rights: Rights) -> Result<Vec<S
     let (temporary, _scratch) =
         Scratch::listed(make, TempDir::path).map_err(ExtractError::host("make a temporary directory in", parent))?;
     let mut writer = Writer::new(temporary.path(), rights)?;
-    let written = writer.write(tree).and_then(|skipped| {
+    let written = writer.write(stratum).and_then(|skipped| {
         let renamed = fs::rename(temporary.path(), destination);
         renamed.map_err(ExtractError::host("rename the finished tree to", destination)).map(|()| skipped)
     });
     match &written {
         Ok(_) => drop(temporary.keep()),
         // The temporary directory removes itself, for which its directories must be writable.
-        Err(_) => writer.unlock_directories(tree, temporary.path()),
+        Err(_) => writer.unlock_directories(&stratum.tree, temporary.path()),
     }
     written
 }
@@ -172,7 +174,7 @@ mod tests {
         let tree = tree([with_mode(0, directory("")), with_mode(0, directory("a")), with_mode(0, directory("a/b"))]);
         let temporary = tempfile::tempdir_in(place.path()).unwrap();
         let mut writer = Writer::new(temporary.path(), Rights::of_process()).unwrap();
-        writer.write(&tree).unwrap();
+        writer.write(&tree.clone().into()).unwrap();
         writer.unlock_directories(&tree, temporary.path());
         assert_eq!(fs::metadata(temporary.path().join("a/b")).unwrap().mode() & 0o7777, 0o700);
         temporary.close().unwrap();

@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Mode, OFlags, chmodat, linkat, mkdirat, openat, symlinkat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, chmodat, linkat, mkdirat, mknodat, openat, symlinkat};
 
 use crate::digest::Hasher;
 use crate::entry::{Content, Entry, Kind, Metadata};
@@ -17,6 +17,7 @@ use crate::tree::extract::directories::Directories;
 use crate::tree::extract::error::ExtractError;
 use crate::tree::extract::skipped::{Skipped, SkippedPart};
 use crate::tree::merge::Tree;
+use crate::tree::stratum::Stratum;
 
 /// Contents are copied in pieces of this many bytes.
 const PIECE: u64 = 1 << 20;
@@ -36,14 +37,14 @@ impl Writer {
         Ok(Writer { directories, rights, skipped: Vec::new(), buffer: Vec::new() })
     }
 
-    /// Writes all of `tree` and returns what was left out. Directories are open to their owner alone until everything is
+    /// Writes all of a stratum and returns what was left out. Directories are open to their owner alone until everything is
     /// in them; then they get their metadata, deepest first.
-    pub fn write(&mut self, tree: &Tree) -> Result<Vec<Skipped>, ExtractError> {
+    pub fn write(&mut self, Stratum { tree, removed }: &Stratum) -> Result<Vec<Skipped>, ExtractError> {
         let mut absent = BTreeSet::new();
         for entry in tree.entries() {
             let is_absent = match &entry.kind {
                 Kind::HardLink { target } => absent.contains(target),
-                kind => matches!(kind, Kind::CharDevice { .. } | Kind::BlockDevice { .. } | Kind::Fifo),
+                kind => kind.is_special(),
             };
             if is_absent {
                 let kind = tree.get(&entry.path).map_or(entry.kind.name(), |node| node.kind.name());
@@ -53,6 +54,7 @@ impl Writer {
                 self.create(&entry)?;
             }
         }
+        removed.iter().try_for_each(|path| self.white_out(path))?;
         if tree.get(&ImagePath::root()).is_none() {
             self.finish_directory(&ImagePath::root(), None)?;
         }
@@ -106,6 +108,15 @@ impl Writer {
             Kind::CharDevice { .. } | Kind::BlockDevice { .. } | Kind::Fifo => {}
         }
         Ok(())
+    }
+
+    /// An ordinary user may make this device, since Linux 5.8.
+    fn white_out(&mut self, path: &ImagePath) -> Result<(), ExtractError> {
+        let open_parent = ExtractError::entry("open the directory of", path);
+        let parent = self.directories.get(&path.parent().unwrap_or(ImagePath::root())).map_err(open_parent)?;
+        let name = path.file_name().unwrap_or_default();
+        let made = mknodat(parent, name, FileType::CharacterDevice, Mode::empty(), 0);
+        made.map_err(ExtractError::entry("hide what is below at", path))
     }
 
     fn copy(&mut self, path: &ImagePath, content: &Content, file: &mut File) -> Result<(), ExtractError> {
