@@ -78,13 +78,16 @@ fn timed(work: impl FnOnce()) -> Finished {
     Finished { success: true, seconds: begun.elapsed().as_secs_f64(), peak_kib: 0 }
 }
 
-/// An image with one program.
+/// An image with one program, and the directories that every image has.
 fn image(program: &[u8]) -> Tree {
     let content = Content { digest: Digest::of(program), ..Content::inline(program.to_vec()) };
     let mut layer = Changeset::new();
-    let (path, metadata) = (ImagePath::parse("true").unwrap(), Metadata::root_owned(0o755, 0));
-    layer.insert(Entry { path, metadata, kind: Kind::File { content } }).unwrap();
-    Tree::of([&layer]).unwrap()
+    let directories = ["dev", "proc", "sys"].map(|name| (name, Kind::Directory));
+    for (path, kind) in directories.into_iter().chain([("true", Kind::File { content })]) {
+        let (path, metadata) = (ImagePath::parse(path).unwrap(), Metadata::root_owned(0o755, 0));
+        layer.insert(Entry { path, metadata, kind }).unwrap();
+    }
+    Tree::of_layer(layer).unwrap()
 }
 
 /// A root with this machine's dpkg and what it calls, and a package of 5,000 files.

@@ -8,12 +8,13 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{self, Child, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use rustix::thread::{CpuSet, sched_getaffinity};
 use serde::Serialize;
 
-use crate::tree::{Tree, TreeError};
+use crate::tree::{Below, Tree, TreeError};
 
 use super::HELPER;
 use super::cgroup::Cgroup;
@@ -34,7 +35,7 @@ const KEPT: usize = 16 << 10;
 /// What the kernel refuses.
 pub fn check(tier: Tier, place: &Path, emulator: Option<Emulator>) -> Result<(), SandboxError> {
     std::fs::create_dir(place.join(UPPER)).map_err(SandboxError::Place)?;
-    prepare(place)?;
+    prepare(place, &Tree::new())?;
     let mapping = if tier == Tier::SubordinateIds { Some(Mapping::of_user()?) } else { None };
     let (cpus, facts, mounts) = (choose_cpus(1), Vec::new(), Vec::new());
     let request = Request {
@@ -56,10 +57,11 @@ pub fn check(tier: Tier, place: &Path, emulator: Option<Emulator>) -> Result<(),
     Launched::new(place, false)?.ask(request, &mut |_| (), (&nothing, Guests::Nobody)).map(drop)
 }
 
-/// Makes the directories that do not depend on the step: those of overlayfs, and of what is mounted.
-pub(super) fn prepare(place: &Path) -> Result<(), SandboxError> {
-    let stubs = Path::new(STUBS);
-    for name in [Path::new(WORK), stubs, &stubs.join("dev"), &stubs.join("proc"), &stubs.join("sys")] {
+/// Makes the directories of overlayfs, and those on which the sandbox mounts and that the image lacks.
+pub(super) fn prepare(place: &Path, below: &Tree) -> Result<(), SandboxError> {
+    let lacks = |name: &&str| below.node(name.as_bytes()).is_none();
+    let stubs = ["dev", "proc", "sys"].into_iter().filter(lacks).map(|name| Path::new(STUBS).join(name));
+    for name in [WORK.into(), STUBS.into()].into_iter().chain(stubs) {
         std::fs::create_dir(place.join(name)).map_err(SandboxError::Place)?;
     }
     Ok(())
@@ -98,7 +100,7 @@ impl Launched {
             let (desk, their_desk) = UnixStream::pair()?;
             let (pipe, written) = io::pipe()?;
             let stdout = if has_desk { OwnedFd::from(their_desk).into() } else { Stdio::null() };
-            let helper = Helper(spawn(place, theirs.into(), stdout, written.into())?);
+            let helper = Helper::new(spawn(place, theirs.into(), stdout, written.into())?);
             let directory = place.file_name().unwrap_or_default().to_string_lossy();
             let name = format!("{}-{}", std::process::id(), directory.trim_matches('.'));
             Ok(Launched { helper, group: None, socket, desk, has_desk, pipe, name })
@@ -118,7 +120,7 @@ impl Launched {
         let Launched { helper, group, socket, desk, has_desk, pipe, name } = self;
         request.desk = *has_desk;
         *group = request.memory.and_then(|memory| Cgroup::new(memory, name));
-        if group.as_ref().is_some_and(|group| group.add(helper.0.id()).is_ok()) {
+        if group.as_ref().is_some_and(|group| helper.id().is_some_and(|id| group.add(id).is_ok())) {
             request.memory = None;
         }
         thread::scope(|scope| {
@@ -130,8 +132,10 @@ impl Launched {
                 Err(error) => Err(error),
             };
             // After a step that did what it should, nothing is left that could write, and it ends by itself.
-            if request.command.is_none() || !matches!(result, Ok(Outcome::Found(_))) {
-                helper.end();
+            match request.command.is_some() && matches!(result, Ok(Outcome::Found(_))) {
+                true if group.is_none() => helper.leave(),
+                true => {}
+                false => helper.end(),
             }
             match result? {
                 Outcome::Found(found) => Ok(found),
@@ -146,7 +150,8 @@ impl Launched {
 pub(super) fn helped(job: &Job<Request>, place: &Path) -> Result<(), SandboxError> {
     let (mut socket, theirs) = UnixStream::pair().map_err(SandboxError::Start)?;
     let (_pipe, written) = io::pipe().map_err(SandboxError::Start)?;
-    let _helper = Helper(spawn(place, theirs.into(), Stdio::null(), written.into()).map_err(SandboxError::Start)?);
+    let child = spawn(place, theirs.into(), Stdio::null(), written.into()).map_err(SandboxError::Start)?;
+    let _helper = Helper::new(child);
     send(job, &mut socket)?;
     Messages(BufReader::new(&socket).lines()).rest().map(drop)
 }
@@ -168,14 +173,37 @@ fn spawn(place: &Path, socket: OwnedFd, stdout: Stdio, output: OwnedFd) -> io::R
 }
 
 /// The running helper. When it is killed, the kernel ends its sandbox.
-struct Helper(Child);
+struct Helper(Option<Child>);
+
+/// Helpers for which nobody waited when they had done everything: the kernel still had to take their mounts down.
+static ENDING: Mutex<Vec<Child>> = Mutex::new(Vec::new());
 
 impl Helper {
-    fn end(&mut self) {
-        // It has ended by itself, unless it is lost.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+    fn new(child: Child) -> Self {
+        lock(&ENDING).retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+        Helper(Some(child))
     }
+
+    fn id(&self) -> Option<u32> {
+        self.0.as_ref().map(Child::id)
+    }
+
+    /// Has it end by itself.
+    fn leave(&mut self) {
+        lock(&ENDING).extend(self.0.take());
+    }
+
+    fn end(&mut self) {
+        let Some(mut child) = self.0.take() else { return };
+        // It has ended by itself, unless it is lost.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
+/// Each change of the list is one call, so a thread that panicked has not left half of one.
+fn lock<T>(list: &Mutex<T>) -> MutexGuard<'_, T> {
+    list.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Helper {

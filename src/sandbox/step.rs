@@ -94,7 +94,7 @@ fn set_up<'a>(step: &'a Step, root: &Root<'a>, place: &Path, runs: bool) -> Resu
     for (number, path) in root.paths.iter().enumerate() {
         symlink(path, place.join(number.to_string())).map_err(SandboxError::Place)?;
     }
-    prepare(place)?;
+    prepare(place, step.below)?;
     make_upper(step.below, tier, &place.join(UPPER))?;
     let names = names::files(step.network, &step.hosts).map_err(SandboxError::Place)?;
     let own = names.iter().map(|(target, bytes)| Mount {
