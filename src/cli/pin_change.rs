@@ -60,7 +60,9 @@ pub(super) fn file(name: &str, digests: [&Digest; 2], store: &Store) -> String {
 /// How the commit of a ref changed.
 pub(super) fn commit(name: &RemoteRef, pins: [&Pin; 2], store: &Store) -> String {
     let mut text = String::new();
-    put(&mut text, format_args!("{name}\n  commit: {} -> {}\n", pins[0].commit, pins[1].commit));
+    put(&mut text, format_args!("{name}\n"));
+    put_change(&mut text, "commit", pins.map(|pin| Some(pin.commit.to_string())));
+    put_change(&mut text, "tag", pins.map(|pin| pin.tag.as_ref().map(ToString::to_string)));
     let digests = pins.map(|pin| &pin.sha256);
     put_change(&mut text, "digest", digests.map(|digest| Some(digest.to_string())));
     put_change(&mut text, "size", digests.map(|digest| store.contains(digest).map(human_size)));

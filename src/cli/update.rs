@@ -82,7 +82,10 @@ pub(super) fn run(arguments: &Arguments, environment: &environment::Arguments) -
     for (name, pin) in commits.into_iter().zip(commit_pins) {
         let old = &before.commits[&name];
         if pin != *old {
-            lines.push(format!("{name} {} -> {}", old.commit, pin.commit));
+            // Of a tag that was made anew for the same commit, the tag.
+            let is_tag = pin.commit == old.commit;
+            let [from, to] = [old, &pin].map(|pin| pin.tag.as_ref().filter(|_| is_tag).unwrap_or(&pin.commit));
+            lines.push(format!("{name} {from} -> {to}"));
             text.push_str(&pin_change::commit(&name, [old, &pin], &store));
         }
         lock.commits.insert(name, pin);

@@ -102,8 +102,12 @@ fn the_lock_has_what_the_tag_was() {
     library.git(&["tag", "--force", "--annotate", "-m", "The first, again.", "v1"]);
     fs::remove_dir_all(workspace.store()).unwrap();
     assert_eq!(workspace.build("//:web"), digest);
-    workspace.ok(&["update"]);
-    assert!(lock(&workspace).contains(&format!("tag = \"{}\"\n", library.id("v1"))));
+    let again = library.id("v1");
+    let refused = workspace.fails(1, &["update", "--locked"]);
+    assert!(refused.contains(&format!("{tag} ->")) && refused.contains(&again), "{refused}");
+    let change = workspace.ok(&["update"]);
+    assert!(change.starts_with(&format!("file://vendor/lib#v1\n  tag: {tag} -> {again}\n  digest: ")), "{change}");
+    assert!(lock(&workspace).contains(&format!("tag = \"{again}\"\n")));
     assert_ne!(workspace.build("//:web"), digest);
 
     // Both, with and without.
