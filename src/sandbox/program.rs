@@ -8,7 +8,7 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use rustix::fs::{CWD, StatVfsMountFlags, statvfs};
@@ -36,13 +36,19 @@ pub(super) fn is_out_of_reach() -> bool {
 /// A mount of the program alone, which cannot be written, and is nowhere in the tree. It stays open: to let go of a mount that
 /// is nowhere takes milliseconds.
 pub(super) fn on_a_mount(close_on_exec: bool) -> io::Result<OwnedFd> {
-    let close = if close_on_exec { OpenTreeFlags::OPEN_TREE_CLOEXEC } else { OpenTreeFlags::empty() };
-    let mount = open_tree(CWD, fs::read_link(PROGRAM)?, OpenTreeFlags::OPEN_TREE_CLONE | close)?;
+    let mount = protected(&fs::read_link(PROGRAM)?, close_on_exec)?;
     // One that was replaced since it was started has no name any more.
     let (own, found) = (fs::metadata(PROGRAM)?, kernel::stat(mount.as_fd())?);
     if (own.dev(), own.ino()) != (found.st_dev, found.st_ino) {
         return Err(Errno::STALE.into());
     }
+    Ok(mount)
+}
+
+/// Such a mount of any file.
+pub(super) fn protected(path: &Path, close_on_exec: bool) -> io::Result<OwnedFd> {
+    let close = if close_on_exec { OpenTreeFlags::OPEN_TREE_CLOEXEC } else { OpenTreeFlags::empty() };
+    let mount = open_tree(CWD, path, OpenTreeFlags::OPEN_TREE_CLONE | close)?;
     let attributes =
         MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
     kernel::restrict_mount(&mount, attributes)?;

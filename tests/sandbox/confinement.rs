@@ -6,8 +6,8 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
 
-use super::program::{Story, build_as, everybody, program, spoken};
-use crate::workspace::Workspace;
+use super::program::{Story, Who, build_as, command_as, everybody, program, spoken};
+use crate::workspace::{Run, Workspace};
 
 #[test]
 fn calls_that_act_on_the_machine_are_refused() {
@@ -24,6 +24,33 @@ fn the_first_process_is_out_of_reach() {
          cat /proc/1/root/etc/shadow: Permission denied\ncat /proc/1/fd/3: Permission denied\n\
          cat /proc/1/maps: Permission denied"
     );
+}
+
+#[test]
+fn an_emulator_cannot_be_changed_by_what_it_runs() {
+    let orders = "chmod /proc/self/exe 0700 ; hold 9 /proc/self/exe ; chmod /proc/self/fd/9 0700 ; say done";
+    let words: Vec<String> = orders.split_whitespace().map(|word| format!("{word:?}")).collect();
+    let spec = format!(
+        "image(name = 'x', platform = 'linux/arm64', layers = [files(srcs = ['program'], dest = '/bin'),
+         run(['/bin/program', {}])])",
+        words.join(", ")
+    );
+    // No more than what tells the processor.
+    let mut header = [0; 64];
+    header[..20].copy_from_slice(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\xb7\0");
+    for who in everybody().iter().filter(|who| **who != Who::Root) {
+        let workspace = Workspace::new().file("BUILD.star", &spec).file("program", header);
+        let emulator = workspace.path("qemu-aarch64-static");
+        fs::copy(program(), &emulator).unwrap();
+        for file in [&emulator, &workspace.path("program")] {
+            fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let mut command = command_as(&workspace, *who, &["build", "//:x"]);
+        let run = Run::from(command.env("PATH", workspace.root()).output().unwrap());
+        let refused = |name: &str| format!("chmod {name}: Read-only file system\n");
+        let expected = refused("/proc/self/exe") + &refused("/proc/self/fd/9") + "done";
+        assert_eq!(spoken(&run), expected, "{who:?}: {}", run.stderr);
+    }
 }
 
 #[test]

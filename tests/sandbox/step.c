@@ -521,6 +521,8 @@ int main(int count, char **arguments) {
     char line[65536];
     setvbuf(stdout, NULL, _IOLBF, 0);
     const char *name = strrchr(arguments[0], '/');
+    // As an emulator: before the arguments of the program stand its path and the name by which it was called.
+    if (!strncmp(arguments[0], "/proc/self/fd/", 14)) arguments += 2, count -= 2;
     int is_shell = name && !strcmp(name, "/sh");
     if (is_shell && count == 3) obey_line(strncpy(line, arguments[2], sizeof line - 1));
     else if (is_shell) while (fgets(line, sizeof line, stdin)) obey_line(line);
