@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn nothing_behind_a_comment_is_code() {
-        assert_eq!(comment("# a\rprint(1)\u{85}").as_deref(), Some("# a print(1) "));
+        assert_eq!(comment("# a\rprint(1)\u{85}b").as_deref(), Some("# a print(1) b"));
         assert_eq!(one_line("`a\nprint(1)`\t"), "`a print(1)`\t");
     }
 }
