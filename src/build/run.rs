@@ -57,6 +57,8 @@ pub fn build(plan: &Plan, context: &Context, options: Options) -> Built {
         true => made_targets(&plan.graph, &results).map(|made| record(&made, &results)).collect(),
         false => Vec::new(),
     };
+    // The trees are large, and what follows is most often the end of the process.
+    rayon::spawn(move || drop(results));
     let mut errors = errors.into_iter();
     let failure = errors.next().map(|first| first.and(errors));
     Built { targets, records, failure }
