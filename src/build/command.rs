@@ -188,10 +188,10 @@ impl Executor<'_> {
         };
         let epoch = i64::from(settings.epoch);
         let title = action.title().unwrap_or_default();
-        let held = mounts.held(store, secrets, (place, tier), &|| progress.waiting(&title))?;
+        let tree = below.tree(store)?;
+        let held = mounts.held((store, secrets), &tree, (place, tier), &|| progress.waiting(&title))?;
         let mut env = environment(run, &account.home, epoch);
         env.extend(held.variables()?);
-        let tree = below.tree(store)?;
         Ok(work(&Step {
             below: &tree,
             argv: run.command.argv(),

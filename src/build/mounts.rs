@@ -10,14 +10,14 @@ use crate::action::key::MountInput;
 use crate::diagnostic::{At, Diagnostic};
 use crate::entry::{Entry, Kind};
 use crate::path::ImagePath;
-use crate::sandbox::{self, MountKind, SandboxError, Tier};
-use crate::store::{CacheUse, StepCache, Store};
-use crate::target::{CacheMount, Mount, PlacedMount, Run, Sharing};
+use crate::sandbox::{self, Hidden, MountKind, SandboxError, Tier};
+use crate::store::{CacheUse, StepCache, Store, StoredRoot};
+use crate::target::{BindMount, CacheMount, Mount, MountSource, PlacedMount, Run, Sharing};
 use crate::tree::{Changeset, Tree};
 
 use super::execute::unwritable;
 use super::filesystem::{FileSystem, Layers};
-use super::listing::content;
+use super::level::Level;
 use super::relay::Relay;
 use super::secrets::Secrets;
 
@@ -31,7 +31,7 @@ pub(super) struct Mounts {
 
 /// The files of a mount.
 struct Part {
-    entries: Vec<Entry>,
+    tree: Tree,
     /// It is one file, which has this name.
     file: Option<ImagePath>,
     layers: Layers,
@@ -64,7 +64,7 @@ impl Mounts {
     /// What of them is in the key.
     pub(super) fn inputs(&self, secrets: &Secrets) -> BTreeMap<String, MountInput> {
         let input = |(placed, part): &(PlacedMount, Option<Part>)| {
-            let files = || part.as_ref().map(|part| MountInput::files(&part.entries));
+            let files = || part.as_ref().map(|part| MountInput::files(&part.tree.entries().collect::<Vec<_>>()));
             let input = match &placed.mount {
                 Mount::Bind(bind) => {
                     let files = files().unwrap_or_else(|| MountInput::files(&[]));
@@ -122,15 +122,20 @@ impl Mounts {
     /// A secret or agent is not given; a tree cannot be read; the store cannot be written.
     pub(super) fn held<'a>(
         &'a self,
-        store: &Store,
-        secrets: &'a Secrets,
+        (store, secrets): (&Store, &'a Secrets),
+        below: &Tree,
         (place, tier): (&Path, Tier),
         waiting: &dyn Fn(),
     ) -> Result<HeldMounts<'a>, Diagnostic> {
         self.check_given(secrets)?;
-        let mut trees = Vec::new();
-        for (_, part) in &self.list {
-            trees.push(part.as_ref().map(|part| part.tree(store)).transpose()?);
+        let (mut trees, mut kept) = (Vec::new(), Vec::new());
+        for (placed, part) in &self.list {
+            let is_kept = self.is_kept(placed, below);
+            let on_disk =
+                part.as_ref().filter(|_| is_kept).map(|part| part.on_disk(tier, store)).transpose()?.flatten();
+            let readable = |part: &Part| part.layers.with_contents(&part.tree, store, |_| true);
+            trees.push(part.as_ref().filter(|_| on_disk.is_none()).map(readable).transpose()?);
+            kept.push(on_disk);
         }
         let caches = self.caches(store, &trees, tier, waiting)?;
         let mut agents = Vec::new();
@@ -144,7 +149,19 @@ impl Mounts {
             });
             agents.push(relay.transpose().map_err(|error| unwritable().caused_by(error))?);
         }
-        Ok(HeldMounts { list: &self.list, trees, caches, agents, secrets })
+        Ok(HeldMounts { list: &self.list, trees, kept, caches, agents, secrets })
+    }
+
+    /// True for files of an image to which nothing can be written, as no other mount needs a place in them either. They are put
+    /// on disk once for all steps. Files of the workspace are not, as they would be others in the next build.
+    fn is_kept(&self, placed: &PlacedMount, below: &Tree) -> bool {
+        let target = |placed: &PlacedMount| below.follow(placed.target.as_ref()?).ok();
+        let Some(own) = target(placed) else { return false };
+        let names = sandbox::NAMES.iter().filter_map(|name| below.follow(&ImagePath::parse(name).ok()?).ok());
+        let mut targets = self.list.iter().filter_map(|(other, _)| target(other)).chain(names);
+        let is_image = |bind: &BindMount| matches!(bind.src.value, MountSource::Image(_));
+        matches!(&placed.mount, Mount::Bind(bind) if is_image(bind) && !bind.writable)
+            && targets.all(|other| other == own || !other.starts_with(&own))
     }
 
     fn check_given(&self, secrets: &Secrets) -> Result<(), Diagnostic> {
@@ -233,7 +250,7 @@ impl Part {
             let name = found.file_name().unwrap_or_default();
             let name = ImagePath::parse(name).map_err(|error| Diagnostic::spec(error.to_string()))?;
             let entry = Entry { path: name.clone(), metadata: node.metadata.clone(), kind: node.kind.clone() };
-            return Ok(Part { entries: vec![entry], file: Some(name), layers });
+            return Part::new(vec![entry], Some(name), layers);
         }
         let root = |node: &crate::tree::Node| Entry {
             path: ImagePath::root(),
@@ -249,24 +266,29 @@ impl Part {
             entry
         };
         let entries = node.map(root).into_iter().chain(tree.below(&found, |_| true).map(moved)).collect();
-        Ok(Part { entries, file: None, layers })
+        Part::new(entries, None, layers)
     }
 
-    /// The files, with contents that can be read.
-    fn tree(&self, store: &Store) -> Result<Tree, Diagnostic> {
-        let mut entries = self.entries.clone();
-        self.layers.make_readable(store, &mut entries.iter_mut().filter_map(content).collect::<Vec<_>>())?;
+    fn new(entries: Vec<Entry>, file: Option<ImagePath>, layers: Layers) -> Result<Self, Diagnostic> {
         let unfit = |error| Diagnostic::failure("what is mounted cannot be put on disk").caused_by(error);
         let mut files = Changeset::new();
         entries.into_iter().try_for_each(|entry| files.insert(entry)).map_err(unfit)?;
-        Tree::of_layer(files).map_err(unfit)
+        Ok(Part { tree: Tree::of_layer(files).map_err(unfit)?, file, layers })
+    }
+
+    /// The files as the store has them on disk; `None` if there are none, or the tier cannot have them so.
+    fn on_disk(&self, tier: Tier, store: &Store) -> Result<Option<StoredRoot<Hidden>>, Diagnostic> {
+        let level = Level::whole(&self.tree).filter(|level| level.suits(tier, &[]));
+        Ok(level.map(|level| self.layers.directory(&level, tier, store)).transpose()?.and_then(Result::ok))
     }
 }
 
 /// Mounts while their command runs.
 pub(super) struct HeldMounts<'a> {
     list: &'a [(PlacedMount, Option<Part>)],
+    /// Those that are put on disk for the command alone.
     trees: Vec<Option<Tree>>,
+    kept: Vec<Option<StoredRoot<Hidden>>>,
     caches: BTreeMap<String, StepCache>,
     agents: Vec<Option<Relay>>,
     secrets: &'a Secrets,
@@ -277,16 +299,17 @@ impl HeldMounts<'_> {
     pub(super) fn mounts(&self) -> Vec<sandbox::Mount<'_>> {
         let empty = || MountKind::Memory { size: None };
         let mut mounts = Vec::new();
-        for (((placed, part), tree), agent) in self.list.iter().zip(&self.trees).zip(&self.agents) {
+        let found = self.trees.iter().zip(&self.kept);
+        for (((placed, part), (tree, kept)), agent) in self.list.iter().zip(found).zip(&self.agents) {
+            let file = part.as_ref().and_then(|part| part.file.clone());
             let Some(target) = placed.target.clone() else { continue };
             let kind = match &placed.mount {
-                Mount::Bind(bind) => match tree {
-                    Some(tree) => MountKind::Files {
-                        tree,
-                        file: part.as_ref().and_then(|part| part.file.clone()),
-                        writable: bind.writable,
-                    },
-                    None => empty(),
+                Mount::Bind(bind) => match (tree, part, kept) {
+                    (_, Some(Part { tree, .. }), Some(StoredRoot { path, note: hidden, .. })) => {
+                        MountKind::Kept { tree, file, path, hidden }
+                    }
+                    (Some(tree), ..) => MountKind::Files { tree, file, writable: bind.writable },
+                    (None, ..) => empty(),
                 },
                 Mount::Cache(cache) => match self.caches.get(&cache.name()) {
                     Some(held) => MountKind::Directory {

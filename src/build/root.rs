@@ -9,7 +9,7 @@ use crate::store::{Store, StoreError, StoredRoot, TREE};
 use crate::tree::{Changeset, Stratum, Tree};
 
 use super::execute::unwritable;
-use super::filesystem::FileSystem;
+use super::filesystem::{FileSystem, Layers};
 use super::level::Level;
 use super::listing::content;
 
@@ -51,7 +51,7 @@ impl FileSystem {
         }
         let mut on_disk = OnDisk { tier, directories: Vec::new(), hidden: Hidden::default() };
         for level in levels {
-            match self.directory(&level, tier, store)? {
+            match self.layers.directory(&level, tier, store)? {
                 Ok(directory) => {
                     on_disk.hidden = on_disk.hidden.under(directory.note.clone(), &level.stratum.tree);
                     on_disk.directories.push(directory);
@@ -62,8 +62,18 @@ impl FileSystem {
         Ok(Ok(on_disk))
     }
 
-    /// The directory of a level of these files.
-    fn directory(
+    /// The tree, in which the contents of the files that are wanted can be read.
+    pub(super) fn readable(&self, store: &Store, wanted: impl Fn(&ImagePath) -> bool) -> Result<Tree, Diagnostic> {
+        self.layers.with_contents(&*self.tree(store)?, store, wanted)
+    }
+}
+
+impl Layers {
+    /// The directory of a level whose contents lie in these.
+    ///
+    /// # Errors
+    /// As [`FileSystem::on_disk`].
+    pub(super) fn directory(
         &self,
         level: &Level,
         tier: Tier,
@@ -89,13 +99,11 @@ impl FileSystem {
         }
     }
 
-    /// The tree, in which the contents of the files that are wanted can be read.
-    pub(super) fn readable(&self, store: &Store, wanted: impl Fn(&ImagePath) -> bool) -> Result<Tree, Diagnostic> {
-        self.with_contents(&*self.tree(store)?, store, wanted)
-    }
-
-    /// A tree of some of these files, in which the contents of those that are wanted can be read.
-    fn with_contents(
+    /// A tree whose contents lie in these, in which those of the files that are wanted can be read.
+    ///
+    /// # Errors
+    /// A layer cannot be read.
+    pub(super) fn with_contents(
         &self,
         tree: &Tree,
         store: &Store,
@@ -103,7 +111,7 @@ impl FileSystem {
     ) -> Result<Tree, Diagnostic> {
         let mut entries: Vec<Entry> = tree.entries().collect();
         let files = entries.iter_mut().filter(|entry| wanted(&entry.path));
-        self.layers.make_readable(store, &mut files.filter_map(content).collect::<Vec<_>>())?;
+        self.make_readable(store, &mut files.filter_map(content).collect::<Vec<_>>())?;
         let mut files = Changeset::new();
         entries.into_iter().try_for_each(|entry| files.insert(entry)).map_err(|error| unfit().caused_by(error))?;
         Tree::of_layer(files).map_err(|error| unfit().caused_by(error))

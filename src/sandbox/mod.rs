@@ -31,6 +31,7 @@ pub use emulator::{Emulator, Emulators, Runs};
 pub use error::{SandboxError, Stage};
 pub use launch::check;
 pub use mount::{Mount, MountKind, stubs};
+pub use names::NAMES;
 pub use request::{Ending, User, Window};
 pub use root::{Hidden, Root, extract, remove};
 pub use step::{Step, run, visit};

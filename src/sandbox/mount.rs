@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 
 use crate::entry::Kind;
 use crate::path::ImagePath;
-use crate::tree::{SkippedPart, Tree, TreeError};
+use crate::tree::{Tree, TreeError};
 
 use super::error::SandboxError;
 use super::names;
 use super::request::{self, STUBS, What};
-use super::root::put;
+use super::root::{Hidden, extract};
 use super::step::facts;
 use super::tier::Tier;
 
@@ -33,6 +33,9 @@ pub struct Mount<'a> {
 pub enum MountKind<'a> {
     /// A tree, or with `file` a file at its root of this name. What is written there is lost.
     Files { tree: &'a Tree, file: Option<ImagePath>, writable: bool },
+    /// The same, as [`extract`](super::extract) has put it into the directory `path`. Nothing is written there, so no other mount's target
+    /// may lie in it.
+    Kept { tree: &'a Tree, file: Option<ImagePath>, path: &'a Path, hidden: &'a Hidden },
     /// A directory of this machine; an absolute path. Where there is a single user, what is in it belongs to `owner`.
     Directory { path: &'a Path, writable: bool, owner: (u32, u32) },
     /// An empty directory in memory, of at most so many bytes.
@@ -121,7 +124,7 @@ impl Mount<'_> {
 
     fn is_directory(&self) -> bool {
         match &self.kind {
-            MountKind::Files { file, .. } => file.is_none(),
+            MountKind::Files { file, .. } | MountKind::Kept { file, .. } => file.is_none(),
             MountKind::Directory { .. } | MountKind::Memory { .. } => true,
             MountKind::File { .. } | MountKind::Socket { .. } => false,
         }
@@ -132,24 +135,11 @@ impl Mount<'_> {
         let (what, writable, owner) = match &self.kind {
             MountKind::Files { tree, file, writable } => {
                 let directory = PathBuf::from(format!("mount-{number}"));
-                let (hidden, skipped) = put(&Tree::clone(tree).into(), tier, &place.join(&directory))?;
-                if let Some(file) = file
-                    && skipped
-                        .iter()
-                        .any(|skipped| skipped.path == *file && matches!(skipped.part, SkippedPart::Entry(_)))
-                {
-                    return Err(self.misplaced("devices and FIFOs cannot be mounted".into()));
-                }
-                let mut facts = facts(tree, tier, &hidden);
-                let source = match file {
-                    None => directory,
-                    Some(file) => {
-                        facts.retain(|fact| fact.path == *file);
-                        facts.iter_mut().for_each(|fact| fact.path = ImagePath::root());
-                        directory.join(std::ffi::OsStr::from_bytes(file.as_bytes()))
-                    }
-                };
-                (What::Bind { source, is_directory: file.is_none(), facts }, *writable, (0, 0))
+                let hidden = extract(&Tree::clone(tree).into(), tier, &place.join(&directory))?;
+                (self.files((tree, file.as_ref()), tier, directory, &hidden)?, *writable, (0, 0))
+            }
+            MountKind::Kept { tree, file, path, hidden } => {
+                (self.files((tree, file.as_ref()), tier, path.into(), hidden)?, false, (0, 0))
             }
             MountKind::Directory { path, writable, owner } => (bind(path, true), *writable, *owner),
             MountKind::Memory { size } => (What::Memory { size: *size }, true, (0, 0)),
@@ -159,6 +149,25 @@ impl Mount<'_> {
             MountKind::Socket { path, owner } => (bind(path, false), true, *owner),
         };
         Ok(request::Mount { target: self.target.clone(), what, writable, owner })
+    }
+
+    /// A tree, or a file of it, that lies in a directory.
+    fn files(
+        &self,
+        (tree, file): (&Tree, Option<&ImagePath>),
+        tier: Tier,
+        directory: PathBuf,
+        hidden: &Hidden,
+    ) -> Result<What, SandboxError> {
+        let mut facts = facts(tree, tier, hidden);
+        let Some(file) = file else { return Ok(What::Bind { source: directory, is_directory: true, facts }) };
+        if tree.get(file).is_some_and(|node| node.kind.is_special()) {
+            return Err(self.misplaced("devices and FIFOs cannot be mounted".into()));
+        }
+        facts.retain(|fact| fact.path == *file);
+        facts.iter_mut().for_each(|fact| fact.path = ImagePath::root());
+        let source = directory.join(std::ffi::OsStr::from_bytes(file.as_bytes()));
+        Ok(What::Bind { source, is_directory: false, facts })
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::entry::{Entry, Kind};
 use crate::path::ImagePath;
-use crate::tree::{Skipped, SkippedPart, Stratum, Tree, extract_for_step};
+use crate::tree::{SkippedPart, Stratum, Tree, extract_for_step};
 
 use super::error::SandboxError;
 use super::launch::helped;
@@ -49,17 +49,12 @@ impl Hidden {
 /// The disk refuses, or a content cannot be read or is not what its digest says. With subordinate ids, also those of
 /// the sandbox.
 pub fn extract(stratum: &Stratum, tier: Tier, destination: &Path) -> Result<Hidden, SandboxError> {
-    put(stratum, tier, destination).map(|(hidden, _)| hidden)
-}
-
-/// As [`extract`]; also returns all that is not on disk.
-pub(super) fn put(stratum: &Stratum, tier: Tier, destination: &Path) -> Result<(Hidden, Vec<Skipped>), SandboxError> {
     let skipped = extract_for_step(stratum, destination)?;
     let attribute = |part| match part {
         SkippedPart::Xattr(name) => Some(name),
         _ => None,
     };
-    let attributes = skipped.iter().cloned().filter_map(|skipped| Some((skipped.path, attribute(skipped.part)?)));
+    let attributes = skipped.into_iter().filter_map(|skipped| Some((skipped.path, attribute(skipped.part)?)));
     let mut hidden: BTreeSet<(ImagePath, String)> = attributes.collect();
     if tier == Tier::SubordinateIds {
         let files: Vec<Owned> = stratum.tree.entries().filter_map(owned).collect();
@@ -73,7 +68,7 @@ pub(super) fn put(stratum: &Stratum, tier: Tier, destination: &Path) -> Result<(
             helped(&Job::<Request>::Give { mapping, tree: tree.to_owned(), files }, place)?;
         }
     }
-    Ok((Hidden(hidden), skipped))
+    Ok(Hidden(hidden))
 }
 
 /// What of an entry is not as it should be after an ordinary user has extracted it.

@@ -49,7 +49,7 @@ impl Stratum {
                 layer.names.replace(path, slot.clone());
             }
         }
-        Ok(Stratum { tree: Tree::of([&layer])?, removed })
+        Ok(Stratum { tree: Tree::of_layer(layer)?, removed })
     }
 
     /// True if it makes nothing else of what lies below.

@@ -251,3 +251,23 @@ fn marks_of_overlayfs_in_an_image_are_none() {
         assert!(said.ends_with("\nf \nbin d dev proc sys \nf new \nbin d dev proc sys "), "{who:?}: {said}");
     }
 }
+
+#[test]
+fn files_that_are_mounted_are_written_once_for_all_steps() {
+    let mounted = |inside: &str| format!(", mounts = [bind(':files', '/in'){inside}]");
+    for &who in everybody() {
+        let steps = ["write /in/g x ; cat /in/f ; chmod /in 0700", "must ; ls /in ; stat /in/f"];
+        let files = "image(name = 'files', layers = [write('/f', 'text', owner = '3:4')])\n".to_owned();
+        let workspace = workspace(&(files.clone() + &image("x", &steps.map(|orders| run(orders, &mounted(""))))));
+        let said = build(&workspace, who, &["//:x"]);
+        let refused = "Read-only file system";
+        let expected = format!("write /in/g: {refused}\ntextchmod /in: {refused}\nf \n/in/f 100644 3:4");
+        assert_eq!(said, expected, "{who:?}");
+        assert_eq!(directories(&workspace), [["bin/step"], ["f"]], "{who:?}");
+        // A place to mount on is made in it, so it is the step's own.
+        let inside = run("must ; ls /in", &mounted(", tmpfs('/in/sub')"));
+        workspace.write("BUILD.star", files + &image("y", &[inside]));
+        assert_eq!(build(&workspace, who, &["//:y"]), "f sub ", "{who:?}");
+        assert_eq!(directories(&workspace), [["bin/step"], ["f"]], "{who:?}");
+    }
+}
