@@ -52,7 +52,7 @@ impl ArchiveFiles {
         if let Some(name) = disputed(&contents.entries) {
             return Err(refuse(format!("it has `{name}` twice, with different content")));
         }
-        let files = Changeset::from_archive(contents.entries).and_then(|files| Tree::of_layer(files));
+        let files = Changeset::from_archive(contents.entries).and_then(Tree::of_layer);
         let tree = files.map_err(|error| refuse(error.to_string()))?;
         Ok(ArchiveFiles { path: path.to_owned(), tree })
     }
