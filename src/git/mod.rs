@@ -3,12 +3,14 @@
 mod object_id;
 mod ref_name;
 mod repository_url;
+mod wrong_commit;
 
 use std::fmt;
 
 pub use object_id::ObjectId;
 pub use ref_name::RefName;
 pub use repository_url::RepositoryUrl;
+pub use wrong_commit::WrongCommit;
 
 use crate::digest::Digest;
 

@@ -3,11 +3,11 @@
 use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
 use crate::fetch::FetchError;
-use crate::git::Pin;
+use crate::git::{Pin, WrongCommit};
 use crate::oci::Reference;
 use crate::platform::Platform;
 use crate::source::{ImagePin, Lock};
-use crate::target::{Fetch, Git, Label, OciReference, WrongCommit};
+use crate::target::{Fetch, Git, Label, OciReference};
 
 use super::targets::TargetGraph;
 

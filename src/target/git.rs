@@ -7,9 +7,8 @@ use schemars::JsonSchema;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::diagnostic::Diagnostic;
 use crate::digest::Digest;
-use crate::git::{NameError, ObjectId, RefName, RemoteRef, RepositoryUrl};
+use crate::git::{NameError, ObjectId, RefName, RemoteRef, RepositoryUrl, WrongCommit};
 use crate::path::WorkspacePath;
 
 use super::decode::{self, HELP};
@@ -61,27 +60,7 @@ impl Git {
     /// # Errors
     /// It has to be another.
     pub fn check(&self, found: &ObjectId) -> Result<(), WrongCommit> {
-        match &self.commit {
-            Some(commit) if commit != found => {
-                Err(WrongCommit { name: self.title(), found: found.clone(), expected: commit.clone() })
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-/// A ref that stands for another commit than it has to.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{name}` is the commit {found}, and not {expected}")]
-pub struct WrongCommit {
-    name: String,
-    found: ObjectId,
-    expected: ObjectId,
-}
-
-impl From<WrongCommit> for Diagnostic {
-    fn from(error: WrongCommit) -> Self {
-        Diagnostic::failure(error.to_string()).label(format!("has to be {}", error.expected))
+        WrongCommit::check(&self.url, &self.name, self.commit.as_ref(), found)
     }
 }
 

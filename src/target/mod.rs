@@ -35,7 +35,7 @@ pub use chmod::Chmod;
 pub use decode::decode;
 pub use directory::NamedDirectory;
 pub use field::{FieldError, Id, Mode, Owner};
-pub use git::{Git, WrongCommit};
+pub use git::Git;
 pub use image::{Healthcheck, HistoryEntry, ImageSpec, IndexSpec};
 pub use label::{Label, LabelError, Pattern};
 pub use layer::{Accounts, Archive, Copy, Dir, Files, Group, LayerSpec, Symlink, User, Write};

@@ -72,6 +72,12 @@ fn what_cannot_be_fetched_is_said_at_its_place() {
         (format!("ADD --checksum={CONTENT} a /"), 2, "for one source that ADD fetches"),
         (format!("ADD --keep-git-dir {} /", url("files/app")), 2, "`--keep-git-dir` is for git repositories"),
         ("ADD --keep-git-dir=maybe https://example.invalid/x.git /".to_owned(), 2, "neither `true` nor `false`"),
+        (
+            "ADD --keep-git-dir=false https://example.invalid/x.git?keep-git-dir /".to_owned(),
+            2,
+            "contradict each other",
+        ),
+        ("ADD https://example.invalid/x.git?brunch=v1 /".to_owned(), 2, "did you mean `branch`?"),
         ("ADD --checksum=1234567 https://example.invalid/x.git /".to_owned(), 2, "is not the ID of a commit"),
         (format!("ADD --checksum={CONTENT} https://example.invalid/x.git /"), 2, "`git rev-parse 'REF^{commit}'`"),
         ("ADD git://example.invalid/x /".to_owned(), 2, "begins with none of"),
@@ -109,6 +115,7 @@ fn the_files_of_a_commit_are_added() {
     for (fragment, dest, expected) in [
         ("", "/x", &["x/ 0755 0:0", "x/README 0644 0:0 one|", "x/src/ 0755 0:0", "x/src/a 0644 0:0 B|"][..]),
         ("#v1:src", "/", &["a 0644 0:0 A|"]),
+        ("?tag=v1&subdir=src", "/", &["a 0644 0:0 A|"]),
         ("#refs/heads/main:/src/", "/", &["a 0644 0:0 B|"]),
     ] {
         let url = server.url("lib.git");

@@ -89,7 +89,12 @@ fn a_commit_is_a_context() {
     assert!(tree == ["a 0644 0:0 two"] && said.contains(&format!("the context is the commit {second}")), "{said}");
     assert_eq!(build("#main:sub", &[]).0, ["b 0644 0:0 B"]);
     assert_eq!(build(&format!("#{first}"), &["--locked"]).0, ["a 0644 0:0 one"]);
+    let query = format!("?branch=main&subdir=sub&commit={second}");
+    assert_eq!(build(&query, &["--locked"]).0, ["b 0644 0:0 B"]);
     for (fragment, options, part) in [
+        (&*format!("?branch=main&commit={first}"), &[][..], "`lib#refs/heads/main` is the commit"),
+        ("?branch=main&keep-git-dir=true", &[], "the context has no `.git`"),
+        ("?brunch=main", &[], "did you mean `branch`?"),
         ("#main", &["--locked"][..], "`main` may be another commit tomorrow"),
         ("#nosuch", &[], "cannot be read"),
         ("#main:out", &[], "`out` is no directory of the context"),

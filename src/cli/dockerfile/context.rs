@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use crate::archive::read::{Limits, Spool, decompress, read_tar};
 use crate::diagnostic::Diagnostic;
-use crate::dockerfile::repository;
+use crate::dockerfile::GitSource;
 use crate::fetch::{Client, GitError};
-use crate::git::{NameError, RemoteRef};
+use crate::git::RemoteRef;
 use crate::path::ImagePath;
 use crate::source::Workspace;
 use crate::store::{Store, Workplace};
@@ -68,7 +68,7 @@ pub(super) fn is_elsewhere(text: &str) -> bool {
 }
 
 fn is_repository(text: &str) -> bool {
-    text.starts_with("file://") || crate::dockerfile::is_git(text)
+    text.starts_with("file://") || GitSource::is_one(text)
 }
 
 fn unreadable(text: &str) -> Diagnostic {
@@ -77,27 +77,28 @@ fn unreadable(text: &str) -> Diagnostic {
 
 /// The files of a commit, `URL#REF:DIRECTORY`.
 fn of_commit(text: &str, Bringing { client, store, locked }: &Bringing) -> Result<BuildContext, Diagnostic> {
-    let wrong = |error: NameError| {
-        let help = error.help();
-        Diagnostic::spec(error.to_string()).help(help)
-    };
     // A repository of this machine is named from the root, or from the working directory.
     let (top, name) = match text.strip_prefix("file:///") {
         Some(rest) => ("/", format!("file://{rest}")),
         None => (".", text.to_owned()),
     };
     let workspace = Workspace::at(top)?;
-    let (url, name, directory) = repository(&name).map_err(wrong)?;
-    let remote = RemoteRef { url, name, keep_git_dir: false };
-    if remote.commit().is_none() && locked.is_set() {
+    let source: GitSource = name.parse()?;
+    if source.keep_git_dir == Some(true) {
+        let error = Diagnostic::spec("the context has no `.git`: what it has differs between clones of one commit");
+        return Err(error.help("take `keep-git-dir` away; `ADD --keep-git-dir` has one that is always the same"));
+    }
+    let remote = RemoteRef { url: source.url.clone(), name: source.name.clone(), keep_git_dir: false };
+    if remote.commit().or(source.commit.clone()).is_none() && locked.is_set() {
         let error = Diagnostic::spec(format!("`{}` may be another commit tomorrow", remote.name));
         return Err(error.help("with `--locked` the context is named by its whole commit, as in URL#COMMIT"));
     }
     let pin = client.discover_commit(&remote, None, &workspace, store).map_err(failed(text))?;
+    source.check(&pin.commit)?;
     eprintln!("the context is the commit {}", pin.commit);
     let content = client.commit(&remote, &pin, &workspace, store).map_err(failed(text))?;
     let tar = content.open().map_err(|error| unreadable(text).caused_by(error))?;
-    unpacked(text, tar, directory, store)
+    unpacked(text, tar, source.directory.as_deref(), store)
 }
 
 fn failed(text: &str) -> impl Fn(GitError) -> Diagnostic {
