@@ -51,6 +51,8 @@ impl Contender {
         if !child::run(quiet(Command::new("sh").args(["-ec", &self.before]).current_dir(directory))).success {
             return None;
         }
+        // What others have written lately is theirs to pay for.
+        rustix::fs::sync();
         let finished = child::run(quiet(&mut self.command));
         finished.success.then_some(finished)
     }

@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 
 use crate::contender::{Measured, Outcome};
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Table(Vec<Row>);
 
+#[derive(Clone)]
 struct Row {
     what: String,
     ours: String,

@@ -61,6 +61,18 @@ pub(super) fn reset_signals() {
     }
 }
 
+/// Has the kernel bury children of which nobody wants to know how they ended.
+pub(super) fn ignore_children() {
+    // SAFETY: to be ignored is no function.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+}
+
+/// Undoes [`ignore_children`], with which nobody can wait for a child.
+pub(super) fn await_children() {
+    // SAFETY: the default action is no function.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+}
+
 fn child_signal_set() -> libc::sigset_t {
     let mut set = MaybeUninit::uninit();
     // SAFETY: sigemptyset initialises the set.

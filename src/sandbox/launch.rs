@@ -1,14 +1,13 @@
 //! The helper process, seen from the build.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Lines, PipeReader, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{self, Child, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use rustix::thread::{CpuSet, sched_getaffinity};
@@ -16,12 +15,11 @@ use serde::Serialize;
 
 use crate::tree::{Below, Tree, TreeError};
 
-use super::HELPER;
 use super::cgroup::Cgroup;
 use super::emulator::Emulator;
 use super::error::SandboxError;
-use super::program;
 use super::request::{Command, Ending, Found, Job, Message, Request, STUBS, UPPER, User, WORK};
+use super::spawner::Helper;
 use super::subordinate::Mapping;
 use super::tier::Tier;
 use super::visit::{Guests, receive};
@@ -78,8 +76,8 @@ pub(super) fn choose_cpus(wanted: usize) -> Vec<usize> {
     (0..wanted.min(allowed.len())).map(|at| allowed[first.wrapping_add(at) % allowed.len()]).collect()
 }
 
-/// A helper that waits for a request, and begins nothing before. To load it takes as long as to make ready what it needs in its
-/// directory, so it is started first.
+/// A helper that waits for a request, and begins nothing before. That of the first step has to be loaded, which takes as long as to make
+/// ready what it needs in its directory, so it is started first.
 pub(super) struct Launched {
     helper: Helper,
     /// Removed after the helper has ended.
@@ -99,8 +97,8 @@ impl Launched {
             let (socket, theirs) = UnixStream::pair()?;
             let (desk, their_desk) = UnixStream::pair()?;
             let (pipe, written) = io::pipe()?;
-            let stdout = if has_desk { OwnedFd::from(their_desk).into() } else { Stdio::null() };
-            let helper = Helper::new(spawn(place, theirs.into(), stdout, written.into())?);
+            let stdout = if has_desk { their_desk.into() } else { nothing()? };
+            let helper = Helper::start(place, [theirs.into(), stdout, written.into()])?;
             let directory = place.file_name().unwrap_or_default().to_string_lossy();
             let name = format!("{}-{}", std::process::id(), directory.trim_matches('.'));
             Ok(Launched { helper, group: None, socket, desk, has_desk, pipe, name })
@@ -150,10 +148,14 @@ impl Launched {
 pub(super) fn helped(job: &Job<Request>, place: &Path) -> Result<(), SandboxError> {
     let (mut socket, theirs) = UnixStream::pair().map_err(SandboxError::Start)?;
     let (_pipe, written) = io::pipe().map_err(SandboxError::Start)?;
-    let child = spawn(place, theirs.into(), Stdio::null(), written.into()).map_err(SandboxError::Start)?;
-    let _helper = Helper::new(child);
+    let start = || Helper::start(place, [theirs.into(), nothing()?, written.into()]);
+    let _helper = start().map_err(SandboxError::Start)?;
     send(job, &mut socket)?;
     Messages(BufReader::new(&socket).lines()).rest().map(drop)
+}
+
+fn nothing() -> io::Result<OwnedFd> {
+    Ok(File::options().read(true).write(true).open("/dev/null")?.into())
 }
 
 /// What came of a request.
@@ -163,53 +165,6 @@ enum Outcome {
     Failed(Ending),
     /// The step failed with this, and a visitor looked at it.
     Visited(SandboxError),
-}
-
-fn spawn(place: &Path, socket: OwnedFd, stdout: Stdio, output: OwnedFd) -> io::Result<Child> {
-    let mut command = process::Command::new(program::to_start());
-    command.arg(HELPER).env_clear().current_dir(place);
-    command.stdin(socket).stdout(stdout).stderr(output);
-    command.spawn()
-}
-
-/// The running helper. When it is killed, the kernel ends its sandbox.
-struct Helper(Option<Child>);
-
-/// Helpers for which nobody waited when they had done everything: the kernel still had to take their mounts down.
-static ENDING: Mutex<Vec<Child>> = Mutex::new(Vec::new());
-
-impl Helper {
-    fn new(child: Child) -> Self {
-        lock(&ENDING).retain_mut(|child| matches!(child.try_wait(), Ok(None)));
-        Helper(Some(child))
-    }
-
-    fn id(&self) -> Option<u32> {
-        self.0.as_ref().map(Child::id)
-    }
-
-    /// Has it end by itself.
-    fn leave(&mut self) {
-        lock(&ENDING).extend(self.0.take());
-    }
-
-    fn end(&mut self) {
-        let Some(mut child) = self.0.take() else { return };
-        // It has ended by itself, unless it is lost.
-        let _ = child.kill();
-        let _ = child.wait();
-    }
-}
-
-/// Each change of the list is one call, so a thread that panicked has not left half of one.
-fn lock<T>(list: &Mutex<T>) -> MutexGuard<'_, T> {
-    list.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Drop for Helper {
-    fn drop(&mut self) {
-        self.end();
-    }
 }
 
 fn send<R: Serialize>(job: &Job<R>, socket: &mut UnixStream) -> Result<(), SandboxError> {

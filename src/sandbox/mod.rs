@@ -22,6 +22,7 @@ mod passing;
 mod program;
 mod request;
 mod root;
+mod spawner;
 mod step;
 mod subordinate;
 mod tier;

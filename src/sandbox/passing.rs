@@ -11,7 +11,7 @@ use rustix::net::{
 };
 
 /// At most so many are given at once.
-const MOST: usize = 3;
+const MOST: usize = 4;
 
 /// Gives descriptors to whoever is at the other end of `socket`, with one byte, as they cannot come alone.
 pub(super) fn give(socket: &UnixStream, byte: u8, descriptors: &[BorrowedFd]) -> io::Result<()> {

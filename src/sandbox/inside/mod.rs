@@ -1,7 +1,7 @@
 //! The helper: this program once more, with one thread, which makes the namespaces and becomes their first process.
 //!
 //! ```text
-//! ocify ── helper (namespaces, executed once more by an ordinary user) ── first process (pid 1: recorder, reaper) ── the step
+//! ocify ── spawner ── helper (namespaces; an ordinary user's is executed once more) ── first process (pid 1: recorder, reaper) ── the step
 //! ```
 
 mod bind;
@@ -16,6 +16,7 @@ mod program;
 mod recorder;
 mod rights;
 mod snapshot;
+mod spawner;
 mod step;
 mod streams;
 mod visit;
@@ -72,8 +73,15 @@ impl Channel {
     }
 }
 
-/// Does what the socket at stdin asks for; or goes on with what was `handed` over.
+/// Forks for each helper, which does what the socket at its stdin asks for; or goes on as a helper with what was `handed` over.
 pub(super) fn main(handed: Option<OsString>) -> ExitCode {
+    if handed.is_none() {
+        match spawner::serve() {
+            Ok(true) => {}
+            Ok(false) => return ExitCode::SUCCESS,
+            Err(_) => return ExitCode::FAILURE,
+        }
+    }
     let socket = match io::stdin().as_fd().try_clone_to_owned() {
         Ok(socket) => UnixStream::from(socket),
         Err(_) => return ExitCode::FAILURE,
