@@ -226,6 +226,7 @@ fn refs_are_found_by_short_and_whole_names() {
         ("v1", &first),
         ("refs/tags/v1", &first),
         ("refs/pull/7/head", &first),
+        ("pull/7/head", &first),
         ("main", &second),
         ("release/v1", &second),
         ("HEAD", &second),
@@ -234,6 +235,11 @@ fn refs_are_found_by_short_and_whole_names() {
         let _ = fs::remove_file(workspace.path("ocify.lock"));
         assert!(workspace.ok(&["lock"]).contains(commit.as_str()), "{name}");
     }
+    // A branch comes before what is elsewhere.
+    library.git(&["branch", "pull/7/head"]);
+    workspace.write("BUILD.star", WEB.replace("'v1'", "'pull/7/head'"));
+    fs::remove_file(workspace.path("ocify.lock")).unwrap();
+    assert!(workspace.ok(&["lock"]).contains(second.as_str()));
     library.git(&["branch", "v1"]);
     for (name, message) in [
         ("v1", "has a tag `v1` and a branch of the same name"),

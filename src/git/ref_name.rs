@@ -31,6 +31,14 @@ impl RefName {
         }
     }
 
+    /// What a short name with a slash stands for where there is neither a tag nor a branch: `pull/7/head` for
+    /// `refs/pull/7/head`, as hosts of repositories write it.
+    pub fn elsewhere(&self) -> Option<String> {
+        let name = self.0.as_str();
+        let is_one = name.contains('/') && !["refs/", "tags/", "heads/"].iter().any(|start| name.starts_with(start));
+        is_one.then(|| format!("refs/{name}"))
+    }
+
     /// The name as it was written.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -130,5 +138,8 @@ mod tests {
         assert_eq!(whole("v1"), ["refs/tags/v1", "refs/heads/v1"]);
         assert_eq!(whole("refs/heads/v1"), ["refs/heads/v1"]);
         assert_eq!(whole("HEAD"), ["HEAD"]);
+        let elsewhere = |name: &str| name.parse::<RefName>().unwrap().elsewhere();
+        assert_eq!(elsewhere("pull/7/head").as_deref(), Some("refs/pull/7/head"));
+        assert_eq!([elsewhere("v1"), elsewhere("tags/v1"), elsewhere("refs/pull/7/head")], [None, None, None]);
     }
 }

@@ -94,7 +94,9 @@ impl Repository<'_> {
         if let Some(id) = self.remote.commit() {
             return Ok(Found { name: id.to_string(), id, tag: None });
         }
-        let names = self.remote.name.whole_names();
+        let elsewhere = self.remote.name.elsewhere();
+        let mut names = self.remote.name.whole_names();
+        names.extend(elsewhere.clone());
         let peeled: Vec<String> = names.iter().map(|name| format!("{name}^{{}}")).collect();
         let mut arguments = vec!["ls-remote", "--quiet", self.upload_pack(), "--", &self.place];
         arguments.extend(names.iter().chain(&peeled).map(String::as_str));
@@ -111,6 +113,9 @@ impl Repository<'_> {
             Some(Found { name: name.clone(), id, tag: named.filter(|_| name.starts_with("refs/tags/")) })
         });
         let mut found: Vec<Found> = found.collect();
+        if found.len() > 1 {
+            found.retain(|found| Some(&found.name) != elsewhere.as_ref());
+        }
         match (found.pop(), found.is_empty()) {
             (Some(found), true) => Ok(found),
             (None, _) => Err(GitError::NoRef { remote: self.remote.clone() }),
