@@ -159,6 +159,7 @@ fn shared_parts_that_multiply() {
     ] {
         assert_eq!(limited(&format!("{shared}{end}\n")), SIZE, "{end}");
     }
+    assert_eq!(limited(&format!("{}x in {{}}\n", shared.replace(['[', ']'], "").replace("'abc'", "('abc',)"))), SIZE);
     let given = limited(&format!("{shared}image(name = 'a', layers = x)\n"));
     assert_eq!(given, "the arguments of a call hold more than 1000000 values");
 }

@@ -89,6 +89,10 @@ pub fn check_comparison(left: Value, right: Value) -> starlark::Result<()> {
 
 /// For `left in right`.
 pub fn check_search(left: Value, right: Value) -> starlark::Result<()> {
+    if DictRef::from_value(right).is_some() {
+        // Hashed whole, whatever is in the map.
+        return check_text(&[left]).map(|_| ());
+    }
     if has_parts(left) { check_text(&[left]).or_else(|_| check_text(&[right])).map(|_| ()) } else { Ok(()) }
 }
 
