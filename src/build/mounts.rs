@@ -12,7 +12,7 @@ use crate::entry::{Entry, Kind};
 use crate::path::ImagePath;
 use crate::sandbox::{self, Hidden, MountKind, SandboxError, Tier};
 use crate::store::{CacheUse, StepCache, Store, StoredRoot};
-use crate::target::{BindMount, CacheMount, Mount, MountSource, PlacedMount, Run, Sharing};
+use crate::target::{CacheMount, Mount, MountSource, PlacedMount, Run, Sharing};
 use crate::tree::{Changeset, Tree};
 
 use super::execute::unwritable;
@@ -129,8 +129,9 @@ impl Mounts {
     ) -> Result<HeldMounts<'a>, Diagnostic> {
         self.check_given(secrets)?;
         let (mut trees, mut kept) = (Vec::new(), Vec::new());
+        let are_nested = self.are_nested(below);
         for (placed, part) in &self.list {
-            let is_kept = self.is_kept(placed, below);
+            let is_kept = is_of_image(&placed.mount) && !are_nested;
             let on_disk =
                 part.as_ref().filter(|_| is_kept).map(|part| part.on_disk(tier, store)).transpose()?.flatten();
             let readable = |part: &Part| part.layers.with_contents(&part.tree, store, |_| true);
@@ -152,16 +153,12 @@ impl Mounts {
         Ok(HeldMounts { list: &self.list, trees, kept, caches, agents, secrets })
     }
 
-    /// True for files of an image to which nothing can be written, as no other mount needs a place in them either. They are put
-    /// on disk once for all steps. Files of the workspace are not, as they would be others in the next build.
-    fn is_kept(&self, placed: &PlacedMount, below: &Tree) -> bool {
-        let target = |placed: &PlacedMount| below.follow(placed.target.as_ref()?).ok();
-        let Some(own) = target(placed) else { return false };
-        let names = sandbox::NAMES.iter().filter_map(|name| below.follow(&ImagePath::parse(name).ok()?).ok());
-        let mut targets = self.list.iter().filter_map(|(other, _)| target(other)).chain(names);
-        let is_image = |bind: &BindMount| matches!(bind.src.value, MountSource::Image(_));
-        matches!(&placed.mount, Mount::Bind(bind) if is_image(bind) && !bind.writable)
-            && targets.all(|other| other == own || !other.starts_with(&own))
+    /// True if one of them lies in another, or may, as a place for it may then be made there.
+    fn are_nested(&self, below: &Tree) -> bool {
+        let names = sandbox::NAMES.map(|name| ImagePath::parse(name).expect("a plain path"));
+        let targets = self.list.iter().filter_map(|(placed, _)| placed.target.as_ref()).chain(&names);
+        let targets: Vec<ImagePath> = targets.filter_map(|target| below.follow(target).ok()).collect();
+        targets.iter().any(|one| targets.iter().any(|other| one != other && one.starts_with(other)))
     }
 
     fn check_given(&self, secrets: &Secrets) -> Result<(), Diagnostic> {
@@ -213,6 +210,12 @@ impl Mounts {
         }
         Ok(caches)
     }
+}
+
+/// True for files to which nothing is written and that are not the workspace's: they are the same in the next build, and put on disk
+/// once for all steps.
+fn is_of_image(mount: &Mount) -> bool {
+    matches!(mount, Mount::Bind(bind) if !bind.writable && matches!(bind.src.value, MountSource::Image(_)))
 }
 
 /// What a cache is called in the store. With subordinate ids it is one of its own, as only they can enter all of it.

@@ -264,10 +264,12 @@ fn files_that_are_mounted_are_written_once_for_all_steps() {
         let expected = format!("write /in/g: {refused}\ntextchmod /in: {refused}\nf \n/in/f 100644 3:4");
         assert_eq!(said, expected, "{who:?}");
         assert_eq!(directories(&workspace), [["bin/step"], ["f"]], "{who:?}");
-        // A place to mount on is made in it, so it is the step's own.
-        let inside = run("must ; ls /in", &mounted(", tmpfs('/in/sub')"));
-        workspace.write("BUILD.star", files + &image("y", &[inside]));
-        assert_eq!(build(&workspace, who, &["//:y"]), "f sub ", "{who:?}");
+        // A place to mount on is made in it, so it is the step's own, also where a link of another mount leads there.
+        let far = ", bind(':links', '/link'), tmpfs('/link/to/sub')";
+        let inside = [", tmpfs('/in/sub')", far].map(|inside| run("must ; ls /in", &mounted(inside)));
+        let links = "image(name = 'links', layers = [symlink('/to', '/in')])\n";
+        workspace.write("BUILD.star", files + links + &image("y", &inside));
+        assert_eq!(build(&workspace, who, &["//:y"]), "f sub \nf sub ", "{who:?}");
         assert_eq!(directories(&workspace), [["bin/step"], ["f"]], "{who:?}");
     }
 }
