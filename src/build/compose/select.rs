@@ -38,9 +38,10 @@ impl<'a> Selection<'a> {
         let owner = owner.map(|owner| Owners::of(composition).resolve(owner)).transpose()?;
         // Of one entry, the places stay in the order in which they came.
         self.places.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let (mut wanted, mut placed) = (Places(&self.places), Places(&self.places));
         let mut entries = Vec::with_capacity(self.places.len());
         for Entry { path, mut metadata, kind } in
-            self.tree.below(&ImagePath::root(), |path| !self.places_of(path).is_empty())
+            self.tree.below(&ImagePath::root(), |path| !wanted.of(path).is_empty())
         {
             metadata.mtime = metadata.mtime.min(composition.epoch);
             if let Some((uid, gid)) = owner {
@@ -50,20 +51,29 @@ impl<'a> Selection<'a> {
                 metadata.mode = mode.0;
             }
             let kind = match kind {
-                Kind::HardLink { target } => Kind::HardLink { target: self.places_of(&target)[0].1.clone() },
+                Kind::HardLink { target } => {
+                    let first = self.places.partition_point(|(from, _)| *from < target);
+                    Kind::HardLink { target: self.places[first].1.clone() }
+                }
                 kind => kind,
             };
-            for (_, place) in self.places_of(&path).iter().filter(|(_, place)| !place.is_root()) {
+            for (_, place) in placed.of(&path).iter().filter(|(_, place)| !place.is_root()) {
                 entries.push(Entry { path: place.clone(), metadata: metadata.clone(), kind: kind.clone() });
             }
         }
         Ok(entries)
     }
+}
 
-    /// Where the entry at `path` goes. The places are sorted.
-    fn places_of(&self, path: &ImagePath) -> &[(ImagePath, ImagePath)] {
-        let begin = self.places.partition_point(|(from, _)| from < path);
-        let count = self.places[begin..].iter().take_while(|(from, _)| from == path).count();
-        &self.places[begin..begin + count]
+/// What is left of the sorted places.
+struct Places<'a>(&'a [(ImagePath, ImagePath)]);
+
+impl<'a> Places<'a> {
+    /// Where the entry at `path` goes. Whoever asks does so in bytewise order.
+    fn of(&mut self, path: &ImagePath) -> &'a [(ImagePath, ImagePath)] {
+        let begin = self.0.iter().take_while(|(from, _)| from < path).count();
+        self.0 = &self.0[begin..];
+        let count = self.0.iter().take_while(|(from, _)| from == path).count();
+        &self.0[..count]
     }
 }
