@@ -30,8 +30,17 @@ pub fn diff(lower: &Tree, upper: &Tree) -> Result<Changeset, TreeError> {
     }
     let mut kept = Kept { lower, lower_groups: BTreeSet::new() };
     let mut decided: BTreeMap<u64, bool> = BTreeMap::new();
+    // Side by side, as both are sorted, and most nodes are the very same.
+    let mut old = lower.names().iter().peekable();
+    let mut gone: Vec<&ImagePath> = Vec::new();
     for (path, slot) in upper.names().iter() {
+        while let Some((path, _)) = old.next_if(|(other, _)| *other < path) {
+            gone.push(path);
+        }
+        let there = old.next_if(|(other, _)| *other == path).map(|(_, there)| there);
+        let is_same = |there: &Slot| (there.group, slot.group) == (None, None) && Arc::ptr_eq(&there.node, &slot.node);
         let is_kept = match slot.group {
+            _ if there.is_some_and(is_same) => true,
             None => kept.keep(&[path], slot),
             Some(group) => *decided.entry(group).or_insert_with(|| kept.keep(&groups[&group], slot)),
         };
@@ -39,7 +48,8 @@ pub fn diff(lower: &Tree, upper: &Tree) -> Result<Changeset, TreeError> {
             layer.names.replace(path.clone(), slot.clone());
         }
     }
-    for (path, _) in lower.names().iter().filter(|(path, _)| upper.get(path).is_none()) {
+    gone.extend(old.map(|(path, _)| path));
+    for path in gone {
         let stays =
             |parent: ImagePath| parent.is_root() || upper.get(&parent).is_some_and(|node| node.kind.is_directory());
         if path.parent().is_some_and(stays) {
