@@ -150,6 +150,11 @@ impl Tree {
         entries(chosen.into_iter())
     }
 
+    /// What lies below `directory` at any depth, without itself, bytewise sorted.
+    pub fn nodes_below(&self, directory: &ImagePath) -> impl Iterator<Item = (&ImagePath, &Node)> {
+        self.names.below(directory).map(|(path, slot)| (path, &*slot.node))
+    }
+
     /// The paths directly in `directory`, bytewise sorted.
     pub fn children(&self, directory: &ImagePath) -> impl Iterator<Item = &ImagePath> {
         let skip = if directory.is_root() { 0 } else { directory.as_bytes().len() + 1 };

@@ -6,7 +6,7 @@
 //! - A file replaces a file or link, never a directory; a directory never replaces a file.
 //! - Of several sources that come to one path, the last is there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::io::BufReader;
 use std::sync::Arc;
 
@@ -308,12 +308,12 @@ impl<'a> Placing<'a> {
         }
         self.make(to)?;
         let tree = &trees.list[index];
-        for Entry { path, kind, .. } in tree.below(from, |_| true) {
+        for (path, node) in tree.nodes_below(from) {
             let below = path.strip_prefix(from).expect("an entry below a directory has its path as prefix");
             let shown = join(relative, &below)?;
             let is_archive = trees.archives.contains(&index);
             if is_archive || !self.exclude.is_ignored(shown.as_bytes()) {
-                self.put(join(to, &below)?, index, path, kind.is_directory())?;
+                self.put(join(to, &below)?, index, path.clone(), node.kind.is_directory())?;
             }
         }
         Ok(())
@@ -333,7 +333,13 @@ impl<'a> Placing<'a> {
     fn put(&mut self, to: ImagePath, index: usize, from: ImagePath, is_directory: bool) -> Result<(), Diagnostic> {
         let is_new = to.parent().map_or(Ok(false), |parent| self.enter(parent))?;
         // In a directory that is new, nothing lies below: of many files, most are asked about in vain.
-        let there = if is_new { self.placed.get(&to).map(|placed| placed.is_directory) } else { self.kind(&to) };
+        let below = if is_new { None } else { self.kind(&to) };
+        let slot = self.placed.entry(to);
+        let there = match &slot {
+            btree_map::Entry::Occupied(placed) => Some(placed.get().is_directory),
+            btree_map::Entry::Vacant(_) => below,
+        };
+        let to = slot.key();
         match (there, is_directory) {
             (Some(true), false) => {
                 let error = Diagnostic::spec(format!("a file cannot be copied onto the directory `{to}`"));
@@ -345,7 +351,7 @@ impl<'a> Placing<'a> {
             }
             _ => {}
         }
-        self.placed.insert(to, Placed { is_directory, source: Some((index, from)) });
+        slot.insert_entry(Placed { is_directory, source: Some((index, from)) });
         Ok(())
     }
 
