@@ -18,6 +18,7 @@ use crate::tree::{Below, Tree, TreeError};
 use super::cgroup::Cgroup;
 use super::emulator::Emulator;
 use super::error::SandboxError;
+use super::mount::OWN;
 use super::request::{Command, Ending, Found, Job, Message, Request, STUBS, UPPER, User, WORK};
 use super::spawner::Helper;
 use super::subordinate::Mapping;
@@ -58,7 +59,7 @@ pub fn check(tier: Tier, place: &Path, emulator: Option<Emulator>) -> Result<(),
 /// Makes the directories of overlayfs, and those on which the sandbox mounts and that the image lacks.
 pub(super) fn prepare(place: &Path, below: &Tree) -> Result<(), SandboxError> {
     let lacks = |name: &&str| below.node(name.as_bytes()).is_none();
-    let stubs = ["dev", "proc", "sys"].into_iter().filter(lacks).map(|name| Path::new(STUBS).join(name));
+    let stubs = OWN.into_iter().filter(lacks).map(|name| Path::new(STUBS).join(name));
     for name in [WORK.into(), STUBS.into()].into_iter().chain(stubs) {
         std::fs::create_dir(place.join(name)).map_err(SandboxError::Place)?;
     }

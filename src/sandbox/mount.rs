@@ -20,7 +20,7 @@ use super::step::facts;
 use super::tier::Tier;
 
 /// What the sandbox mounts itself.
-const OWN: [&str; 3] = ["dev", "proc", "sys"];
+pub(super) const OWN: [&str; 3] = ["dev", "proc", "sys"];
 
 /// Something that a step sees at `target`.
 pub struct Mount<'a> {

@@ -34,23 +34,24 @@ impl Helper {
         let descriptors = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd(), place.as_fd()];
         // It holds a whole socket or none, whatever a thread that panicked did.
         let mut spawner = SPAWNER.lock().unwrap_or_else(PoisonError::into_inner);
-        let ask = |socket: &UnixStream| -> io::Result<Self> {
+        // What it answers is kept apart from that it does not: other helpers end with it, so it stays when the kernel refuses one.
+        let ask = |socket: &UnixStream| -> io::Result<io::Result<Self>> {
             give(socket, 0, &descriptors)?;
             let (errno, mut descriptors) = take(socket)?.ok_or(io::ErrorKind::BrokenPipe)?;
-            let process = descriptors.pop().ok_or_else(|| io::Error::from_raw_os_error(errno.into()))?;
-            Ok(Helper { process, is_left: false })
+            let process = descriptors.pop().ok_or_else(|| io::Error::from_raw_os_error(errno.into()));
+            Ok(process.map(|process| Helper { process, is_left: false }))
         };
         if let Some(socket) = spawner.take()
-            && let Ok(helper) = ask(&socket)
+            && let Ok(answer) = ask(&socket)
         {
             *spawner = Some(socket);
-            return Ok(helper);
+            return answer;
         }
         // The first, or one in place of a spawner that is lost.
         let socket = spawn()?;
-        let helper = ask(&socket)?;
+        let answer = ask(&socket)?;
         *spawner = Some(socket);
-        Ok(helper)
+        answer
     }
 
     /// Its number.
